@@ -1,0 +1,322 @@
+"""The sync client. Depends on grpc; what it shares with the async one is in the other modules."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+
+import grpc
+
+from orchestrator.auth import _requests, _responses
+from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
+from orchestrator.auth._errors import ConfigurationError, from_rpc_error
+from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
+from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from datetime import datetime, timedelta
+    from types import TracebackType
+
+    from orchestrator.auth._enums import RevocationReason
+    from orchestrator.auth._model import (
+        Account,
+        CreatedKey,
+        Principal,
+        RequestContext,
+        RevokedKey,
+        Verdict,
+    )
+    from orchestrator.auth._secret import Secret
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class _Open(NamedTuple):
+    channel: grpc.Channel
+    auth: AuthServiceStub
+    accounts: AccountServiceStub
+
+
+class AuthClient:
+    """A client of authsvc.
+
+    Example:
+        >>> with AuthClient("auth.internal:443") as client:  # key from AUTHSVC_API_KEY
+        ...     principal = client.validate(request.headers.get("Authorization"))
+
+    Make one and share it: it is safe to use from several threads. It connects at its first call,
+    so it may be made before a process forks, but not used before.
+
+    Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
+    decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
+    defaults to the client's. UNAVAILABLE is retried, except by `create_key` and `create_account`.
+
+    Args:
+        target: The service's address as `host:port`, or any other gRPC name. Default: the
+            environment variable AUTHSVC_ADDRESS.
+        api_key: This client's own API key. Default: the environment variable AUTHSVC_API_KEY.
+        plaintext: True: no TLS. The API key and all credentials then travel readable by everyone
+            on the way, so it is for loopback addresses and networks that encrypt by themselves.
+        root_certificates: The PEM certificates of the authorities to trust. Default: those that
+            come with grpc.
+        timeout: The seconds that a call may take; positive and finite.
+
+    Raises:
+        ConfigurationError: Something is missing or cannot work; the text says what.
+        ValueError: `timeout` is out of bounds.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        api_key: Secret | str | None = None,
+        plaintext: bool = False,
+        root_certificates: bytes | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._connection = Connection.resolve(
+            target,
+            api_key=api_key,
+            plaintext=plaintext,
+            root_certificates=root_certificates,
+            timeout=timeout,
+        )
+        self._lock = threading.Lock()
+        self._opened: _Open | None = None
+        self._closed = False
+
+    def validate(
+        self,
+        authorization: str | None,
+        *,
+        required_scopes: Collection[str] = (),
+        context: RequestContext | None = None,
+        at_least_revision: int | None = None,
+        authoritative: bool = False,
+        timeout: float | None = None,
+    ) -> Principal:
+        """Return whom a good credential stands for.
+
+        Args:
+            authorization: The value of the HTTP Authorization header as it came, or the bare
+                credential; None or empty: there was none.
+            required_scopes: Scopes that the credential must have, all of them. At most 50, each
+                at most 128 characters.
+            context: What is known of the end client's request.
+            at_least_revision: The answer reflects at least the change that returned this revision.
+            authoritative: True: every record is read from the database for this call. Excludes
+                `at_least_revision`.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            CredentialDenied: The credential is refused; answer with the error's `denial`.
+            AuthServiceError: Nobody could decide; answer 503.
+            TypeError: `authorization` is neither `str` nor None, or `required_scopes` is a `str`.
+            ValueError: Both demands on freshness are given, or `timeout` is out of bounds.
+        """
+        return _responses.principal_of(
+            self.check(
+                authorization,
+                required_scopes=required_scopes,
+                context=context,
+                at_least_revision=at_least_revision,
+                authoritative=authoritative,
+                timeout=timeout,
+            )
+        )
+
+    def check(
+        self,
+        authorization: str | None,
+        *,
+        required_scopes: Collection[str] = (),
+        context: RequestContext | None = None,
+        at_least_revision: int | None = None,
+        authoritative: bool = False,
+        timeout: float | None = None,
+    ) -> Verdict:
+        """Return the verdict on a credential, be it good or refused.
+
+        As `validate`, except that a denial is returned and not raised.
+        """
+        request = _requests.validate_credential(
+            authorization,
+            required_scopes=required_scopes,
+            context=context,
+            at_least_revision=at_least_revision,
+            authoritative=authoritative,
+        )
+        response = self._call(self._open().auth.ValidateCredential, request, timeout)
+        return _responses.verdict(response)
+
+    def create_key(
+        self,
+        name: str,
+        *,
+        account_id: str | None = None,
+        scopes: Collection[str] = (),
+        expire_time: datetime | None = None,
+        ttl: timedelta | None = None,
+        metadata: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> CreatedKey:
+        """Create an API key and return it with its secret, this once.
+
+        Not retried: after `Unavailable` or `DeadlineExceeded` the key may exist all the same, and
+        its secret is lost; another attempt then raises `AlreadyExists`.
+
+        Args:
+            name: What people call it; 1 to 100 characters, unique among the account's live keys.
+            account_id: The account it acts for; default: this client's own.
+            scopes: What it may do, at most 50; default: everything of its account.
+            expire_time: The moment it ends; aware, at most 3,660 days ahead. Default: never.
+            ttl: How long it lives from now; excludes `expire_time`.
+            metadata: Notes, at most 32; no secrets.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            PermissionDenied: This client may not do that, or not grant these scopes.
+            NotFound: There is no such account.
+            AlreadyExists: The name is taken.
+            FailedPrecondition: The account is disabled.
+            ValueError: `expire_time` is naive, or `ttl` is given too.
+        """
+        request = _requests.create_key(
+            name,
+            account_id=account_id,
+            scopes=scopes,
+            expire_time=expire_time,
+            ttl=ttl,
+            metadata=metadata,
+        )
+        response = self._call(self._open().auth.CreateKey, request, timeout)
+        return _responses.created_key(response)
+
+    def revoke_key(
+        self,
+        *,
+        key_id: str | None = None,
+        secret: Secret | str | None = None,
+        reason: RevocationReason | None = None,
+        note: str = "",
+        timeout: float | None = None,
+    ) -> RevokedKey:
+        """End a key for good. A repeat succeeds and changes nothing.
+
+        Args:
+            key_id: The key's id (`key_…`).
+            secret: Instead of the id, the secret itself: whoever holds it may end the key.
+            reason: Why.
+            note: A note for people, at most 500 characters; no secrets.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            NotFound: There is no such key, or this client may not see it.
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            TypeError: Not exactly one of `key_id` and `secret` is given.
+            ValueError: `reason` is none that can be sent.
+        """
+        request = _requests.revoke_key(key_id=key_id, secret=secret, reason=reason, note=note)
+        response = self._call(self._open().auth.RevokeKey, request, timeout)
+        return _responses.revoked_key(response)
+
+    def create_account(self, display_name: str, *, timeout: float | None = None) -> Account:
+        """Create an account; needs the scope `authsvc:admin`. Not retried.
+
+        Args:
+            display_name: The name that people see; 1 to 100 characters, need not be unique.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            InvalidArgument: The name is out of bounds.
+            PermissionDenied: This client may not do that.
+        """
+        request = _requests.create_account(display_name)
+        response = self._call(self._open().accounts.CreateAccount, request, timeout)
+        return _responses.account(response)
+
+    def get_account(self, account_id: str, *, timeout: float | None = None) -> Account:
+        """Return an account; needs the scope `authsvc:admin`.
+
+        Args:
+            account_id: Its id (`acct_…`).
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            NotFound: There is no such account.
+            PermissionDenied: This client may not do that.
+        """
+        request = _requests.get_account(account_id)
+        response = self._call(self._open().accounts.GetAccount, request, timeout)
+        return _responses.account(response)
+
+    def list_accounts(
+        self, *, page_size: int = 0, timeout: float | None = None
+    ) -> Iterator[Account]:
+        """Iterate over all accounts, oldest first; needs the scope `authsvc:admin`.
+
+        Pages are asked for as the iteration reaches them (AIP-158).
+
+        Args:
+            page_size: How many accounts a page has, at most 1,000; 0: the server's default.
+            timeout: Seconds for each page; default: the client's.
+
+        Raises:
+            PermissionDenied: This client may not do that.
+            InvalidArgument: `page_size` is negative.
+        """
+        token = ""
+        while True:
+            request = _requests.list_accounts(page_size, token)
+            response = self._call(self._open().accounts.ListAccounts, request, timeout)
+            page, token = _responses.accounts(response, token)
+            yield from page
+            if not token:
+                return
+
+    def close(self) -> None:
+        """End all connections and calls. Repeating it does nothing."""
+        with self._lock:
+            self._closed = True
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._connection.target!r})"
+
+    def _open(self) -> _Open:
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError("this client is closed")
+            if self._opened is None:
+                channel = self._connection.open()
+                self._opened = _Open(channel, AuthServiceStub(channel), AccountServiceStub(channel))
+            return self._opened
+
+    def _call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float | None,
+    ) -> _Response:
+        seconds = self._connection.deadline(timeout)
+        try:
+            return method(request, timeout=seconds, metadata=self._connection.metadata())
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error

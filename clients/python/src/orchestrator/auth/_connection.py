@@ -1,0 +1,166 @@
+"""Where and how the clients connect: settings, channel options, retries. Depends on grpc."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from orchestrator.auth._errors import ConfigurationError
+from orchestrator.auth._secret import Secret, revealed
+
+DEFAULT_TIMEOUT: Final = 2.0
+"""Seconds that a call may take, its retries included, unless it says otherwise."""
+
+_SERVICES: Final = "orchestrator.auth.v1"
+
+# What may be repeated without harm: the answer to a first attempt may be lost on the way.
+# CreateKey and CreateAccount are not here, as each attempt might create another one.
+_REPEATABLE: Final = (
+    ("AuthService", "ValidateCredential"),
+    ("AuthService", "RevokeKey"),
+    ("AccountService", "GetAccount"),
+    ("AccountService", "ListAccounts"),
+)
+
+# gRPC spreads each pause at random, ends retrying at the call's deadline and follows a server's
+# `grpc-retry-pushback-ms`. The throttle keeps an outage from multiplying the load: after
+# fifty failures in a row there are no retries until calls succeed again (gRFC A6).
+_SERVICE_CONFIG: Final[dict[str, Any]] = {
+    # Spread calls over every address of the target; the default keeps to the first that answers.
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [
+                {"service": f"{_SERVICES}.{service}", "method": method}
+                for service, method in _REPEATABLE
+            ],
+            # No waitForReady: when no server can be reached, a request that depends on this call
+            # should learn so at once instead of being held up until its deadline.
+            "waitForReady": False,
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+}
+
+_OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # Replaces a connection whose other end is gone without a word within about a minute; without
+    # these, calls on it go on failing for a quarter of an hour. Pings go out only while a call
+    # waits, and every answer resets the server's count of them, so that a server's default limit
+    # (gRFC A8: three within five minutes without data) is not met. On Linux a set time also turns
+    # on TCP_USER_TIMEOUT, with the timeout as its value (gRFC A18).
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # The default lets two minutes pass between attempts to connect after a long outage.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+_VISIBLE: Final = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The settings of a client, checked. Opens nothing by itself."""
+
+    target: str
+    api_key: Secret
+    plaintext: bool
+    root_certificates: bytes | None = field(repr=False)
+    timeout: float
+
+    @classmethod
+    def resolve(
+        cls,
+        target: str | None,
+        *,
+        api_key: Secret | str | None,
+        plaintext: bool,
+        root_certificates: bytes | None,
+        timeout: float,
+    ) -> Connection:
+        """Fill in what is not given from the environment, and check all of it.
+
+        Raises:
+            ConfigurationError: Something is missing or cannot work; the text says what.
+            ValueError: The timeout is not a positive, finite number.
+        """
+        if root_certificates is not None:
+            if plaintext:
+                raise ConfigurationError("plaintext=True makes no use of root_certificates")
+            if b"-----BEGIN CERTIFICATE-----" not in root_certificates:
+                raise ConfigurationError("root_certificates holds no PEM certificate")
+        return cls(
+            target=_target(target or os.environ.get("AUTHSVC_ADDRESS")),
+            api_key=_api_key(api_key or os.environ.get("AUTHSVC_API_KEY")),
+            plaintext=plaintext,
+            root_certificates=root_certificates,
+            timeout=_seconds(timeout),
+        )
+
+    def open(self) -> grpc.Channel:
+        """Return a channel for the sync client."""
+        if self.plaintext:
+            return grpc.insecure_channel(self.target, options=_OPTIONS)
+        return grpc.secure_channel(self.target, self._tls(), options=_OPTIONS)
+
+    def open_async(self) -> grpc.aio.Channel:
+        """Return a channel for the async client; it belongs to the running event loop."""
+        if self.plaintext:
+            return grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        return grpc.aio.secure_channel(self.target, self._tls(), options=_OPTIONS)
+
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Return the metadata of every call: the client's own credential (RFC 6750)."""
+        return (("authorization", f"Bearer {self.api_key.reveal()}"),)
+
+    def deadline(self, timeout: float | None) -> float:
+        """Return the seconds that a call has: its own or the client's.
+
+        Raises:
+            ValueError: It is not a positive, finite number.
+        """
+        return self.timeout if timeout is None else _seconds(timeout)
+
+    def _tls(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(root_certificates=self.root_certificates)
+
+
+def _target(target: str | None) -> str:
+    if not target:
+        raise ConfigurationError("no address: set AUTHSVC_ADDRESS or pass target, as host:port")
+    if target.startswith(("http://", "https://")):
+        raise ConfigurationError("the address is host:port, not a URL")
+    return target
+
+
+def _api_key(api_key: Secret | str | None) -> Secret:
+    text = revealed(api_key) if api_key else ""
+    if not text:
+        raise ConfigurationError("no API key: set AUTHSVC_API_KEY or pass api_key")
+    if not _VISIBLE.fullmatch(text):
+        raise ConfigurationError(
+            "the API key has characters that cannot be sent: white space (a line break at its end, "
+            "or a scheme before it), control characters or letters beyond ASCII"
+        )
+    return Secret(text)
+
+
+def _seconds(timeout: float) -> float:
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError("a timeout is a positive, finite number of seconds")
+    return timeout

@@ -1,0 +1,105 @@
+"""The closed sets of words that answers use. Depends on nothing.
+
+Each mirrors the proto enum of the same name, without the prefix. A value that a newer server sends
+and this version of the client does not know reads as `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, auto
+from typing import Self
+
+
+class _Word(StrEnum):
+    """Values equal their names: `DenialReason.KEY_REVOKED == "KEY_REVOKED"`."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, *_: object) -> str:
+        return name
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return None if value == "UNKNOWN" else cls("UNKNOWN")
+
+
+class PrincipalKind(_Word):
+    """What kind of credential a principal presented."""
+
+    UNKNOWN = auto()
+    API_KEY = auto()
+    USER = auto()
+
+
+class DenialReason(_Word):
+    """Why a credential is refused. Treat `UNKNOWN` by the denial's `http_status`."""
+
+    UNKNOWN = auto()
+    MISSING_CREDENTIAL = auto()
+    UNSUPPORTED_SCHEME = auto()
+    INVALID_KEY_FORMAT = auto()
+    KEY_NOT_FOUND = auto()
+    KEY_REVOKED = auto()
+    KEY_EXPIRED = auto()
+    KEY_DISABLED = auto()
+    TOKEN_INVALID = auto()
+    TOKEN_EXPIRED = auto()
+    TOKEN_REVOKED = auto()
+    ACCOUNT_DISABLED = auto()
+    INSUFFICIENT_SCOPE = auto()
+    ADDRESS_NOT_ALLOWED = auto()
+    RATE_LIMITED = auto()
+
+
+class FreshnessSource(_Word):
+    """Where the records behind an answer came from."""
+
+    UNKNOWN = auto()
+    DATABASE = auto()
+    CACHE = auto()
+    STALE = auto()
+
+
+class KeyState(_Word):
+    """The state of an API key."""
+
+    UNKNOWN = auto()
+    ACTIVE = auto()
+    DISABLED = auto()
+    EXPIRED = auto()
+    REVOKED = auto()
+
+
+class RevocationReason(_Word):
+    """Why a key was revoked. `UNKNOWN` is read, never sent."""
+
+    UNKNOWN = auto()
+    COMPROMISED = auto()
+    SUPERSEDED = auto()
+    NO_LONGER_USED = auto()
+    PRIVILEGE_WITHDRAWN = auto()
+
+
+class AccountState(_Word):
+    """Whether an account's credentials are good."""
+
+    UNKNOWN = auto()
+    ACTIVE = auto()
+    DISABLED = auto()
+
+
+class ErrorReason(_Word):
+    """Why a call failed with a gRPC error status."""
+
+    UNKNOWN = auto()
+    INTERNAL = auto()
+    INVALID_REQUEST = auto()
+    CALLER_CREDENTIAL_MISSING = auto()
+    CALLER_CREDENTIAL_INVALID = auto()
+    CALLER_NOT_PERMITTED = auto()
+    SCOPE_NOT_GRANTABLE = auto()
+    ACCOUNT_NOT_FOUND = auto()
+    KEY_NOT_FOUND = auto()
+    KEY_NAME_TAKEN = auto()
+    ACCOUNT_DISABLED = auto()
+    DATABASE_UNAVAILABLE = auto()
+    DEADLINE_EXCEEDED = auto()

@@ -1,0 +1,181 @@
+"""What goes into and comes out of the clients: frozen values. Depends on `_enums` and `_secret`.
+
+Times are aware UTC datetimes, spans are timedeltas, what is not set is None.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from orchestrator.auth._enums import (
+        AccountState,
+        DenialReason,
+        FreshnessSource,
+        KeyState,
+        PrincipalKind,
+        RevocationReason,
+    )
+    from orchestrator.auth._secret import Secret
+
+
+class HttpBody(TypedDict):
+    """The JSON body of an HTTP response to a refused credential."""
+
+    error: str
+    message: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What is known of the end client's request that carried a credential; None: not known.
+
+    Args:
+        client_ip: The end client's IP address in text form, at most 64 characters.
+        user_agent: The end client's User-Agent header.
+        method: What it asked for, as `POST /api/sessions`.
+    """
+
+    client_ip: str | None = None
+    user_agent: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a good credential stands for and what it may do.
+
+    `key_id` and `key_name` are set for API keys, `user_id` for users, `session_id` for users whose
+    token belongs to a session.
+    """
+
+    kind: PrincipalKind
+    account_id: str
+    key_id: str | None
+    key_name: str | None
+    user_id: str | None
+    session_id: str | None
+    scopes: tuple[str, ...]
+    expire_time: datetime | None
+    metadata: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why a credential is refused, ready to be pasted into an HTTP response.
+
+    `http_status` is always in the 400s.
+    """
+
+    reason: DenialReason
+    message: str
+    http_status: int
+    error: str
+    www_authenticate: str | None = None
+    retry_after: timedelta | None = None
+
+    def http_body(self) -> HttpBody:
+        """Return the JSON body of the HTTP response: `error`, `message`, `code`."""
+        return {"error": self.error, "message": self.message, "code": self.http_status}
+
+    def http_headers(self) -> dict[str, str]:
+        """Return the header fields that belong in the HTTP response.
+
+        `WWW-Authenticate` (RFC 6750 section 3) and `Retry-After` in whole seconds, rounded up
+        (RFC 9110 section 10.2.3), each when it is set.
+        """
+        headers = {}
+        if self.www_authenticate is not None:
+            headers["WWW-Authenticate"] = self.www_authenticate
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(math.ceil(self.retry_after.total_seconds()))
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old an answer is: every change committed before `as_of` is reflected in it."""
+
+    source: FreshnessSource
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to `check`: a principal or a denial, and how old it is.
+
+    A verdict counts as true only when the credential is good, so that a bare `if verdict:` cannot
+    let a denial pass.
+    """
+
+    outcome: Principal | Denial
+    freshness: Freshness
+
+    @property
+    def principal(self) -> Principal | None:
+        """The principal, or None when the credential is refused."""
+        return None if isinstance(self.outcome, Denial) else self.outcome
+
+    @property
+    def denial(self) -> Denial | None:
+        """The denial, or None when the credential is good."""
+        return self.outcome if isinstance(self.outcome, Denial) else None
+
+    def __bool__(self) -> bool:
+        return not isinstance(self.outcome, Denial)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`."""
+
+    key_id: str
+    account_id: str
+    name: str
+    scopes: tuple[str, ...]
+    state: KeyState
+    hint: str
+    create_time: datetime
+    expire_time: datetime | None
+    revoke_time: datetime | None
+    last_use_time: datetime | None
+    metadata: Mapping[str, str] = field(hash=False)
+    etag: str
+    revoke_reason: RevocationReason | None
+    revoke_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A new key with its secret, which is shown this once and stored nowhere.
+
+    `revision` is what `validate` takes as `at_least_revision`.
+    """
+
+    key: Key
+    secret: Secret
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """A key that has ended, and the revision of the change that ended it."""
+
+    key: Key
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account: the owner of keys and users."""
+
+    account_id: str
+    display_name: str
+    state: AccountState
+    create_time: datetime

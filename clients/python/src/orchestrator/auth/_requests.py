@@ -1,0 +1,137 @@
+"""Builds the request messages from the clients' arguments. Depends on protobuf.
+
+What is checked here is what the wire cannot carry or would turn into something else without a
+word; bounds are the server's to check, so that they can change without a new client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from orchestrator.auth._enums import RevocationReason
+from orchestrator.auth._secret import Secret, revealed
+from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, freshness_pb2, key_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime, timedelta
+
+    from orchestrator.auth._model import RequestContext
+
+
+def validate_credential(
+    authorization: str | None,
+    *,
+    required_scopes: Collection[str],
+    context: RequestContext | None,
+    at_least_revision: int | None,
+    authoritative: bool,
+) -> auth_service_pb2.ValidateCredentialRequest:
+    """Build the request of ValidateCredential; None and "" mean that there was no header."""
+    if authorization is not None and not isinstance(authorization, str):
+        raise TypeError(f"authorization is a str or None, not {type(authorization).__name__}")
+    if authoritative and at_least_revision is not None:
+        raise ValueError("at_least_revision and authoritative exclude each other")
+    request = auth_service_pb2.ValidateCredentialRequest(
+        credential=_encodable(authorization),
+        required_scopes=_scopes(required_scopes, "required_scopes"),
+    )
+    if context is not None:
+        request.context.client_ip = _encodable(context.client_ip)
+        request.context.user_agent = _encodable(context.user_agent)
+        request.context.method = _encodable(context.method)
+    if at_least_revision is not None:
+        requirement = freshness_pb2.FreshnessRequirement(at_least_revision=at_least_revision)
+        request.freshness.CopyFrom(requirement)
+    elif authoritative:
+        request.freshness.authoritative = True
+    return request
+
+
+def create_key(
+    name: str,
+    *,
+    account_id: str | None,
+    scopes: Collection[str],
+    expire_time: datetime | None,
+    ttl: timedelta | None,
+    metadata: Mapping[str, str] | None,
+) -> auth_service_pb2.CreateKeyRequest:
+    """Build the request of CreateKey."""
+    if expire_time is not None and ttl is not None:
+        raise ValueError("expire_time and ttl exclude each other")
+    request = auth_service_pb2.CreateKeyRequest(
+        account_id=account_id or "",
+        name=name,
+        scopes=_scopes(scopes, "scopes"),
+        metadata=metadata or {},
+    )
+    if expire_time is not None:
+        request.expire_time.CopyFrom(_timestamp(expire_time))
+    if ttl is not None:
+        span = Duration()
+        span.FromTimedelta(ttl)
+        request.ttl.CopyFrom(span)
+    return request
+
+
+def revoke_key(
+    *,
+    key_id: str | None,
+    secret: Secret | str | None,
+    reason: RevocationReason | None,
+    note: str,
+) -> auth_service_pb2.RevokeKeyRequest:
+    """Build the request of RevokeKey; exactly one of `key_id` and `secret` is given."""
+    if (key_id is None) == (secret is None):
+        raise TypeError("give exactly one of key_id and secret")
+    request = auth_service_pb2.RevokeKeyRequest(note=note)
+    if key_id is not None:
+        request.key_id = key_id
+    if secret is not None:
+        request.secret = _encodable(revealed(secret))
+    if reason is not None:
+        if RevocationReason(reason) is RevocationReason.UNKNOWN:
+            raise ValueError("reason is not a RevocationReason that can be sent")
+        request.reason = key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{reason}")
+    return request
+
+
+def create_account(display_name: str) -> account_service_pb2.CreateAccountRequest:
+    """Build the request of CreateAccount."""
+    return account_service_pb2.CreateAccountRequest(display_name=display_name)
+
+
+def get_account(account_id: str) -> account_service_pb2.GetAccountRequest:
+    """Build the request of GetAccount."""
+    return account_service_pb2.GetAccountRequest(account_id=account_id)
+
+
+def list_accounts(page_size: int, page_token: str) -> account_service_pb2.ListAccountsRequest:
+    """Build the request of ListAccounts for one page."""
+    return account_service_pb2.ListAccountsRequest(page_size=page_size, page_token=page_token)
+
+
+def _scopes(scopes: Collection[str], argument: str) -> list[str]:
+    # A str is a collection of its characters; taken as one, it would ask for other scopes.
+    if isinstance(scopes, str):
+        raise TypeError(f"{argument} is a collection of scopes, not a str")
+    return list(scopes)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    # protobuf takes a naive datetime for UTC, while most naive ones are local.
+    if moment.tzinfo is None:
+        raise ValueError("expire_time has no time zone; use an aware datetime")
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp
+
+
+def _encodable(text: str | None) -> str:
+    # Header values may hold lone surrogates (undecodable octets), which protobuf refuses with an
+    # error that quotes the whole text. They become `?`, which no good credential contains.
+    return (text or "").encode("utf-8", "replace").decode("utf-8")

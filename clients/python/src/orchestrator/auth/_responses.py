@@ -1,0 +1,203 @@
+"""Reads the response messages into the clients' own values. Depends on protobuf.
+
+Fails closed: a response without what its contract calls always set is a `MalformedResponse`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from orchestrator.auth import _enums, _model
+from orchestrator.auth._errors import CredentialDenied, MalformedResponse
+from orchestrator.auth._secret import Secret
+from orchestrator.auth.v1 import account_pb2, denial_pb2, freshness_pb2, key_pb2, principal_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2
+
+_Word = TypeVar("_Word", bound=_enums._Word)  # noqa: SLF001 - the same package
+
+
+def _table(kind: type[_Word], values: Iterable[tuple[str, int]], prefix: str) -> dict[int, _Word]:
+    return {number: kind(name.removeprefix(prefix)) for name, number in values}
+
+
+_PRINCIPAL_KINDS: Final = _table(
+    _enums.PrincipalKind, principal_pb2.PrincipalKind.items(), "PRINCIPAL_KIND_"
+)
+_DENIAL_REASONS: Final = _table(
+    _enums.DenialReason, denial_pb2.DenialReason.items(), "DENIAL_REASON_"
+)
+_FRESHNESS_SOURCES: Final = _table(
+    _enums.FreshnessSource, freshness_pb2.FreshnessSource.items(), "FRESHNESS_SOURCE_"
+)
+_KEY_STATES: Final = _table(_enums.KeyState, key_pb2.KeyState.items(), "KEY_STATE_")
+_REVOCATION_REASONS: Final = _table(
+    _enums.RevocationReason, key_pb2.RevocationReason.items(), "REVOCATION_REASON_"
+)
+_ACCOUNT_STATES: Final = _table(
+    _enums.AccountState, account_pb2.AccountState.items(), "ACCOUNT_STATE_"
+)
+
+
+def verdict(response: auth_service_pb2.ValidateCredentialResponse) -> _model.Verdict:
+    """Read the response of ValidateCredential.
+
+    Raises:
+        MalformedResponse: Neither outcome is set, or one lacks what it must have.
+    """
+    outcome: _model.Principal | _model.Denial
+    match response.WhichOneof("outcome"):
+        case "principal":
+            outcome = _principal(response.principal)
+        case "denial":
+            outcome = _denial(response.denial)
+        case _:
+            raise MalformedResponse("the response has neither a principal nor a denial")
+    _require(response, "freshness")
+    freshness = _model.Freshness(
+        source=_FRESHNESS_SOURCES.get(response.freshness.source, _enums.FreshnessSource.UNKNOWN),
+        as_of=_always(response.freshness, "as_of", response.freshness.as_of),
+    )
+    return _model.Verdict(outcome, freshness)
+
+
+def principal_of(verdict: _model.Verdict) -> _model.Principal:
+    """Return the principal.
+
+    Raises:
+        CredentialDenied: It is a denial.
+    """
+    if isinstance(verdict.outcome, _model.Denial):
+        raise CredentialDenied(verdict.outcome, verdict.freshness)
+    return verdict.outcome
+
+
+def created_key(response: auth_service_pb2.CreateKeyResponse) -> _model.CreatedKey:
+    """Read the response of CreateKey."""
+    _require(response, "key")
+    if not response.secret:
+        raise MalformedResponse("the response has no secret")
+    return _model.CreatedKey(_key(response.key), Secret(response.secret), response.revision)
+
+
+def revoked_key(response: auth_service_pb2.RevokeKeyResponse) -> _model.RevokedKey:
+    """Read the response of RevokeKey."""
+    _require(response, "key")
+    return _model.RevokedKey(_key(response.key), response.revision)
+
+
+def account(
+    response: account_service_pb2.CreateAccountResponse | account_service_pb2.GetAccountResponse,
+) -> _model.Account:
+    """Read the response of CreateAccount or GetAccount."""
+    _require(response, "account")
+    return _account(response.account)
+
+
+def accounts(
+    response: account_service_pb2.ListAccountsResponse, page_token: str
+) -> tuple[list[_model.Account], str]:
+    """Read a page of ListAccounts, asked for by `page_token`, and the token of the next.
+
+    Raises:
+        MalformedResponse: The page is to be followed by itself, for ever.
+    """
+    if response.next_page_token and response.next_page_token == page_token:
+        raise MalformedResponse("a page of accounts names itself as the next one")
+    return [_account(message) for message in response.accounts], response.next_page_token
+
+
+def _principal(message: principal_pb2.Principal) -> _model.Principal:
+    if not message.account_id:
+        raise MalformedResponse("the principal has no account_id")
+    return _model.Principal(
+        kind=_PRINCIPAL_KINDS.get(message.kind, _enums.PrincipalKind.UNKNOWN),
+        account_id=message.account_id,
+        key_id=message.key_id or None,
+        key_name=message.key_name or None,
+        user_id=message.user_id or None,
+        session_id=message.session_id or None,
+        scopes=tuple(message.scopes),
+        expire_time=_optional(message, "expire_time", message.expire_time),
+        metadata=dict(message.metadata),
+    )
+
+
+def _denial(message: denial_pb2.Denial) -> _model.Denial:
+    # Pasted into a response, any status outside the 400s would tell the client the wrong thing.
+    if not HTTPStatus.BAD_REQUEST <= message.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise MalformedResponse("the denial's http_status is not in the 400s")
+    return _model.Denial(
+        reason=_DENIAL_REASONS.get(message.reason, _enums.DenialReason.UNKNOWN),
+        message=message.message,
+        http_status=message.http_status,
+        error=message.error,
+        www_authenticate=message.www_authenticate or None,
+        retry_after=_span(message.retry_after) if message.HasField("retry_after") else None,
+    )
+
+
+def _key(message: key_pb2.Key) -> _model.Key:
+    return _model.Key(
+        key_id=message.key_id,
+        account_id=message.account_id,
+        name=message.name,
+        scopes=tuple(message.scopes),
+        state=_KEY_STATES.get(message.state, _enums.KeyState.UNKNOWN),
+        hint=message.hint,
+        create_time=_always(message, "create_time", message.create_time),
+        expire_time=_optional(message, "expire_time", message.expire_time),
+        revoke_time=_optional(message, "revoke_time", message.revoke_time),
+        last_use_time=_optional(message, "last_use_time", message.last_use_time),
+        metadata=dict(message.metadata),
+        etag=message.etag,
+        revoke_reason=(
+            _REVOCATION_REASONS.get(message.revoke_reason, _enums.RevocationReason.UNKNOWN)
+            if message.revoke_reason
+            else None
+        ),
+        revoke_note=message.revoke_note,
+    )
+
+
+def _account(message: account_pb2.Account) -> _model.Account:
+    return _model.Account(
+        account_id=message.account_id,
+        display_name=message.display_name,
+        state=_ACCOUNT_STATES.get(message.state, _enums.AccountState.UNKNOWN),
+        create_time=_always(message, "create_time", message.create_time),
+    )
+
+
+def _require(message: Message, field: str) -> None:
+    if not message.HasField(field):
+        raise MalformedResponse(f"the {message.DESCRIPTOR.name} has no {field}")
+
+
+def _always(message: Message, field: str, timestamp: Timestamp) -> datetime:
+    _require(message, field)
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise MalformedResponse(f"{field} is not a moment that exists") from error
+
+
+def _optional(message: Message, field: str, timestamp: Timestamp) -> datetime | None:
+    return _always(message, field, timestamp) if message.HasField(field) else None
+
+
+def _span(duration: Duration) -> timedelta:
+    try:
+        return duration.ToTimedelta()
+    except (ValueError, OverflowError) as error:
+        raise MalformedResponse("retry_after is not a span that exists") from error

@@ -1,0 +1,280 @@
+"""A real gRPC server on loopback that answers as a test tells it, and both clients before it."""
+# A script may hold any message, and test files cannot import from here.
+# ruff: noqa: ANN401
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from concurrent import futures
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from orchestrator.auth import AsyncAuthClient, AuthClient
+from orchestrator.auth.v1 import (
+    account_pb2,
+    account_service_pb2,
+    account_service_pb2_grpc,
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    denial_pb2,
+    freshness_pb2,
+    key_pb2,
+    principal_pb2,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+EXAMPLE_KEY = "orch_" + "0" * 40
+AT = Timestamp(seconds=1_700_000_000)
+METHODS = (
+    "ValidateCredential",
+    "CreateKey",
+    "RevokeKey",
+    "CreateAccount",
+    "GetAccount",
+    "ListAccounts",
+)
+
+
+@dataclass
+class Failure:
+    """A scripted gRPC error status."""
+
+    code: grpc.StatusCode
+    text: str = "scripted"
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+
+
+@dataclass
+class Slow:
+    """A scripted answer that takes its time."""
+
+    seconds: float
+
+
+@dataclass
+class Call:
+    """What the server saw of a call."""
+
+    method: str
+    request: Any
+    metadata: dict[str, str | bytes]
+    seconds_left: float
+
+
+@dataclass
+class ScriptedServer:
+    """Answers each method with its steps in turn; the last one stays."""
+
+    steps: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    calls: list[Call] = field(default_factory=list)
+    target: str = ""
+
+    def script(self, method: str, *steps: Any) -> None:
+        self.steps[method] = list(steps)
+
+    def answer(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
+        metadata = {str(key): value for key, value in context.invocation_metadata()}
+        self.calls.append(Call(method, request, metadata, context.time_remaining()))
+        steps = self.steps[method]
+        step = steps.pop(0) if len(steps) > 1 else steps[0]
+        if isinstance(step, Slow):
+            time.sleep(step.seconds)
+            return auth_service_pb2.ValidateCredentialResponse()
+        if isinstance(step, Failure):
+            context.set_trailing_metadata(step.trailers)
+            context.abort(step.code, step.text)
+        return step
+
+
+class Answers:
+    """Makes what a test scripts, in its usual form, with changes on top."""
+
+    EXAMPLE_KEY = EXAMPLE_KEY
+    AT = AT
+    Failure = Failure
+    Slow = Slow
+
+    @staticmethod
+    def fresh(source: int = freshness_pb2.FRESHNESS_SOURCE_DATABASE) -> freshness_pb2.Freshness:
+        return freshness_pb2.Freshness(source=source, as_of=AT)  # type: ignore[arg-type]
+
+    @staticmethod
+    def good(**changes: Any) -> auth_service_pb2.ValidateCredentialResponse:
+        principal = principal_pb2.Principal(
+            kind=principal_pb2.PRINCIPAL_KIND_API_KEY,
+            account_id="acct_1",
+            key_id="key_1",
+            key_name="ci",
+            scopes=["sessions:read", "sessions:write"],
+            metadata={"team": "core"},
+        )
+        principal.MergeFrom(principal_pb2.Principal(**changes))
+        return auth_service_pb2.ValidateCredentialResponse(
+            principal=principal, freshness=Answers.fresh()
+        )
+
+    @staticmethod
+    def refused(**changes: Any) -> auth_service_pb2.ValidateCredentialResponse:
+        denial = denial_pb2.Denial(
+            reason=denial_pb2.DENIAL_REASON_KEY_REVOKED,
+            message="API key revoked",
+            http_status=401,
+            error="UNAUTHORIZED",
+            www_authenticate='Bearer realm="orchestrator", error="invalid_token"',
+        )
+        denial.MergeFrom(denial_pb2.Denial(**changes))
+        return auth_service_pb2.ValidateCredentialResponse(denial=denial, freshness=Answers.fresh())
+
+    @staticmethod
+    def key(**changes: Any) -> key_pb2.Key:
+        message = key_pb2.Key(
+            key_id="key_1",
+            account_id="acct_1",
+            name="ci",
+            scopes=["*"],
+            state=key_pb2.KEY_STATE_ACTIVE,
+            hint="orch_0000…0000",
+            create_time=AT,
+            metadata={"team": "core"},
+            etag="e1",
+        )
+        message.MergeFrom(key_pb2.Key(**changes))
+        return message
+
+    @staticmethod
+    def created() -> auth_service_pb2.CreateKeyResponse:
+        return auth_service_pb2.CreateKeyResponse(key=Answers.key(), secret=EXAMPLE_KEY, revision=7)
+
+    @staticmethod
+    def revoked(**changes: Any) -> auth_service_pb2.RevokeKeyResponse:
+        ended = Answers.key(state=key_pb2.KEY_STATE_REVOKED, revoke_time=AT, **changes)
+        return auth_service_pb2.RevokeKeyResponse(key=ended, revision=8)
+
+    @staticmethod
+    def account(account_id: str = "acct_1") -> account_pb2.Account:
+        return account_pb2.Account(
+            account_id=account_id,
+            display_name="Example",
+            state=account_pb2.ACCOUNT_STATE_ACTIVE,
+            create_time=AT,
+        )
+
+
+class StartServer(Protocol):
+    """Starts one more scripted server."""
+
+    def __call__(self, credentials: grpc.ServerCredentials | None = None) -> ScriptedServer: ...
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    started: list[grpc.Server] = []
+
+    def start(credentials: grpc.ServerCredentials | None = None) -> ScriptedServer:
+        script = ScriptedServer()
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
+        servicer: Any = SimpleNamespace(**{m: partial(script.answer, m) for m in METHODS})
+        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server)
+        if credentials is None:
+            port = server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = server.add_secure_port("127.0.0.1:0", credentials)
+        script.target = f"127.0.0.1:{port}"
+        server.start()
+        started.append(server)
+        return script
+
+    yield start
+    for server in started:
+        server.stop(None).wait()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> ScriptedServer:
+    """Give a server that likes everything, until a test scripts it otherwise."""
+    script = start_server()
+    script.script("ValidateCredential", Answers.good())
+    script.script("CreateKey", Answers.created())
+    script.script("RevokeKey", Answers.revoked())
+    script.script(
+        "CreateAccount", account_service_pb2.CreateAccountResponse(account=Answers.account())
+    )
+    script.script("GetAccount", account_service_pb2.GetAccountResponse(account=Answers.account()))
+    script.script(
+        "ListAccounts", account_service_pb2.ListAccountsResponse(accounts=[Answers.account()])
+    )
+    return script
+
+
+class Driver:
+    """Drives either client by the same awaitable methods."""
+
+    def __init__(self, client: AuthClient | AsyncAuthClient) -> None:
+        self.client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.client, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if isinstance(self.client, AsyncAuthClient):
+                return await method(*args, **kwargs)
+            return await asyncio.to_thread(method, *args, **kwargs)
+
+        return call
+
+    async def list_accounts(self, **kwargs: Any) -> list[Any]:
+        if isinstance(self.client, AsyncAuthClient):
+            return [account async for account in self.client.list_accounts(**kwargs)]
+        client = self.client
+        return await asyncio.to_thread(lambda: list(client.list_accounts(**kwargs)))
+
+
+class Connect(Protocol):
+    """Makes a client of the kind under test."""
+
+    def __call__(self, target: str | None = None, **settings: Any) -> Driver: ...
+
+
+@pytest.fixture(params=[AuthClient, AsyncAuthClient], ids=["sync", "async"])
+def client_class(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+async def connect(client_class: Any) -> AsyncIterator[Connect]:
+    drivers: list[Driver] = []
+
+    def make(target: str | None = None, **settings: Any) -> Driver:
+        drivers.append(Driver(client_class(target, **settings)))
+        return drivers[-1]
+
+    yield make
+    for driver in drivers:
+        await driver.close()
+
+
+@pytest.fixture
+def client(connect: Connect, server: ScriptedServer) -> Driver:
+    return connect(server.target, api_key=EXAMPLE_KEY, plaintext=True)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTHSVC_ADDRESS", raising=False)
+    monkeypatch.delenv("AUTHSVC_API_KEY", raising=False)
+
+
+@pytest.fixture
+def answers() -> type[Answers]:
+    return Answers

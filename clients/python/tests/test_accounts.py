@@ -1,0 +1,72 @@
+"""Accounts, one and all."""
+# Fixtures come from conftest, which tests cannot import.
+# ruff: noqa: ANN401
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.auth import Account, AccountState, MalformedResponse
+from orchestrator.auth.v1 import account_service_pb2
+
+EXAMPLE = Account(
+    account_id="acct_1",
+    display_name="Example",
+    state=AccountState.ACTIVE,
+    create_time=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+)
+
+
+async def test_an_account_is_created(client: Any, server: Any) -> None:
+    assert await client.create_account("Example") == EXAMPLE
+    assert server.calls[0].request.display_name == "Example"
+
+
+async def test_an_account_is_found_by_id(client: Any, server: Any) -> None:
+    assert await client.get_account("acct_1") == EXAMPLE
+    assert server.calls[0].request.account_id == "acct_1"
+
+
+async def test_an_answer_without_an_account_is_malformed(client: Any, server: Any) -> None:
+    server.script("GetAccount", account_service_pb2.GetAccountResponse())
+
+    with pytest.raises(MalformedResponse, match="GetAccountResponse has no account"):
+        await client.get_account("acct_1")
+
+
+async def test_all_pages_are_read_in_order(client: Any, server: Any, answers: Any) -> None:
+    server.script(
+        "ListAccounts",
+        account_service_pb2.ListAccountsResponse(
+            accounts=[answers.account("acct_1"), answers.account("acct_2")], next_page_token="2"
+        ),
+        account_service_pb2.ListAccountsResponse(next_page_token="3"),
+        account_service_pb2.ListAccountsResponse(accounts=[answers.account("acct_3")]),
+    )
+
+    accounts = await client.list_accounts(page_size=2)
+
+    assert [account.account_id for account in accounts] == ["acct_1", "acct_2", "acct_3"]
+    assert [call.request.page_token for call in server.calls] == ["", "2", "3"]
+    assert {call.request.page_size for call in server.calls} == {2}
+
+
+async def test_a_page_that_follows_itself_does_not_go_on_for_ever(client: Any, server: Any) -> None:
+    page = account_service_pb2.ListAccountsResponse(next_page_token="again")
+    server.script("ListAccounts", page)
+
+    with pytest.raises(MalformedResponse, match="names itself"):
+        await client.list_accounts()
+
+
+async def test_an_unknown_state_reads_as_unknown(client: Any, server: Any, answers: Any) -> None:
+    account = answers.account()
+    account.state = 99
+    server.script("ListAccounts", account_service_pb2.ListAccountsResponse(accounts=[account]))
+
+    (read,) = await client.list_accounts()
+
+    assert read.state is AccountState.UNKNOWN

@@ -1,0 +1,288 @@
+"""Deadlines, retries, load balancing, TLS and the life of a client."""
+# Fixtures come from conftest, which tests cannot import.
+# ruff: noqa: ANN401
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+
+from orchestrator.auth import (
+    AsyncAuthClient,
+    AuthClient,
+    ConfigurationError,
+    DeadlineExceeded,
+    Unavailable,
+)
+
+CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "ValidateCredential": ("validate", ("x",), {}),
+    "RevokeKey": ("revoke_key", (), {"key_id": "key_1"}),
+    "GetAccount": ("get_account", ("acct_1",), {}),
+    "ListAccounts": ("list_accounts", (), {}),
+    "CreateKey": ("create_key", ("ci",), {}),
+    "CreateAccount": ("create_account", ("Example",), {}),
+}
+ONCE = ("CreateKey", "CreateAccount")
+
+
+async def call(client: Any, rpc: str, **more: Any) -> Any:
+    name, arguments, options = CALLS[rpc]
+    return await getattr(client, name)(*arguments, **options, **more)
+
+
+@pytest.mark.parametrize("rpc", [rpc for rpc in CALLS if rpc not in ONCE])
+async def test_what_may_be_repeated_is_tried_again_when_unavailable(
+    client: Any, server: Any, answers: Any, rpc: str
+) -> None:
+    unavailable = answers.Failure(grpc.StatusCode.UNAVAILABLE)
+    server.script(rpc, unavailable, unavailable, unavailable, *server.steps[rpc])
+
+    assert await call(client, rpc)
+
+    assert [seen.method for seen in server.calls] == [rpc] * 4
+
+
+@pytest.mark.parametrize("rpc", ONCE)
+async def test_what_creates_is_tried_once(client: Any, server: Any, answers: Any, rpc: str) -> None:
+    server.script(rpc, answers.Failure(grpc.StatusCode.UNAVAILABLE), *server.steps[rpc])
+
+    with pytest.raises(Unavailable):
+        await call(client, rpc)
+
+    assert len(server.calls) == 1
+
+
+async def test_other_errors_are_not_tried_again(client: Any, server: Any, answers: Any) -> None:
+    server.script("ValidateCredential", answers.Failure(grpc.StatusCode.INTERNAL), answers.good())
+
+    with pytest.raises(Exception, match="INTERNAL"):
+        await client.validate("x")
+
+    assert len(server.calls) == 1
+
+
+async def test_retrying_ends_after_four_attempts(client: Any, server: Any, answers: Any) -> None:
+    server.script("ValidateCredential", answers.Failure(grpc.StatusCode.UNAVAILABLE))
+
+    with pytest.raises(Unavailable):
+        await client.validate("x")
+
+    assert len(server.calls) == 4
+
+
+async def test_the_servers_word_against_retrying_is_followed(
+    client: Any, server: Any, answers: Any
+) -> None:
+    never = (("grpc-retry-pushback-ms", "-1"),)
+    failure = answers.Failure(grpc.StatusCode.UNAVAILABLE, "later", never)
+    server.script("ValidateCredential", failure, answers.good())
+
+    with pytest.raises(Unavailable, match="later"):
+        await client.validate("x")
+
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("rpc", CALLS)
+async def test_every_call_has_the_clients_deadline(client: Any, server: Any, rpc: str) -> None:
+    await call(client, rpc)
+
+    assert 1 < server.calls[0].seconds_left < 2.1
+
+
+@pytest.mark.parametrize("rpc", CALLS)
+async def test_a_call_may_have_a_deadline_of_its_own(client: Any, server: Any, rpc: str) -> None:
+    await call(client, rpc, timeout=30)
+
+    assert 20 < server.calls[0].seconds_left < 31
+
+
+async def test_a_slow_answer_ends_at_the_deadline(connect: Any, server: Any, answers: Any) -> None:
+    server.script("ValidateCredential", answers.Slow(0.6))
+    client = connect(server.target, api_key="k", plaintext=True, timeout=0.2)
+    begun = time.monotonic()
+
+    with pytest.raises(DeadlineExceeded):
+        await client.validate("x")
+
+    assert time.monotonic() - begun < 0.5
+
+
+async def test_retries_share_the_deadline(connect: Any, server: Any, answers: Any) -> None:
+    later = (("grpc-retry-pushback-ms", "5000"),)
+    failure = answers.Failure(grpc.StatusCode.UNAVAILABLE, "later", later)
+    server.script("ValidateCredential", failure, answers.good())
+    client = connect(server.target, api_key="k", plaintext=True, timeout=0.3)
+    begun = time.monotonic()
+
+    with pytest.raises((DeadlineExceeded, Unavailable)):
+        await client.validate("x")
+
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+async def test_a_deadline_is_positive_and_finite(
+    client: Any,
+    timeout: float,  # noqa: ASYNC109 - the gRPC deadline
+) -> None:
+    with pytest.raises(ValueError, match="positive, finite"):
+        await client.validate("x", timeout=timeout)
+
+
+async def test_a_server_that_is_not_there_is_known_before_the_deadline(connect: Any) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{unused.getsockname()[1]}"
+    client = connect(target, api_key="k", plaintext=True, timeout=30)
+    begun = time.monotonic()
+
+    with pytest.raises(Unavailable) as caught:
+        await client.validate("x")
+
+    assert time.monotonic() - begun < 10
+    assert caught.value.reason is None
+
+
+async def test_calls_are_spread_over_all_addresses(
+    connect: Any, start_server: Any, answers: Any
+) -> None:
+    servers = [start_server(), start_server()]
+    for server in servers:
+        server.script("ValidateCredential", answers.good())
+    target = "ipv4:" + ",".join(server.target for server in servers)
+    client = connect(target, api_key="k", plaintext=True)
+
+    for _ in range(20):
+        await client.validate("x")
+
+    assert min(len(server.calls) for server in servers) >= 5
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_server(start_server: Any, answers: Any, authority: trustme.CA) -> Any:
+    certificate = authority.issue_cert("127.0.0.1")
+    pair = (
+        certificate.private_key_pem.bytes(),
+        b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
+    )
+    server = start_server(grpc.ssl_server_credentials([pair]))
+    server.script("ValidateCredential", answers.good())
+    return server
+
+
+async def test_tls_is_spoken_unless_plaintext_is_asked_for(
+    connect: Any, tls_server: Any, authority: trustme.CA
+) -> None:
+    client = connect(tls_server.target, api_key="k", root_certificates=authority.cert_pem.bytes())
+
+    assert (await client.validate("x")).account_id == "acct_1"
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused(
+    connect: Any, tls_server: Any
+) -> None:
+    client = connect(
+        tls_server.target, api_key="k", root_certificates=trustme.CA().cert_pem.bytes()
+    )
+
+    with pytest.raises(Unavailable):
+        await client.validate("x")
+
+    assert tls_server.calls == []
+
+
+async def test_no_key_is_sent_to_a_server_without_tls(connect: Any, server: Any) -> None:
+    client = connect(server.target, api_key="k")
+
+    with pytest.raises(Unavailable):
+        await client.validate("x")
+
+    assert server.calls == []
+
+
+async def test_a_closed_client_says_so(client: Any) -> None:
+    await client.validate("x")
+
+    await client.close()
+    await client.close()
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        await client.validate("x")
+
+
+async def test_a_client_that_never_called_can_be_closed(client: Any) -> None:
+    await client.close()
+
+
+def test_the_sync_client_closes_at_the_end_of_its_block(server: Any) -> None:
+    with AuthClient(server.target, api_key="k", plaintext=True) as client:
+        client.validate("x")
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.validate("x")
+
+
+async def test_the_async_client_closes_at_the_end_of_its_block(server: Any) -> None:
+    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
+        await client.validate("x")
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        await client.validate("x")
+
+
+def test_the_sync_client_is_shared_by_threads(server: Any) -> None:
+    together = threading.Barrier(8)
+
+    with AuthClient(server.target, api_key="k", plaintext=True) as client:
+
+        def validate(_: int) -> str:
+            together.wait()
+            return client.validate("x").account_id
+
+        with futures.ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(validate, range(8))) == {"acct_1"}
+
+
+async def test_the_async_client_is_shared_by_tasks(server: Any) -> None:
+    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
+        principals = await asyncio.gather(*(client.validate("x") for _ in range(50)))
+
+    assert len(principals) == 50
+
+
+async def test_a_cancelled_call_stays_a_cancellation(server: Any, answers: Any) -> None:
+    server.script("ValidateCredential", answers.Slow(0.5))
+
+    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
+        task = asyncio.create_task(client.validate("x"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+def test_the_async_client_can_be_made_before_its_loop_but_serves_one_only(server: Any) -> None:
+    client = AsyncAuthClient(server.target, api_key="k", plaintext=True)
+    with asyncio.Runner() as first:
+        assert first.run(client.validate("x"))
+
+        with asyncio.Runner() as second, pytest.raises(ConfigurationError, match="event loop"):
+            second.run(client.validate("x"))
+
+        first.run(client.close())
