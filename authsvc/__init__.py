@@ -1,0 +1,1 @@
+"""authsvc: tells services over gRPC whether a credential is good, whose it is, what it may do."""

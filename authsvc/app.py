@@ -1,0 +1,198 @@
+"""The composition root: the one place that builds the parts and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from authsvc.config import Settings, decode_encryption_key
+from authsvc.domain import ids
+from authsvc.domain.access_tokens import TokenRules
+from authsvc.domain.clock import TimeLimit
+from authsvc.postgres.accounts import PostgresAccounts
+from authsvc.postgres.database import Database
+from authsvc.postgres.keys import PostgresKeys
+from authsvc.postgres.schema import require_current_schema
+from authsvc.postgres.signing_keys import PostgresSigningKeys
+from authsvc.rpc.account_servicer import AccountServicer
+from authsvc.rpc.auth_servicer import AuthServicer
+from authsvc.rpc.calls import Calls
+from authsvc.rpc.health import Health
+from authsvc.rpc.server import Tls, open_server, serve_until
+from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.sealing import Sealer
+from authsvc.tokens.signer import AccessTokenSigner
+from authsvc.tokens.verifier import AccessTokenVerifier
+from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
+from authsvc.usecases.authenticate_caller import AuthenticateCaller
+from authsvc.usecases.bootstrap import Bootstrap
+from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.issue_key import IssueKey
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.validate_credential import ValidateCredential
+from authsvc.version import VERSION
+from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2
+
+_PROBE_SECONDS: Final = 1.0
+_BACKGROUND_SECONDS: Final = 10.0
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+def time_limit(seconds: float = _BACKGROUND_SECONDS) -> TimeLimit:
+    """Return a limit for work that no call waits for."""
+    return TimeLimit(seconds, time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What stands between the wire and the database."""
+
+    settings: Settings
+    database: Database
+    accounts: PostgresAccounts
+    keys: PostgresKeys
+    keyring: Keyring
+    judge: JudgeCredential
+    issue_key: IssueKey
+    bootstrap: Bootstrap
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Build the parts on an open pool, and close the pool at the end.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached.
+        SchemaOutdated: Its schema is older than this version needs.
+    """
+    url = settings.database_url.get_secret_value()
+    await require_current_schema(url)
+    sealer = Sealer(decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom)
+    async with Database.open(
+        url,
+        pool_size=settings.database_pool_size,
+        statement_timeout=timedelta(seconds=settings.database_timeout),
+    ) as database:
+        accounts, keys = PostgresAccounts(database), PostgresKeys(database)
+        keyring = Keyring(
+            store=PostgresSigningKeys(database),
+            sealer=sealer,
+            algorithm=settings.token_algorithm,
+            max_age=timedelta(seconds=settings.max_staleness),
+            clock=utc_now,
+            monotonic=time.monotonic,
+            random_bytes=os.urandom,
+        )
+        tokens = AccessTokenVerifier(
+            keyring=keyring,
+            rules=TokenRules(settings.token_issuer, settings.token_audience, settings.leeway),
+            clock=utc_now,
+        )
+        issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
+        yield Parts(
+            settings=settings,
+            database=database,
+            accounts=accounts,
+            keys=keys,
+            keyring=keyring,
+            judge=JudgeCredential(keys=keys, accounts=accounts, tokens=tokens, clock=utc_now),
+            issue_key=issue_key,
+            bootstrap=Bootstrap(
+                accounts=accounts,
+                signing_keys=keyring,
+                issue_key=issue_key,
+                clock=utc_now,
+                new_id=ids.new_id,
+            ),
+        )
+
+
+async def token_signer(parts: Parts) -> AccessTokenSigner:
+    """Return a signer with the keyring's newest key.
+
+    Raises:
+        SigningKeyMissing: There is none.
+    """
+    key = await parts.keyring.get_signing_key(time_limit())
+    return AccessTokenSigner(
+        key=key, issuer=parts.settings.token_issuer, audience=parts.settings.token_audience
+    )
+
+
+async def serve(
+    parts: Parts, stop: asyncio.Event, on_ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve until told to stop, then drain.
+
+    Args:
+        parts: What to serve.
+        stop: Ends it when set.
+        on_ready: Called with the address once calls are answered.
+
+    Raises:
+        AddressInUse: The address cannot be listened on.
+        SealBroken: The keyring was sealed under another encryption key.
+        DatabaseUnavailable: The database went away during the start.
+    """
+    settings = parts.settings
+    await parts.keyring.check_seals(time_limit())
+    services = {
+        auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]: AuthServicer(
+            validate_credential=ValidateCredential(parts.judge),
+            create_key=CreateKey(accounts=parts.accounts, issue_key=parts.issue_key, clock=utc_now),
+            revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
+            clock=utc_now,
+        ),
+        account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]: AccountServicer(
+            create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
+            get_account=GetAccount(parts.accounts),
+            list_accounts=ListAccounts(parts.accounts),
+        ),
+    }
+    health = Health(
+        probe=lambda: parts.database.ping(time_limit(_PROBE_SECONDS)),
+        service_names=[service.full_name for service in services],
+    )
+    calls = Calls(
+        authenticate=AuthenticateCaller(parts.judge),
+        work_limit_seconds=settings.database_timeout,
+    )
+    server, address = open_server(
+        settings.listen_address,
+        tls=_tls(settings),
+        calls=calls,
+        services=services,
+        health=health,
+        reflection=settings.reflection,
+    )
+    await health.probe_once()
+    await server.start()
+    log.info("serving", address=address, tls=settings.tls_key_file is not None, version=VERSION)
+    if on_ready is not None:
+        on_ready(address)
+    await serve_until(stop, server, health, grace=timedelta(seconds=settings.shutdown_grace))
+    log.info("stopped")
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return Tls(
+        certificate_chain=settings.tls_certificate_file.read_bytes(),
+        private_key=settings.tls_key_file.read_bytes(),
+    )

@@ -1,0 +1,113 @@
+"""`authsvc dev`: the whole service on an embedded Postgres, from nothing, in one command."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import typer
+
+from authsvc import app
+from authsvc.cli.dev_guide import guide
+from authsvc.cli.local_database import (
+    ADMIN_KEY_FILE,
+    DATABASE_URL_FILE,
+    DEFAULT_DATA_DIR,
+    DataDirOption,
+    ensure_encryption_key,
+    read_private,
+    write_private,
+)
+from authsvc.cli.process import run_until_signal
+from authsvc.config import Settings, load_settings
+from authsvc.domain.accounts import Account
+from authsvc.domain.errors import KeyNameTaken
+from authsvc.domain.principals import Principal
+from authsvc.domain.scopes import ADMIN, covers
+from authsvc.logs import configure_logs
+from authsvc.postgres import schema
+from authsvc.postgres.embedded import EmbeddedPostgres
+
+_DATABASE = "authsvc"
+_ADMIN_KEY_NAME = "admin"
+
+
+def dev(
+    *,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    address: Annotated[
+        str, typer.Option("--address", help="Where to serve, as host:port.")
+    ] = "127.0.0.1:50051",
+) -> None:
+    """Serve on an embedded Postgres, and print what to try. For development only.
+
+    Everything is kept in the data directory: the database, the admin key, the encryption key.
+    """
+    # Bad settings are told before anything is made; the database's address is not known yet.
+    settings = load_settings(
+        database_url="postgresql://embedded", encryption_key="A" * 43 + "=", listen_address=address
+    )
+    configure_logs(settings.log_level, settings.log_format)
+
+    async def main(stop: asyncio.Event) -> None:
+        async with EmbeddedPostgres(data_dir) as postgres:
+            await _create_database(postgres)
+            url = postgres.url(_DATABASE)
+            write_private(data_dir / DATABASE_URL_FILE, f"{url}\n")
+            await schema.migrate(url)
+            await _serve(
+                load_settings(
+                    database_url=url,
+                    encryption_key=ensure_encryption_key(data_dir),
+                    listen_address=address,
+                ),
+                data_dir,
+                stop,
+            )
+
+    run_until_signal(main)
+
+
+async def _create_database(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        exists = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", _DATABASE
+        )
+        if not exists:
+            await connection.execute(f'CREATE DATABASE "{_DATABASE}"')
+    finally:
+        await connection.close()
+
+
+async def _serve(settings: Settings, data_dir: Path, stop: asyncio.Event) -> None:
+    async with app.open_parts(settings) as parts:
+        system = await parts.bootstrap.prepare(app.time_limit())
+        account = await parts.bootstrap.default_account(app.time_limit())
+        await _ensure_admin_key(parts, system, data_dir / ADMIN_KEY_FILE)
+        await app.serve(
+            parts,
+            stop,
+            lambda address: typer.echo(guide(address, data_dir, account.account_id)),
+        )
+
+
+async def _ensure_admin_key(parts: app.Parts, system: Account, path: Path) -> None:
+    """Keep the admin key of the file while it is good; else put a new one there."""
+    present = read_private(path)
+    if present:
+        verdict = await parts.judge(present, deadline=app.time_limit())
+        if isinstance(verdict.outcome, Principal) and covers(verdict.outcome.scopes, ADMIN):
+            return
+    name, number = _ADMIN_KEY_NAME, 1
+    while True:
+        try:
+            issued = await parts.bootstrap.create_admin_key(system, name, app.time_limit())
+        except KeyNameTaken:
+            number += 1
+            name = f"{_ADMIN_KEY_NAME}-{number}"
+        else:
+            write_private(path, f"{issued.secret.reveal()}\n")
+            return

@@ -1,0 +1,214 @@
+"""`authsvc key`: create, revoke and validate API keys, through a running server."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from typing import Annotated, Final
+
+import typer
+
+from authsvc.cli.connection import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    ApiKeyFileOption,
+    CertificatesOption,
+    PlaintextOption,
+    open_client,
+)
+from authsvc.cli.failures import Failure
+from authsvc.cli.output import JsonOption, print_fields, print_json
+from orchestrator.auth import Key, Principal, RevocationReason, Secret, Verdict
+
+app = typer.Typer(no_args_is_help=True, help="Create, revoke and validate API keys.")
+
+DENIED_EXIT_CODE: Final = 3
+
+_DURATION: Final = re.compile(r"([1-9]\d{0,8})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration such as 90d, 12h, 30m or 45s.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter("give a number and a unit: 90d, 12h, 30m or 45s")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    metadata = dict(pair.partition("=")[::2] for pair in pairs)
+    if any("=" not in pair for pair in pairs) or len(metadata) != len(pairs):
+        raise typer.BadParameter("give --metadata as name=value, each name once")
+    return metadata
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What people will know the key by.")],
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option(help="The account (acct_…). Optional with a key of that account."),
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What the key may do; repeatable. Default: *.")
+    ] = None,
+    ttl: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=parse_duration, metavar="DURATION", help="How long it lives, as 90d. For ever."
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A note; repeatable.")
+    ] = None,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """Create a key and show its secret, this once."""
+    notes = _metadata(metadata or [])
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        created = client.create_key(
+            name, account_id=account, scopes=scope or (), ttl=ttl, metadata=notes
+        )
+    if as_json:
+        print_json(created)
+        return
+    print_fields("Key created.", _fields(created.key))
+    typer.echo("\nThe secret, shown this once and stored nowhere:\n")
+    typer.echo(f"  {created.secret.reveal()}\n")
+    typer.echo("Keep it in ORCHESTRATOR_API_KEY of the program that uses it, never in code.")
+
+
+@app.command("revoke")
+def revoke(
+    key_id: Annotated[
+        str | None, typer.Argument(help="The key (key_…). Without it: --secret.")
+    ] = None,
+    *,
+    secret: Annotated[
+        bool,
+        typer.Option("--secret", help="Read the key's secret from standard input or a prompt."),
+    ] = False,
+    reason: Annotated[
+        RevocationReason | None, typer.Option(help="Why.", case_sensitive=False)
+    ] = None,
+    note: Annotated[str, typer.Option(help="A note for people, kept with the key.")] = "",
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """End a key for good. Repeating it changes nothing."""
+    if (key_id is None) != secret:
+        raise typer.BadParameter("give either a key id or --secret")
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        if key_id is None:
+            revoked = client.revoke_key(
+                secret=Secret(read_credential("The key's secret")), reason=reason, note=note
+            )
+        else:
+            revoked = client.revoke_key(key_id=key_id, reason=reason, note=note)
+    if as_json:
+        print_json(revoked)
+    else:
+        print_fields("Key revoked.", _fields(revoked.key))
+
+
+@app.command("validate")
+def validate(
+    *,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope it must have; repeatable.")
+    ] = None,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """Judge a credential: a key or a JWT, read from standard input or a prompt.
+
+    Exit code 0: it is good. 3: it is denied. 1: it could not be judged.
+    """
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        verdict = client.check(read_credential("The credential"), required_scopes=scope or ())
+    if as_json:
+        print_json(verdict)
+    else:
+        _print_verdict(verdict)
+    if not verdict:
+        raise typer.Exit(DENIED_EXIT_CODE)
+
+
+def read_credential(prompt: str) -> str:
+    """Read a credential where it stays out of the shell's history and the process list.
+
+    The one line break that `echo` puts behind a line is not part of it.
+
+    Raises:
+        Failure: Standard input is not text.
+    """
+    if sys.stdin.isatty():
+        return str(typer.prompt(prompt, hide_input=True, default="", show_default=False))
+    try:
+        return sys.stdin.read().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise Failure("standard input is not text in UTF-8") from None
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    freshness = verdict.freshness
+    fields: dict[str, object] = {}
+    if isinstance(verdict.outcome, Principal):
+        principal = verdict.outcome
+        title = "Good."
+        fields |= {
+            "kind": principal.kind,
+            "account": principal.account_id,
+            "key": principal.key_id,
+            "name": principal.key_name,
+            "user": principal.user_id,
+            "session": principal.session_id,
+            "scopes": principal.scopes,
+            "expires": principal.expire_time,
+            "metadata": principal.metadata,
+        }
+    else:
+        denial = verdict.outcome
+        title = "Denied."
+        fields |= {
+            "reason": denial.reason,
+            "message": denial.message,
+            "HTTP status": f"{denial.http_status} {denial.error}",
+            "WWW-Authenticate": denial.www_authenticate,
+        }
+    fields |= {"as of": freshness.as_of, "source": freshness.source}
+    print_fields(title, fields)
+
+
+def _fields(key: Key) -> dict[str, object]:
+    return {
+        "key": key.key_id,
+        "account": key.account_id,
+        "name": key.name,
+        "state": key.state,
+        "scopes": key.scopes,
+        "hint": key.hint,
+        "created": key.create_time,
+        "expires": key.expire_time,
+        "revoked": key.revoke_time,
+        "reason": key.revoke_reason if key.revoke_time else None,
+        "note": key.revoke_note,
+        "metadata": key.metadata,
+    }

@@ -1,0 +1,74 @@
+"""What `authsvc dev` leaves in its data directory, and the settings that come of it.
+
+    admin.key        the admin key, for callers
+    encryption.key   AUTHSVC_ENCRYPTION_KEY
+    database.url     AUTHSVC_DATABASE_URL, also for psql
+
+All of them are for their owner's eyes only (mode 0600).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from authsvc.config import ENCRYPTION_KEY_BYTES, Settings, load_settings
+
+ADMIN_KEY_FILE: Final = "admin.key"
+ENCRYPTION_KEY_FILE: Final = "encryption.key"
+DATABASE_URL_FILE: Final = "database.url"
+DEFAULT_DATA_DIR: Final = Path(".authsvc")
+
+DataDirOption = Annotated[
+    Path,
+    typer.Option("--data-dir", help="The directory of `authsvc dev`.", file_okay=False),
+]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file for its owner's eyes only, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_private(path: Path) -> str | None:
+    """Return a file's content without the line break at its end, or None without a file."""
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n")
+    except FileNotFoundError:
+        return None
+
+
+def ensure_encryption_key(data_dir: Path) -> str:
+    """Return the directory's encryption key, made when there is none yet."""
+    path = data_dir / ENCRYPTION_KEY_FILE
+    key = read_private(path)
+    if key is None:
+        key = base64.b64encode(os.urandom(ENCRYPTION_KEY_BYTES)).decode()
+        write_private(path, f"{key}\n")
+    return key
+
+
+def load_local_settings(data_dir: Path) -> Settings:
+    """Read the settings from the environment, or else of the `authsvc dev` in a directory.
+
+    Raises:
+        InvalidSettings: Neither says enough.
+    """
+    if "AUTHSVC_DATABASE_URL" in os.environ:
+        return load_settings()
+    overrides = {
+        "database_url": read_private(data_dir / DATABASE_URL_FILE),
+        "encryption_key": read_private(data_dir / ENCRYPTION_KEY_FILE),
+    }
+    return load_settings(**{name: value for name, value in overrides.items() if value})

@@ -1,0 +1,104 @@
+"""`authsvc serve`, `migrate`, `bootstrap` and `config`: the service and its database."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+import uvloop
+
+from authsvc import app
+from authsvc.cli.failures import Failure
+from authsvc.cli.output import JsonOption, print_json
+from authsvc.cli.process import run_until_signal
+from authsvc.config import Settings, load_database_url, load_settings
+from authsvc.configuration_reference import configuration_reference
+from authsvc.domain.errors import KeyNameTaken
+from authsvc.logs import configure_logs
+from authsvc.postgres import schema
+from authsvc.usecases.issue_key import IssuedKey
+
+
+def serve() -> None:
+    """Serve, as the AUTHSVC_* settings say (see `authsvc config`)."""
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+
+    async def main(stop: asyncio.Event) -> None:
+        async with app.open_parts(settings) as parts:
+            await app.serve(parts, stop)
+
+    run_until_signal(main)
+
+
+def migrate(
+    revision: Annotated[
+        str, typer.Argument(help="head, base (nothing at all), or a revision such as 0001.")
+    ] = "head",
+    *,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the present revision and change nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go back to an older revision, losing data.")
+    ] = False,
+) -> None:
+    """Bring the database of AUTHSVC_DATABASE_URL to a revision of the schema.
+
+    Safe to run from several replicas at once.
+    """
+    url = load_database_url()
+    found = uvloop.run(schema.current_revision(url))
+    if show:
+        typer.echo(f"{found} (newest: {schema.newest_revision()})")
+        return
+    if not force and schema.goes_back(found, revision):
+        raise Failure(
+            f"going back from {found} to {revision} drops what the later revisions keep; "
+            "back up the database, then say --force"
+        )
+    reached = uvloop.run(schema.migrate(url, revision))
+    typer.echo(f"schema at {reached}" if found == reached else f"schema: {found} -> {reached}")
+
+
+def bootstrap(
+    *,
+    key_name: Annotated[str, typer.Option(help="What people will know the key by.")] = "admin",
+    as_json: JsonOption = False,
+) -> None:
+    """Make what a new database needs, and print its first admin key, this once.
+
+    With another --key-name it makes one more admin key, should the first be lost.
+    """
+    settings = load_settings()
+    issued = uvloop.run(_bootstrap(settings, key_name))
+    if as_json:
+        print_json(
+            {
+                "key_id": issued.key.key_id,
+                "account_id": issued.key.account_id,
+                "secret": issued.secret.reveal(),
+            }
+        )
+        return
+    typer.echo("The admin key, shown this once and stored nowhere:\n")
+    typer.echo(f"  {issued.secret.reveal()}\n")
+    typer.echo(f"It is {issued.key.key_id} of the system account {issued.key.account_id}.")
+
+
+async def _bootstrap(settings: Settings, key_name: str) -> IssuedKey:
+    async with app.open_parts(settings) as parts:
+        system = await parts.bootstrap.prepare(app.time_limit())
+        try:
+            return await parts.bootstrap.create_admin_key(system, key_name, app.time_limit())
+        except KeyNameTaken:
+            raise Failure(
+                f"the database is bootstrapped: its system account has a key named {key_name!r}. "
+                "If that key is lost, make another one with --key-name"
+            ) from None
+
+
+def config() -> None:
+    """Print the reference of all settings (docs/configuration.md)."""
+    typer.echo(configuration_reference(), nl=False)

@@ -1,0 +1,59 @@
+"""The reference of all settings, in Markdown, made from the settings themselves."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from authsvc.config import PREFIX, Settings
+
+_HEAD: Final = """\
+# Configuration
+
+<!-- Made by `authsvc config`. Change authsvc/config.py, then run `make docs`. -->
+
+The server reads its settings from the environment. At start-up it lists every missing or wrong
+one at once. An empty variable counts as not set.
+
+| setting | default | meaning |
+|---|---|---|
+"""
+_TAIL: Final = """
+## Clients and the command line
+
+| setting | meaning |
+|---|---|
+| `AUTHSVC_ADDRESS` | The server, as `host:port`. |
+| `AUTHSVC_API_KEY` | The caller's own API key. |
+| `AUTHSVC_PLAINTEXT` | For the command line: `true` when the server has no TLS. |
+
+## Tests
+
+| setting | meaning |
+|---|---|
+| `AUTHSVC_TEST_DATABASE_URL` | Run the tests on this server instead of an embedded one. The \
+user must be allowed to create databases. |
+"""
+
+
+def configuration_reference() -> str:
+    """Return the text of docs/configuration.md."""
+    return _HEAD + "".join(_row(name) for name in Settings.model_fields) + _TAIL
+
+
+def _row(name: str) -> str:
+    field = Settings.model_fields[name]
+    default = "*required*" if field.is_required() else _default(field.default)
+    meaning = field.description or ""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        values = ", ".join(f"`{member.value}`" for member in field.annotation)
+        meaning = f"{meaning} One of {values}."
+    return f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |\n"
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

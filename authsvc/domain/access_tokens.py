@@ -1,0 +1,121 @@
+"""The claims of an access token (RFC 7519, RFC 9068), and the rules they must keep.
+
+The signature is verified elsewhere; this module judges what a genuine issuer could still have
+meant for somebody else or for another time (RFC 8725 sections 3.8 to 3.10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from authsvc.domain.denials import DenialReason
+from authsvc.domain.freshness import Freshness
+from authsvc.domain.scopes import is_scope
+
+ACCOUNT_CLAIM: Final = "account_id"
+MAX_TEXT_CLAIM: Final = 255
+# The last second that a datetime can hold; a time beyond it is nobody's expiry.
+_LAST_SECOND: Final = datetime.max.replace(tzinfo=UTC).timestamp() - 1
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenClaims:
+    """What a genuine access token says."""
+
+    subject: str
+    account_id: str
+    scopes: tuple[str, ...]
+    expire_time: datetime
+    issue_time: datetime
+    token_id: str
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVerification:
+    """What was found out about a token."""
+
+    outcome: AccessTokenClaims | DenialReason
+    freshness: Freshness
+    """How old the signing keys were that it was verified with."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token must say to be meant for us."""
+
+    issuer: str
+    audience: str
+    leeway: timedelta
+    """How far the clocks of issuer and verifier may disagree; zero or more."""
+
+    def read(self, claims: Mapping[str, object], now: datetime) -> AccessTokenClaims | DenialReason:
+        """Judge the claims of a token whose signature is good.
+
+        Args:
+            claims: The payload, member names unique.
+            now: The moment of the call.
+
+        Returns:
+            The claims; or TOKEN_EXPIRED when nothing but the expiry is wrong; or TOKEN_INVALID.
+        """
+        expire_time, issue_time = _time(claims, "exp"), _time(claims, "iat")
+        not_before = _time(claims, "nbf") if "nbf" in claims else issue_time
+        subject, token_id = _text(claims, "sub"), _text(claims, "jti")
+        account_id = _text(claims, ACCOUNT_CLAIM)
+        session_id = _text(claims, "sid") if "sid" in claims else ""
+        scopes = _scopes(claims)
+        if (
+            expire_time is None
+            or issue_time is None
+            or not_before is None
+            or subject is None
+            or token_id is None
+            or account_id is None
+            or session_id is None
+            or scopes is None
+            or claims.get("iss") != self.issuer
+            or not self._is_audience(claims.get("aud"))
+            or max(issue_time, not_before) > now + self.leeway
+        ):
+            return DenialReason.TOKEN_INVALID
+        if expire_time <= now - self.leeway:
+            return DenialReason.TOKEN_EXPIRED
+        return AccessTokenClaims(
+            subject, account_id, scopes, expire_time, issue_time, token_id, session_id
+        )
+
+    def _is_audience(self, audience: object) -> bool:
+        if isinstance(audience, list):
+            return self.audience in audience and all(isinstance(one, str) for one in audience)
+        return audience == self.audience
+
+
+def _text(claims: Mapping[str, object], name: str) -> str | None:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CLAIM:
+        return None
+    return value if value.isprintable() else None
+
+
+def _time(claims: Mapping[str, object], name: str) -> datetime | None:
+    """Read a NumericDate; a bool is a number to Python but not to RFC 7519."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not math.isfinite(value) or not 0 <= value <= _LAST_SECOND:
+        return None
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _scopes(claims: Mapping[str, object]) -> tuple[str, ...] | None:
+    """Read the `scope` claim (RFC 8693 section 4.2): one string, scopes parted by blanks."""
+    value = claims.get("scope", "")
+    if not isinstance(value, str):
+        return None
+    scopes = tuple(value.split(" ")) if value else ()
+    return scopes if all(is_scope(scope) for scope in scopes) else None

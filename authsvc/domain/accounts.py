@@ -1,0 +1,26 @@
+"""Accounts: the owners of keys, and the boundary of what a credential may reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AccountState(StrEnum):
+    """Whether an account's credentials are good."""
+
+    ACTIVE = "ACTIVE"
+    DISABLED = "DISABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account."""
+
+    account_id: str
+    display_name: str
+    state: AccountState
+    create_time: datetime
+    is_system: bool
+    """True for the one account whose keys may carry the reserved scopes."""

@@ -1,0 +1,128 @@
+"""The bounds of request fields. A request is checked whole: every violation is reported."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from authsvc.domain.errors import InvalidRequest, Violation
+from authsvc.domain.ids import is_id
+from authsvc.domain.scopes import MAX_SCOPE_LENGTH, MAX_SCOPES, is_scope
+
+MAX_NAME_LENGTH: Final = 100
+MAX_NOTE_LENGTH: Final = 500
+MAX_LIFETIME: Final = timedelta(days=3660)
+MAX_METADATA_ENTRIES: Final = 32
+MAX_METADATA_VALUE_LENGTH: Final = 512
+MAX_METADATA_KEY_LENGTH: Final = 64
+
+_METADATA_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Cc: controls; Cs: lone surrogates; Zl, Zp: line and paragraph separators.
+_UNFIT_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Explicit bidirectional controls, which can make one name look like another.
+_UNFIT_CHARACTERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_CHARACTERS: Final = frozenset("\n\r\t")
+
+
+class Violations:
+    """Collects what is wrong with a request."""
+
+    def __init__(self) -> None:
+        """Start with nothing wrong."""
+        self._found: list[Violation] = []
+
+    def add(self, field: str, description: str) -> None:
+        """Note a violation.
+
+        Args:
+            field: The field's name in the proto.
+            description: What is asked for; must not repeat what was sent.
+        """
+        self._found.append(Violation(field, description))
+
+    def raise_if_any(self) -> None:
+        """End the check.
+
+        Raises:
+            InvalidRequest: Something was wrong.
+        """
+        if self._found:
+            raise InvalidRequest(tuple(self._found))
+
+    def check_name(self, field: str, name: str) -> None:
+        """Check a name that people see."""
+        if not name:
+            self.add(field, "is required")
+        elif len(name) > MAX_NAME_LENGTH:
+            self.add(field, f"has at most {MAX_NAME_LENGTH} characters")
+        if _has_unfit_characters(name):
+            self.add(field, "has no control characters")
+        if name != name.strip():
+            self.add(field, "has no white space at either end")
+
+    def check_id(self, field: str, value: str, prefix: str) -> None:
+        """Check a required identifier."""
+        if not value:
+            self.add(field, "is required")
+        elif not is_id(value, prefix):
+            self.add(field, f"is an id like {prefix}_01h2xcejqtf2nbrexx3vqjhp41")
+
+    def check_scopes(self, field: str, scopes: Sequence[str]) -> None:
+        """Check scopes that are granted or asked for."""
+        if len(scopes) > MAX_SCOPES:
+            self.add(field, f"has at most {MAX_SCOPES} entries")
+            return
+        for index, scope in enumerate(scopes):
+            if not is_scope(scope):
+                self.add(
+                    f"{field}[{index}]",
+                    "is a scope like sessions:read, sessions:* or *, in lower case, "
+                    f"of at most {MAX_SCOPE_LENGTH} characters; of those that begin with "
+                    "authsvc: there are only authsvc:validate, authsvc:keys and authsvc:admin",
+                )
+
+    def check_expire_time(self, field: str, expire_time: datetime, now: datetime) -> None:
+        """Check the moment when something new will end."""
+        if expire_time <= now:
+            self.add(field, "lies in the future")
+        elif expire_time > now + MAX_LIFETIME:
+            self.add(field, f"lies at most {MAX_LIFETIME.days} days ahead")
+
+    def check_lifetime(self, field: str, lifetime: timedelta) -> None:
+        """Check how long something new will live."""
+        if lifetime <= timedelta(0):
+            self.add(field, "is positive")
+        elif lifetime > MAX_LIFETIME:
+            self.add(field, f"is at most {MAX_LIFETIME.days} days")
+
+    def check_metadata(self, field: str, metadata: Mapping[str, str]) -> None:
+        """Check an owner's notes."""
+        if len(metadata) > MAX_METADATA_ENTRIES:
+            self.add(field, f"has at most {MAX_METADATA_ENTRIES} entries")
+            return
+        if any(_METADATA_KEY.fullmatch(key) is None for key in metadata):
+            self.add(
+                field,
+                f"has keys of 1 to {MAX_METADATA_KEY_LENGTH} letters, digits, '_', '-' and '.'",
+            )
+        if any(len(value) > MAX_METADATA_VALUE_LENGTH for value in metadata.values()):
+            self.add(field, f"has values of at most {MAX_METADATA_VALUE_LENGTH} characters")
+        if any(_has_unfit_characters(value) for value in metadata.values()):
+            self.add(field, "has values without control characters")
+
+    def check_note(self, field: str, note: str) -> None:
+        """Check a note of one or several lines."""
+        if len(note) > MAX_NOTE_LENGTH:
+            self.add(field, f"has at most {MAX_NOTE_LENGTH} characters")
+        if _has_unfit_characters("".join(c for c in note if c not in _LINE_CHARACTERS)):
+            self.add(field, "has no control characters but line breaks and tabs")
+
+
+def _has_unfit_characters(text: str) -> bool:
+    return any(
+        character in _UNFIT_CHARACTERS or unicodedata.category(character) in _UNFIT_CATEGORIES
+        for character in text
+    )

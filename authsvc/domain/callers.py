@@ -1,0 +1,85 @@
+"""Who calls this service, and what it may ask for (docs/callers.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from authsvc.domain.accounts import Account
+from authsvc.domain.errors import CallerNotPermitted, ScopeNotGrantable
+from authsvc.domain.principals import Principal
+from authsvc.domain.scopes import ADMIN, KEYS, MANAGE_OWN_KEYS, RESERVED, covers
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller and its rights."""
+
+    principal: Principal
+
+    def require(self, reserved_scope: str) -> None:
+        """Let pass only a caller with a reserved scope.
+
+        Raises:
+            CallerNotPermitted: The caller lacks the scope.
+        """
+        if not self._holds(reserved_scope):
+            raise CallerNotPermitted(reserved_scope)
+
+    def require_key_management(self) -> None:
+        """Let pass only a caller that may manage the keys of some account.
+
+        Raises:
+            CallerNotPermitted: It may manage none.
+        """
+        if not (self._holds(KEYS) or self._manages_own_keys()):
+            raise CallerNotPermitted(KEYS if self.principal.is_system else MANAGE_OWN_KEYS)
+
+    def own_account_id(self) -> str:
+        """Return the account a request means when it names none; empty for system callers."""
+        return "" if self.principal.is_system else self.principal.account_id
+
+    def may_manage_keys_of(self, account_id: str, *, is_system: bool) -> bool:
+        """Tell whether the caller may manage the keys of an account.
+
+        Keys of the system account open this service itself, so `authsvc:keys` does not reach
+        them: it would amount to `authsvc:admin`.
+
+        Args:
+            account_id: The account.
+            is_system: Whether it is the system account.
+        """
+        if self._holds(ADMIN):
+            return True
+        if is_system:
+            return False
+        return self._holds(KEYS) or (
+            self._manages_own_keys() and account_id == self.principal.account_id
+        )
+
+    def require_grantable(self, scopes: Iterable[str], account: Account) -> None:
+        """Let pass only scopes that this caller may give to a key of this account.
+
+        A credential of an account passes on no more than it has itself. Reserved scopes go to
+        the system account only, whose keys only `authsvc:admin` manages.
+
+        Args:
+            scopes: Well-formed scopes.
+            account: An account whose keys the caller may manage.
+
+        Raises:
+            ScopeNotGrantable: One of them is out of the caller's reach.
+        """
+        for scope in scopes:
+            if scope in RESERVED:
+                grantable = account.is_system and self._holds(ADMIN)
+            else:
+                grantable = self._holds(KEYS) or covers(self.principal.scopes, scope)
+            if not grantable:
+                raise ScopeNotGrantable
+
+    def _holds(self, reserved_scope: str) -> bool:
+        return self.principal.is_system and covers(self.principal.scopes, reserved_scope)
+
+    def _manages_own_keys(self) -> bool:
+        return not self.principal.is_system and covers(self.principal.scopes, MANAGE_OWN_KEYS)

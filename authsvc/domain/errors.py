@@ -1,0 +1,85 @@
+"""What can go wrong, named as facts.
+
+A refused credential is not among them: that is a `Denial`, an answer like any other. These errors
+carry data, not texts for the wire: `authsvc.rpc.error_table` gives each its status and words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from authsvc.domain.denials import DenialReason
+
+
+class AuthsvcError(Exception):
+    """Any of the errors that a use case raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken bound of a request."""
+
+    field: str
+    """The field's name in the proto, with an index or key where it repeats."""
+    description: str
+    """What is asked for. It never repeats what was sent."""
+
+
+class InvalidRequest(AuthsvcError):
+    """The request breaks bounds; `violations` has every one of them."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        """Carry at least one violation."""
+        super().__init__(", ".join(violation.field for violation in violations))
+        self.violations = violations
+
+
+class CallerCredentialMissing(AuthsvcError):
+    """The caller sent no credential of its own."""
+
+
+class CallerCredentialInvalid(AuthsvcError):
+    """The caller's own credential is refused."""
+
+    def __init__(self, reason: DenialReason) -> None:
+        """Carry why."""
+        super().__init__(reason.name)
+        self.reason = reason
+
+
+class CallerNotPermitted(AuthsvcError):
+    """The caller may not call this method."""
+
+    def __init__(self, required_scope: str) -> None:
+        """Carry the scope that would allow it."""
+        super().__init__(required_scope)
+        self.required_scope = required_scope
+
+
+class ScopeNotGrantable(AuthsvcError):
+    """The caller asked to grant a scope that it may not grant."""
+
+
+class AccountNotFound(AuthsvcError):
+    """There is no such account, or the caller may not see it."""
+
+
+class KeyNotFound(AuthsvcError):
+    """There is no such key, or the caller may not see it."""
+
+
+class KeyNameTaken(AuthsvcError):
+    """A key of the account that is not revoked has this name."""
+
+
+class AccountIsDisabled(AuthsvcError):
+    """The account is disabled."""
+
+
+class DatabaseUnavailable(AuthsvcError):
+    """The database could not be reached, or did not answer in time."""
+
+    RETRY_DELAY: Final = timedelta(seconds=1)
+    """How long to wait before trying again."""

@@ -1,0 +1,34 @@
+"""Type-prefixed, sortable identifiers that are safe to log: `key_01h2x…`.
+
+They are TypeIDs (TypeID specification 0.3.0): a prefix and a UUIDv7 (RFC 9562) in base 32.
+"""
+
+from __future__ import annotations
+
+import re
+
+from typeid import TypeID
+
+ACCOUNT = "acct"
+KEY = "key"
+SIGNING_KEY = "jwk"
+
+_SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
+def new_id(prefix: str) -> str:
+    """Return a new identifier.
+
+    Args:
+        prefix: What it names: `ACCOUNT`, `KEY` or `SIGNING_KEY`.
+
+    Returns:
+        `<prefix>_` and 26 characters; later ones sort after earlier ones, to the millisecond.
+    """
+    return str(TypeID(prefix=prefix))
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Tell whether `text` is a well-formed identifier with this prefix."""
+    head, _, suffix = text.partition("_")
+    return head == prefix and _SUFFIX.fullmatch(suffix) is not None

@@ -1,0 +1,71 @@
+"""The verdict on a credential whose records are at hand.
+
+The order of the checks is part of the contract: revoked, disabled, expired, account, scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from authsvc.domain.access_tokens import AccessTokenClaims
+from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_scope
+from authsvc.domain.keys import KeyRecord
+from authsvc.domain.principals import Principal, PrincipalKind
+from authsvc.domain.scopes import covers, without_reserved
+
+
+def judge_key(
+    record: KeyRecord, required_scopes: Sequence[str], now: datetime
+) -> Principal | Denial:
+    """Judge a key by its record.
+
+    Args:
+        record: The key's record.
+        required_scopes: Well-formed scopes, all of which it must have.
+        now: The moment of the call.
+    """
+    if record.revoked:
+        return DENIALS[DenialReason.KEY_REVOKED]
+    if record.disabled:
+        return DENIALS[DenialReason.KEY_DISABLED]
+    if record.expire_time is not None and record.expire_time <= now:
+        return DENIALS[DenialReason.KEY_EXPIRED]
+    return _judge_account_and_scope(
+        record.principal, required_scopes, account_disabled=record.account_disabled
+    )
+
+
+def judge_token(
+    claims: AccessTokenClaims, account: Account, required_scopes: Sequence[str]
+) -> Principal | Denial:
+    """Judge a verified access token by its account.
+
+    Args:
+        claims: The token's claims; signature and times were verified.
+        account: The account that the token names.
+        required_scopes: Well-formed scopes, all of which it must have.
+    """
+    principal = Principal(
+        kind=PrincipalKind.USER,
+        account_id=account.account_id,
+        scopes=frozenset(without_reserved(claims.scopes)),
+        is_system=account.is_system,
+        expire_time=claims.expire_time,
+        user_id=claims.subject,
+        session_id=claims.session_id,
+    )
+    disabled = account.state is AccountState.DISABLED
+    return _judge_account_and_scope(principal, required_scopes, account_disabled=disabled)
+
+
+def _judge_account_and_scope(
+    principal: Principal, required_scopes: Sequence[str], *, account_disabled: bool
+) -> Principal | Denial:
+    if account_disabled:
+        return DENIALS[DenialReason.ACCOUNT_DISABLED]
+    for scope in required_scopes:
+        if not covers(principal.scopes, scope):
+            return insufficient_scope(required_scopes)
+    return principal

@@ -1,0 +1,116 @@
+"""API keys: what is kept of them, and the states of their life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from authsvc.domain.accounts import AccountState
+from authsvc.domain.principals import Principal, PrincipalKind
+from authsvc.domain.scopes import without_reserved
+
+
+class KeyState(StrEnum):
+    """The state of a key; EXPIRED is derived from the time, REVOKED is final."""
+
+    ACTIVE = "ACTIVE"
+    DISABLED = "DISABLED"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+class RevocationReason(StrEnum):
+    """Why a key was revoked, as the one who revoked it said."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    COMPROMISED = "COMPROMISED"
+    SUPERSEDED = "SUPERSEDED"
+    NO_LONGER_USED = "NO_LONGER_USED"
+    PRIVILEGE_WITHDRAWN = "PRIVILEGE_WITHDRAWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as its owner sees it, without the secret."""
+
+    key_id: str
+    account_id: str
+    name: str
+    scopes: tuple[str, ...]
+    hint: str
+    create_time: datetime
+    expire_time: datetime | None
+    metadata: Mapping[str, str]
+    revision: int
+    """The revision of the last change to this key; it identifies its present form."""
+    disabled: bool = False
+    revoke_time: datetime | None = None
+    revoke_reason: RevocationReason = RevocationReason.UNSPECIFIED
+    revoke_note: str = ""
+    last_use_time: datetime | None = None
+
+    def state_at(self, now: datetime) -> KeyState:
+        """Return the state at a moment: revoked before disabled before expired."""
+        if self.revoke_time is not None:
+            return KeyState.REVOKED
+        if self.disabled:
+            return KeyState.DISABLED
+        if self.expire_time is not None and self.expire_time <= now:
+            return KeyState.EXPIRED
+        return KeyState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOwner:
+    """Which key it is, and whose."""
+
+    key_id: str
+    account_id: str
+    is_system: bool
+    """Whether the account is the system account."""
+
+
+class KeyRecord:
+    """What a key is judged by. The verdict is made anew for every call, never kept.
+
+    Everything here but the time is settled when the record is read, so the principal of a good
+    key is built once per record and not once per call.
+    """
+
+    __slots__ = ("account_disabled", "disabled", "expire_time", "principal", "revoked")
+
+    def __init__(
+        self,
+        *,
+        key_id: str,
+        name: str,
+        account_id: str,
+        account_state: AccountState,
+        account_is_system: bool,
+        scopes: tuple[str, ...],
+        metadata: Mapping[str, str],
+        expire_time: datetime | None,
+        disabled: bool,
+        revoked: bool,
+    ) -> None:
+        """Take a record as the store has it.
+
+        Reserved scopes outside the system account are dropped here: should one ever get into
+        the database, it opens nothing.
+        """
+        self.revoked = revoked
+        self.disabled = disabled
+        self.expire_time = expire_time
+        self.account_disabled = account_state is AccountState.DISABLED
+        self.principal = Principal(
+            kind=PrincipalKind.API_KEY,
+            account_id=account_id,
+            scopes=frozenset(scopes if account_is_system else without_reserved(scopes)),
+            is_system=account_is_system,
+            expire_time=expire_time,
+            key_id=key_id,
+            key_name=name,
+            metadata=metadata,
+        )

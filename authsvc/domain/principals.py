@@ -1,0 +1,37 @@
+"""Whom a good credential stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """What kind of credential was presented."""
+
+    API_KEY = "API_KEY"
+    USER = "USER"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a good credential stands for and what it may do."""
+
+    kind: PrincipalKind
+    account_id: str
+    scopes: frozenset[str]
+    is_system: bool
+    """True when it acts for the system account."""
+    expire_time: datetime | None
+    key_id: str = ""
+    key_name: str = ""
+    user_id: str = ""
+    session_id: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def actor(self) -> str:
+        """Who acts, in a form that is safe to log: the key's or the user's id."""
+        return self.key_id or self.user_id

@@ -1,0 +1,1 @@
+"""Postgres: pool, statements, error translation, change log, schema, embedded server."""

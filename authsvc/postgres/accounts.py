@@ -1,0 +1,84 @@
+"""Accounts in Postgres."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.clock import Deadline
+from authsvc.postgres.database import Connection, Database, Row
+
+_COLUMNS: Final = "account_id, display_name, state, create_time, is_system"
+_FIND: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = $1"
+_FIND_SYSTEM: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE is_system"
+_FIND_FIRST: Final = f"""
+SELECT {_COLUMNS} FROM authsvc.accounts WHERE NOT is_system ORDER BY account_id LIMIT 1
+"""
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id > $1 ORDER BY account_id LIMIT $2
+"""
+_INSERT: Final = f"INSERT INTO authsvc.accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5)"
+
+
+class PostgresAccounts:
+    """Reads and writes accounts."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+
+    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
+        """Return the account, or None when there is no such account."""
+        row = await self._database.fetch_row(deadline, _FIND, account_id)
+        return None if row is None else _account(row)
+
+    async def find_first_account(self, deadline: Deadline) -> Account | None:
+        """Return the oldest account that is not the system account, or None."""
+        row = await self._database.fetch_row(deadline, _FIND_FIRST)
+        return None if row is None else _account(row)
+
+    async def list_accounts(
+        self, *, after_account_id: str, limit: int, deadline: Deadline
+    ) -> list[Account]:
+        """Return up to `limit` accounts whose ids sort after `after_account_id`, in order."""
+
+        async def fetch(connection: Connection) -> list[Row]:
+            return await connection.fetch(_LIST, after_account_id, limit)
+
+        return [_account(row) for row in await self._database.run(fetch, deadline)]
+
+    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+        """Keep a new account."""
+
+        async def insert(connection: Connection) -> None:
+            await connection.execute(_INSERT, *_values(account))
+
+        await self._database.run(insert, deadline)
+
+    async def ensure_system_account(self, account: Account, deadline: Deadline) -> Account:
+        """Return the system account; keep this one when there is none yet."""
+
+        async def ensure(connection: Connection) -> Row | None:
+            await connection.execute(
+                f"{_INSERT} ON CONFLICT (is_system) WHERE is_system DO NOTHING", *_values(account)
+            )
+            return await connection.fetchrow(_FIND_SYSTEM)
+
+        row = await self._database.run(ensure, deadline)
+        return account if row is None else _account(row)
+
+
+def _values(account: Account) -> tuple[object, ...]:
+    return (
+        account.account_id,
+        account.display_name,
+        account.state.value,
+        account.create_time,
+        account.is_system,
+    )
+
+
+def _account(row: Row) -> Account:
+    columns = dict(row)
+    columns["state"] = AccountState(row["state"])
+    return Account(**columns)

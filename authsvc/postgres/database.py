@@ -1,0 +1,169 @@
+"""The connection pool, and the one way in which statements reach Postgres.
+
+Every piece of work is bound by its call's deadline and ends in a domain error when the database
+cannot do it. Works with PostgreSQL 14 and newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final, TypeAlias, TypeVar
+
+import asyncpg
+
+from authsvc.domain.clock import Deadline
+from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.postgres.errors import translate
+
+T = TypeVar("T")
+Row: TypeAlias = asyncpg.Record
+# Generic in its stubs only.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+APPLICATION_NAME: Final = "authsvc"
+# How long an interrupted statement may take to end before its connection is given up.
+_RELEASE_TIMEOUT_SECONDS: Final = 1.0
+
+
+async def connect(url: str) -> Connection:
+    """Open a connection outside of any pool, for migrations.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    try:
+        return await asyncpg.connect(
+            url, timeout=10, server_settings={"application_name": APPLICATION_NAME}
+        )
+    except Exception as error:
+        raise translate(error) from error
+
+
+async def _keep_session(_connection: object) -> None:
+    """Reset nothing: no statement here changes its session, and a reset costs a round trip."""
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        """Use `Database.open`."""
+        self._pool = pool
+        self._releases: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, *, pool_size: int, statement_timeout: timedelta
+    ) -> AsyncIterator[Database]:
+        """Open the pool, and close it at the end.
+
+        Args:
+            url: `postgresql://user@host/database`, with `?host=` for a socket directory.
+            pool_size: The most connections; at least 1.
+            statement_timeout: How long the server itself lets a statement run, wait for a lock,
+                or leave a transaction idle.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached.
+        """
+        limit = str(round(statement_timeout.total_seconds() * 1000))
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=pool_size,
+                timeout=10,
+                reset=_keep_session,
+                server_settings={
+                    "application_name": APPLICATION_NAME,
+                    "statement_timeout": limit,
+                    "lock_timeout": limit,
+                    "idle_in_transaction_session_timeout": limit,
+                },
+            )
+        except Exception as error:
+            raise translate(error) from error
+        database = cls(pool)
+        try:
+            yield database
+        finally:
+            await database._close()
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]], deadline: Deadline) -> T:
+        """Do a piece of work on a connection.
+
+        Args:
+            work: What to do; it gets a connection of its own.
+            deadline: How long waiting for a connection and the work may take together.
+
+        Raises:
+            DatabaseUnavailable: There was no connection or no answer in time.
+            AuthsvcError: What a violated constraint means.
+        """
+        try:
+            async with asyncio.timeout(deadline.remaining()), self._connection() as connection:
+                return await work(connection)
+        except Exception as error:
+            raise translate(error) from error
+
+    async def run_in_transaction(
+        self, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
+    ) -> T:
+        """Do a piece of work on a connection, whole or not at all. See `run`."""
+
+        async def in_transaction(connection: Connection) -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self.run(in_transaction, deadline)
+
+    async def fetch_row(self, deadline: Deadline, statement: str, *values: Any) -> Row | None:  # noqa: ANN401 - asyncpg takes any value
+        """Return the first row of a statement, or None. See `run`."""
+        return await self.run(lambda connection: connection.fetchrow(statement, *values), deadline)
+
+    async def ping(self, deadline: Deadline) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            DatabaseUnavailable: There was none in time.
+        """
+        await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await self._pool.acquire()
+        try:
+            yield connection  # type: ignore[misc] # the pool's proxy is a Connection in all but name
+        except asyncio.CancelledError:
+            # A statement is still running. Its end is awaited behind the caller's back: when the
+            # server hangs, the caller must get its answer before its deadline all the same.
+            task = asyncio.create_task(self._release(connection))
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
+            raise
+        except BaseException:
+            await self._pool.release(connection)
+            raise
+        else:
+            await self._pool.release(connection)
+
+    async def _release(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy
+        try:
+            await self._pool.release(connection, timeout=_RELEASE_TIMEOUT_SECONDS)
+        except Exception as error:
+            # The pool has ended the connection and will open another one.
+            if not isinstance(translate(error), DatabaseUnavailable):
+                raise
+
+    async def _close(self) -> None:
+        if self._releases:
+            await asyncio.wait(self._releases)
+        try:
+            async with asyncio.timeout(_RELEASE_TIMEOUT_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()

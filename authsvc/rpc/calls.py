@@ -1,0 +1,163 @@
+"""The path of every call: authenticate, hand over, and turn errors into statuses.
+
+A plain function around each method and not a chain of interceptors: the check of a credential is
+short, and so must be its way (docs/adr/0006). This module alone ends calls with a status.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from authsvc.domain.errors import InvalidRequest
+from authsvc.rpc.error_table import INTERNAL, row_of
+from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
+from authsvc.usecases.authenticate_caller import AuthenticateCaller
+from authsvc.usecases.call import Call
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Request = TypeVar("Request", bound=Message)
+Method = Callable[[Any, Call], Awaitable[Message]]
+Behaviour = Callable[[Any, Context], Awaitable[Message]]
+
+AUTHORIZATION_KEY: Final = "authorization"
+
+# What a call keeps for sending its answer: the database has to give up this much earlier.
+_ANSWER_SHARE: Final = 0.2
+_ANSWER_SECONDS: Final = 0.1
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+log = structlog.get_logger()
+
+
+class CallDeadline:
+    """How long the database work of a call may take, read only when there is such work."""
+
+    __slots__ = ("_context", "_limit")
+
+    def __init__(self, context: Context, limit: float) -> None:
+        """Take the call, and the most seconds that its work may take."""
+        self._context = context
+        self._limit = limit
+
+    def remaining(self) -> float:
+        """Return the seconds left, less what the answer needs."""
+        # The annotation of grpc's stub leaves out that a call without a deadline has None.
+        left: float | None = self._context.time_remaining()
+        if left is None:
+            return self._limit
+        return min(self._limit, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
+
+
+class UnreadableRequest:
+    """Stands for a request that is not the message it should be."""
+
+
+class Calls:
+    """Puts the methods of servicers on a server."""
+
+    def __init__(self, *, authenticate: AuthenticateCaller, work_limit_seconds: float) -> None:
+        """Take the authentication of callers, and a limit on the database work of a call."""
+        self._authenticate = authenticate
+        self._work_limit = work_limit_seconds
+        self._request_id_prefix = secrets.token_hex(4)
+        self._request_numbers = itertools.count(1)
+
+    def add_service(
+        self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
+    ) -> None:
+        """Serve every method of a service.
+
+        Args:
+            server: A server that is not started yet.
+            service: The service's descriptor.
+            servicer: Has a coroutine `create_key(request, call)` for a method `CreateKey`.
+
+        Raises:
+            AttributeError: The servicer lacks a method of the service.
+        """
+        handlers = {
+            method.name: self._handler(method, getattr(servicer, _snake_case(method.name)))
+            for method in service.methods
+        }
+        server.add_registered_method_handlers(service.full_name, handlers)
+
+    def _handler(self, method: MethodDescriptor, serve: Method) -> grpc.RpcMethodHandler[Any, Any]:
+        parse = GetMessageClass(method.input_type).FromString
+
+        def deserialize(data: bytes) -> Message | UnreadableRequest:
+            # Left to grpc, the parser's exception would reach the client in its own words.
+            try:
+                return parse(data)
+            except DecodeError:
+                return UnreadableRequest()
+
+        return grpc.unary_unary_rpc_method_handler(
+            self._behaviour(method.full_name, serve),
+            request_deserializer=deserialize,
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+
+    def _behaviour(self, name: str, serve: Method) -> Behaviour:
+        authenticate, work_limit = self._authenticate, self._work_limit
+
+        async def behave(request: Message | UnreadableRequest, context: Context) -> Message:
+            try:
+                deadline = CallDeadline(context, work_limit)
+                caller = await authenticate(_metadata(context, AUTHORIZATION_KEY), deadline)
+                return await serve(_readable(request), Call(caller, deadline))
+            except Exception as error:  # noqa: BLE001 - every error becomes a status here
+                await self._abort(name, context, error)
+
+        return behave
+
+    async def _abort(self, method: str, context: Context, error: Exception) -> NoReturn:
+        row = row_of(error)
+        request_id = self._request_id(context)
+        log.log(
+            row.log_level,
+            "call failed",
+            method=method,
+            request_id=request_id,
+            code=row.code.name,
+            error=type(error).__name__,
+            detail=str(error) if row is not INTERNAL else None,
+            cause=repr(error.__cause__) if error.__cause__ and row is not INTERNAL else None,
+            exc_info=error if row is INTERNAL else None,
+        )
+        await context.abort(row.code, row.text, trailing_metadata(error, row, request_id))
+
+    def _request_id(self, context: Context) -> str:
+        """Return the caller's own request id where it sent a usable one, else a new one."""
+        sent = _metadata(context, REQUEST_ID_KEY)
+        if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
+            return sent[0]
+        return f"{self._request_id_prefix}-{next(self._request_numbers)}"
+
+
+def _readable(request: Message | UnreadableRequest) -> Message:
+    if isinstance(request, UnreadableRequest):
+        raise InvalidRequest(())
+    return request
+
+
+def _metadata(context: Context, name: str) -> list[str]:
+    return [
+        value if isinstance(value, str) else value.decode("latin-1")
+        for key, value in context.invocation_metadata() or ()
+        if key == name
+    ]
+
+
+def _snake_case(name: str) -> str:
+    return _WORD_START.sub("_", name).lower()

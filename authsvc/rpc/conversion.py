@@ -1,0 +1,180 @@
+"""Between wire messages and domain values, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authsvc.domain.accounts import Account
+from authsvc.domain.denials import Denial
+from authsvc.domain.freshness import Freshness
+from authsvc.domain.keys import Key, KeyState, RevocationReason
+from authsvc.domain.principals import Principal
+from authsvc.usecases.create_key import CreateKeyCommand
+from authsvc.usecases.judge_credential import Verdict
+from authsvc.usecases.revoke_key import RevokeKeyCommand
+from authsvc.usecases.validate_credential import ValidateCredentialQuery
+from orchestrator.auth.v1 import (
+    account_pb2,
+    auth_service_pb2,
+    denial_pb2,
+    freshness_pb2,
+    key_pb2,
+    principal_pb2,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+_DENIAL_REASONS: Final = {
+    name.removeprefix("DENIAL_REASON_"): value for name, value in denial_pb2.DenialReason.items()
+}
+_REVOCATION_REASONS: Final = {
+    value: RevocationReason(name.removeprefix("REVOCATION_REASON_"))
+    for name, value in key_pb2.RevocationReason.items()
+}
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Convert an aware datetime."""
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
+
+
+def to_datetime(value: Timestamp) -> datetime:
+    """Convert a timestamp; one that no datetime can hold becomes the first or the last one.
+
+    So bounds are checked in one place, where the request is, and conversion cannot fail.
+    """
+    try:
+        return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+    except OverflowError:
+        return _FIRST if value.seconds < 0 else _LAST
+
+
+def to_timedelta(value: Duration) -> timedelta:
+    """Convert a duration; one that no timedelta can hold becomes the least or the greatest."""
+    try:
+        return timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+    except OverflowError:
+        return timedelta.min if value.seconds < 0 else timedelta.max
+
+
+def validate_credential_query(
+    request: auth_service_pb2.ValidateCredentialRequest,
+) -> ValidateCredentialQuery:
+    """Convert a request of ValidateCredential."""
+    demand = request.freshness
+    return ValidateCredentialQuery(
+        value=request.credential,
+        required_scopes=tuple(request.required_scopes),
+        authoritative=demand.authoritative,
+        at_least_revision=(
+            demand.at_least_revision if demand.HasField("at_least_revision") else None
+        ),
+    )
+
+
+def validate_credential_response(verdict: Verdict) -> auth_service_pb2.ValidateCredentialResponse:
+    """Convert a verdict."""
+    freshness = _freshness(verdict.freshness)
+    if isinstance(verdict.outcome, Denial):
+        return auth_service_pb2.ValidateCredentialResponse(
+            denial=_denial(verdict.outcome), freshness=freshness
+        )
+    return auth_service_pb2.ValidateCredentialResponse(
+        principal=_principal(verdict.outcome), freshness=freshness
+    )
+
+
+def create_key_command(request: auth_service_pb2.CreateKeyRequest) -> CreateKeyCommand:
+    """Convert a request of CreateKey."""
+    return CreateKeyCommand(
+        name=request.name,
+        account_id=request.account_id,
+        scopes=tuple(request.scopes),
+        expire_time=(to_datetime(request.expire_time) if request.HasField("expire_time") else None),
+        ttl=to_timedelta(request.ttl) if request.HasField("ttl") else None,
+        metadata=dict(request.metadata),
+        request_id=request.request_id,
+    )
+
+
+def revoke_key_command(request: auth_service_pb2.RevokeKeyRequest) -> RevokeKeyCommand:
+    """Convert a request of RevokeKey."""
+    return RevokeKeyCommand(
+        key_id=request.key_id if request.HasField("key_id") else None,
+        secret=request.secret if request.HasField("secret") else None,
+        reason=_REVOCATION_REASONS.get(request.reason),
+        note=request.note,
+    )
+
+
+def account_message(account: Account) -> account_pb2.Account:
+    """Convert an account."""
+    return account_pb2.Account(
+        account_id=account.account_id,
+        display_name=account.display_name,
+        state=account_pb2.AccountState.Value(f"ACCOUNT_STATE_{account.state}"),
+        create_time=timestamp(account.create_time),
+    )
+
+
+def key_message(key: Key, now: datetime) -> key_pb2.Key:
+    """Convert a key, in the state that it has at a moment."""
+    state: KeyState = key.state_at(now)
+    return key_pb2.Key(
+        key_id=key.key_id,
+        account_id=key.account_id,
+        name=key.name,
+        scopes=key.scopes,
+        state=key_pb2.KeyState.Value(f"KEY_STATE_{state}"),
+        hint=key.hint,
+        create_time=timestamp(key.create_time),
+        expire_time=_optional_timestamp(key.expire_time),
+        revoke_time=_optional_timestamp(key.revoke_time),
+        last_use_time=_optional_timestamp(key.last_use_time),
+        metadata=key.metadata,
+        etag=f'"{key.revision:x}"',
+        revoke_reason=key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{key.revoke_reason}"),
+        revoke_note=key.revoke_note,
+    )
+
+
+def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else timestamp(moment)
+
+
+def _principal(principal: Principal) -> principal_pb2.Principal:
+    return principal_pb2.Principal(
+        kind=principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{principal.kind}"),
+        account_id=principal.account_id,
+        key_id=principal.key_id,
+        key_name=principal.key_name,
+        user_id=principal.user_id,
+        session_id=principal.session_id,
+        scopes=sorted(principal.scopes),
+        expire_time=_optional_timestamp(principal.expire_time),
+        metadata=principal.metadata,
+    )
+
+
+def _denial(denial: Denial) -> denial_pb2.Denial:
+    return denial_pb2.Denial(
+        reason=_DENIAL_REASONS[denial.reason.name],
+        message=denial.reason.message,
+        http_status=denial.reason.http_status,
+        error=denial.error,
+        www_authenticate=denial.www_authenticate,
+    )
+
+
+def _freshness(freshness: Freshness) -> freshness_pb2.Freshness:
+    return freshness_pb2.Freshness(
+        source=freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{freshness.source}"),
+        as_of=timestamp(freshness.as_of),
+    )

@@ -1,0 +1,106 @@
+"""What each domain error is on the wire: status code, reason, text and log level.
+
+Texts are constant per reason and name nothing internal; causes go to the log under the request
+id. A test asserts that every error class is in the table.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+
+from authsvc.domain import errors
+from orchestrator.auth.v1 import error_reason_pb2 as reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table."""
+
+    code: grpc.StatusCode
+    reason: reasons.ErrorReason.ValueType
+    text: str
+    log_level: int
+
+
+INTERNAL: Final = Row(
+    grpc.StatusCode.INTERNAL,
+    reasons.ERROR_REASON_INTERNAL,
+    "The service failed; its log has the cause under the request id.",
+    logging.ERROR,
+)
+
+ERROR_TABLE: Final = MappingProxyType(
+    {
+        errors.InvalidRequest: Row(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            reasons.ERROR_REASON_INVALID_REQUEST,
+            "The request is invalid; see the field violations in the status details.",
+            logging.INFO,
+        ),
+        errors.CallerCredentialMissing: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_CALLER_CREDENTIAL_MISSING,
+            "The call carries no credential: send 'authorization: Bearer <API key>' as metadata.",
+            logging.INFO,
+        ),
+        errors.CallerCredentialInvalid: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_CALLER_CREDENTIAL_INVALID,
+            "The credential of the caller is refused; the status details say why.",
+            logging.WARNING,
+        ),
+        errors.CallerNotPermitted: Row(
+            grpc.StatusCode.PERMISSION_DENIED,
+            reasons.ERROR_REASON_CALLER_NOT_PERMITTED,
+            "The caller may not call this method; the status details name the scope it needs.",
+            logging.WARNING,
+        ),
+        errors.ScopeNotGrantable: Row(
+            grpc.StatusCode.PERMISSION_DENIED,
+            reasons.ERROR_REASON_SCOPE_NOT_GRANTABLE,
+            "The caller may not grant one of these scopes: a key passes on no more than it has, "
+            "and authsvc: scopes go to keys of the system account only. Name narrower scopes.",
+            logging.WARNING,
+        ),
+        errors.AccountNotFound: Row(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_ACCOUNT_NOT_FOUND,
+            "Account not found.",
+            logging.INFO,
+        ),
+        errors.KeyNotFound: Row(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_KEY_NOT_FOUND,
+            "API key not found.",
+            logging.INFO,
+        ),
+        errors.KeyNameTaken: Row(
+            grpc.StatusCode.ALREADY_EXISTS,
+            reasons.ERROR_REASON_KEY_NAME_TAKEN,
+            "The account has a key of this name already; revoke it or choose another name.",
+            logging.INFO,
+        ),
+        errors.AccountIsDisabled: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_ACCOUNT_DISABLED,
+            "The account is disabled.",
+            logging.INFO,
+        ),
+        errors.DatabaseUnavailable: Row(
+            grpc.StatusCode.UNAVAILABLE,
+            reasons.ERROR_REASON_DATABASE_UNAVAILABLE,
+            "The database cannot be asked right now; try again.",
+            logging.WARNING,
+        ),
+    }
+)
+
+
+def row_of(error: Exception) -> Row:
+    """Return the row of an error; whatever is not in the table is INTERNAL."""
+    return ERROR_TABLE.get(type(error), INTERNAL)

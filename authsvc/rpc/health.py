@@ -1,0 +1,99 @@
+"""grpc.health.v1: tells the truth about the database, and says good-bye before the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from authsvc.domain.errors import DatabaseUnavailable
+
+SERVICE_NAME: Final = health.SERVICE_NAME
+OVERALL: Final = health.OVERALL_HEALTH
+
+_PROBE_INTERVAL_SECONDS: Final = 1.0
+# How long a watcher's last message may take to leave before its stream is closed.
+_FAREWELL_SECONDS: Final = 0.1
+
+log = structlog.get_logger()
+
+
+class _HealthServicer(health.aio.HealthServicer):  # type: ignore[misc] # the package is untyped
+    """The package's servicer, but its Watch streams end when the server drains.
+
+    They have no end of their own, so each one would hold a stopping server for its whole grace
+    period.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches: set[asyncio.Task[Any]] = set()
+
+    async def Watch(  # noqa: N802 - the name in the proto
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        watch = asyncio.ensure_future(super().Watch(request, context))
+        self._watches.add(watch)
+        try:
+            await asyncio.wait([watch])
+        finally:
+            self._watches.discard(watch)
+            watch.cancel()
+
+    async def end_watches(self) -> None:
+        await asyncio.sleep(_FAREWELL_SECONDS if self._watches else 0)
+        for watch in self._watches:
+            watch.cancel()
+
+
+class Health:
+    """The health of the server and of each of its services.
+
+    SERVING means: the database answered within the last probe. All services need it alike.
+    """
+
+    def __init__(
+        self, *, probe: Callable[[], Awaitable[None]], service_names: Iterable[str]
+    ) -> None:
+        """Take the probe of the database, which raises DatabaseUnavailable, and the services."""
+        self._probe = probe
+        self._names = (OVERALL, *service_names)
+        self._servicer = _HealthServicer()
+        self._serving: bool | None = None
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve health on a server that is not started yet."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def probe_once(self) -> None:
+        """Ask the database for a sign of life, and report what came of it."""
+        try:
+            await self._probe()
+        except DatabaseUnavailable as error:
+            if self._serving is not False:
+                log.error("database unavailable", cause=repr(error.__cause__ or error))  # noqa: TRY400 - the cause says it, a traceback would not
+            self._serving = False
+        else:
+            if self._serving is False:
+                log.info("database available again")
+            self._serving = True
+        status = health_pb2.HealthCheckResponse.ServingStatus.Value(
+            "SERVING" if self._serving else "NOT_SERVING"
+        )
+        for name in self._names:
+            await self._servicer.set(name, status)
+
+    async def keep_probing(self) -> None:
+        """Probe until cancelled."""
+        while True:
+            await self.probe_once()
+            await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
+
+    async def say_goodbye(self) -> None:
+        """Report NOT_SERVING for good, and end the streams that watch."""
+        await self._servicer.enter_graceful_shutdown()
+        await self._servicer.end_watches()

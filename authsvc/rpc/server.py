@@ -1,0 +1,106 @@
+"""The gRPC server: its options, its port, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+
+from authsvc.domain.errors import AuthsvcError
+from authsvc.rpc import health as health_module
+from authsvc.rpc.calls import Calls
+from authsvc.rpc.health import Health
+from authsvc.rpc.reflection import add_reflection
+
+CHANNEL_OPTIONS: Final = (
+    # With it, a second server on the same port would start and silently take half the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+log = structlog.get_logger()
+
+
+class AddressInUse(AuthsvcError):
+    """The address cannot be listened on."""
+
+    def __init__(self, address: str) -> None:
+        """Carry the address."""
+        super().__init__(
+            f"cannot listen on {address}: the port is in use, or the address is not this "
+            "machine's; stop what uses it, or choose another one"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The server's certificate."""
+
+    certificate_chain: bytes
+    private_key: bytes = field(repr=False)
+
+
+def open_server(
+    address: str,
+    *,
+    tls: Tls | None,
+    calls: Calls,
+    services: Mapping[ServiceDescriptor, object],
+    health: Health,
+    reflection: bool,
+) -> tuple[grpc.aio.Server, str]:
+    """Make a server and take its port; it does not answer yet.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+        tls: None for plaintext.
+        calls: The path of every call.
+        services: Each service with its servicer.
+        health: The health to serve.
+        reflection: Whether to serve reflection.
+
+    Returns:
+        The server, and the address with its actual port.
+
+    Raises:
+        AddressInUse: The address cannot be listened on.
+    """
+    server = grpc.aio.server(options=CHANNEL_OPTIONS)
+    for service, servicer in services.items():
+        calls.add_service(server, service, servicer)
+    health.add_to(server)
+    if reflection:
+        names = [service.full_name for service in services]
+        add_reflection(server, [*names, health_module.SERVICE_NAME])
+    try:
+        if tls is None:
+            port = server.add_insecure_port(address)
+        else:
+            credentials = grpc.ssl_server_credentials([(tls.private_key, tls.certificate_chain)])
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise AddressInUse(address) from error
+    return server, f"{address.rpartition(':')[0]}:{port}"
+
+
+async def serve_until(
+    stop: asyncio.Event, server: grpc.aio.Server, health: Health, grace: timedelta
+) -> None:
+    """Keep a started server up until told to stop, then drain it.
+
+    Health turns NOT_SERVING first, so that balancers look elsewhere; then no new call is taken,
+    and running ones have until the end of the grace period.
+    """
+    probing = asyncio.create_task(health.keep_probing())
+    try:
+        await stop.wait()
+        log.info("draining", grace_seconds=grace.total_seconds())
+    finally:
+        probing.cancel()
+        await health.say_goodbye()
+        await server.stop(grace.total_seconds())

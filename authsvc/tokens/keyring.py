@@ -1,0 +1,202 @@
+"""The keyring: which keys verify access tokens, and which one signs them.
+
+Verifiers keep a snapshot in memory for at most `max_age`, so that a key that was taken out of the
+keyring stops being good within that time. A token that names an unknown key makes them look
+again, but not more than once a second: such tokens cost nothing to forge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from authsvc.domain import ids
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
+from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
+from authsvc.tokens.key_material import (
+    PrivateKey,
+    PublicKey,
+    generate,
+    load_private_key,
+    load_public_key,
+)
+from authsvc.tokens.sealing import Sealer
+
+_LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
+
+
+class SigningKeyStore(Protocol):
+    """Where signing keys are kept."""
+
+    async def list_signing_keys(self, deadline: Deadline) -> list[SealedSigningKey]:
+        """Return all signing keys, oldest first."""
+        ...
+
+    async def insert_first_signing_key(self, key: SealedSigningKey, deadline: Deadline) -> None:
+        """Keep a signing key, unless there is one of its algorithm already."""
+        ...
+
+
+class SigningKeyMissing(AuthsvcError):
+    """The keyring has no key of the configured algorithm."""
+
+    def __init__(self, algorithm: SigningAlgorithm) -> None:
+        """Carry the algorithm."""
+        super().__init__(
+            f"the keyring has no {algorithm} key to sign with: run `authsvc bootstrap`, which "
+            "makes one"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A key that verifies tokens, pinned to the one algorithm it may be used with."""
+
+    algorithm: SigningAlgorithm
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs tokens."""
+
+    kid: str
+    algorithm: SigningAlgorithm
+    key: PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    keys: Mapping[str, VerificationKey]
+    as_of: datetime
+    read_at: float
+
+
+class Keyring:
+    """The signing keys of this service."""
+
+    def __init__(
+        self,
+        *,
+        store: SigningKeyStore,
+        sealer: Sealer,
+        algorithm: SigningAlgorithm,
+        max_age: timedelta,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Take the store and the sealer.
+
+        Args:
+            store: Where the keys are kept.
+            sealer: Opens their private parts.
+            algorithm: What new tokens are signed with.
+            max_age: How old the snapshot may be that tokens are verified with.
+            clock: Says how old it is to those who ask.
+            monotonic: Seconds from a clock that never goes back, for the snapshot's age.
+            random_bytes: A cryptographic source of randomness.
+        """
+        self._store = store
+        self._sealer = sealer
+        self._algorithm = algorithm
+        self._max_age = max_age.total_seconds()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._random_bytes = random_bytes
+        self._snapshot: _Snapshot | None = None
+        self._reading = asyncio.Lock()
+
+    async def ensure_signing_key(self, now: datetime, deadline: Deadline) -> None:
+        """Make a signing key of the configured algorithm when there is none yet."""
+        if any(key.algorithm is self._algorithm for key in await self._all(deadline)):
+            return
+        kid = ids.new_id(ids.SIGNING_KEY)
+        private_bytes, public_bytes = generate(self._algorithm, self._random_bytes)
+        sealed = self._sealer.seal(private_bytes, _label(kid, self._algorithm))
+        key = SealedSigningKey(kid, self._algorithm, public_bytes, sealed, now)
+        await self._store.insert_first_signing_key(key, deadline)
+
+    async def check_seals(self, deadline: Deadline) -> None:
+        """Open every private key once, so that a wrong encryption key is found at the start.
+
+        Raises:
+            SealBroken: One of them was sealed under another encryption key.
+        """
+        for key in await self._all(deadline):
+            self._open(key)
+
+    async def get_signing_key(self, deadline: Deadline) -> SigningKey:
+        """Return the newest key of the configured algorithm.
+
+        Raises:
+            SigningKeyMissing: There is none.
+        """
+        candidates = [k for k in await self._all(deadline) if k.algorithm is self._algorithm]
+        if not candidates:
+            raise SigningKeyMissing(self._algorithm)
+        newest = candidates[-1]
+        private_key = load_private_key(newest.algorithm, self._open(newest))
+        return SigningKey(newest.kid, newest.algorithm, private_key)
+
+    async def find_verification_key(
+        self, kid: str, *, fresh: bool, deadline: Deadline
+    ) -> tuple[VerificationKey | None, Freshness]:
+        """Look a key up by the name that a token gives it.
+
+        Args:
+            kid: The token's `kid`; nothing but a name to look up.
+            fresh: Read the keyring anew.
+            deadline: How long it may take.
+
+        Returns:
+            The key, or None; and how old the keyring was that it was looked up in.
+
+        Raises:
+            DatabaseUnavailable: The keyring had to be read and could not be.
+        """
+        asked_at = self._monotonic()
+        snapshot = self._snapshot
+        if not fresh and snapshot is not None:
+            age = asked_at - snapshot.read_at
+            known = kid in snapshot.keys
+            if age <= (self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()):
+                freshness = Freshness(FreshnessSource.CACHE, snapshot.as_of)
+                return snapshot.keys.get(kid), freshness
+        snapshot = await self._read(asked_at, deadline)
+        return snapshot.keys.get(kid), Freshness(FreshnessSource.DATABASE, snapshot.as_of)
+
+    async def _read(self, asked_at: float, deadline: Deadline) -> _Snapshot:
+        """Read the keyring; calls that ask at the same time share one read."""
+        try:
+            async with asyncio.timeout(deadline.remaining()), self._reading:
+                snapshot = self._snapshot
+                if snapshot is None or snapshot.read_at < asked_at:
+                    as_of, read_at = self._clock(), self._monotonic()
+                    keys = {
+                        key.kid: self._verification_key(key) for key in await self._all(deadline)
+                    }
+                    snapshot = self._snapshot = _Snapshot(keys, as_of, read_at)
+                return snapshot
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+
+    async def _all(self, deadline: Deadline) -> list[SealedSigningKey]:
+        return await self._store.list_signing_keys(deadline)
+
+    def _verification_key(self, key: SealedSigningKey) -> VerificationKey:
+        if key.public_key is None:
+            return VerificationKey(key.algorithm, self._open(key))
+        return VerificationKey(key.algorithm, load_public_key(key.algorithm, key.public_key))
+
+    def _open(self, key: SealedSigningKey) -> bytes:
+        return self._sealer.open(key.sealed_private_key, _label(key.kid, key.algorithm))
+
+
+def _label(kid: str, algorithm: SigningAlgorithm) -> str:
+    return f"signing key {kid} ({algorithm})"

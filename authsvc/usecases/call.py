@@ -1,0 +1,16 @@
+"""What every use case is told about the call it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authenticated call."""
+
+    caller: Caller
+    deadline: Deadline

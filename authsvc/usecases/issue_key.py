@@ -1,0 +1,105 @@
+"""The making of a key: a secret, its digest for the store, its hint for people.
+
+Whether the key may be made is decided before; `CreateKey` and `Bootstrap` both end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from authsvc.domain import ids
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
+from authsvc.domain.keys import Key
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key with its secret."""
+
+    key: Key
+    secret: KeySecret
+
+
+class NewKeys(Protocol):
+    """Where new keys are kept."""
+
+    async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
+        """Keep a new key.
+
+        Args:
+            key: The key; its revision is yet to be given.
+            digest: The SHA-256 digest of its secret.
+            deadline: How long it may take.
+
+        Returns:
+            The key with the revision of this change.
+
+        Raises:
+            KeyNameTaken: A key of the account that is not revoked has this name.
+            AccountNotFound: There is no such account.
+            DatabaseUnavailable: The database did not answer before the deadline; the key may
+                have been kept all the same.
+        """
+        ...
+
+
+class IssueKey:
+    """Makes keys."""
+
+    def __init__(
+        self,
+        *,
+        store: NewKeys,
+        clock: Clock,
+        new_id: Callable[[str], str],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Take the store, and the sources of time, ids and randomness."""
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._random_bytes = random_bytes
+
+    async def __call__(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        scopes: Iterable[str],
+        expire_time: datetime | None,
+        metadata: Mapping[str, str],
+        deadline: Deadline,
+    ) -> IssuedKey:
+        """Make a key and keep it.
+
+        Args:
+            account_id: The account it acts for.
+            name: Within bounds.
+            scopes: Well formed, at least one.
+            expire_time: None for a key without expiry.
+            metadata: Within bounds.
+            deadline: How long it may take.
+
+        Raises:
+            KeyNameTaken: A key of the account that is not revoked has this name.
+            AccountNotFound: There is no such account.
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        secret = KeySecret.from_random(self._random_bytes(RANDOM_BYTES))
+        key = Key(
+            key_id=self._new_id(ids.KEY),
+            account_id=account_id,
+            name=name,
+            scopes=tuple(sorted(set(scopes))),
+            hint=secret.hint(),
+            create_time=self._clock(),
+            expire_time=expire_time,
+            metadata=metadata,
+            revision=0,
+        )
+        kept = await self._store.insert_key(key, secret.digest(), deadline)
+        return IssuedKey(kept, secret)

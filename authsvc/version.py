@@ -1,0 +1,5 @@
+"""The installed version, for logs and `authsvc --version`."""
+
+from importlib.metadata import version
+
+VERSION = version("authsvc")
