@@ -1,0 +1,193 @@
+"""What all tests share: a real Postgres, a fresh database per test, and a served service."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+import uvloop
+
+from authsvc import app
+from authsvc.config import Settings, load_settings
+from authsvc.domain import ids
+from authsvc.domain.accounts import Account
+from authsvc.postgres import schema
+from authsvc.postgres.embedded import EmbeddedPostgres
+from orchestrator.auth import AsyncAuthClient
+
+# Obviously not a key that guards anything.
+ENCRYPTION_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every asynchronous test on the loop that the service runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, so that a mistake shows early."""
+    order = {"unit": 0, "integration": 2, "e2e": 3}
+    items.sort(key=lambda item: next((order[p] for p in order if p in item.path.parts), 1))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The URL of a database on a server where databases may be made and dropped."""
+    url = os.environ.get("AUTHSVC_TEST_DATABASE_URL")
+    if url:
+        yield url
+        return
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as postgres:
+        yield postgres.url()
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the URL of another database on the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements on a connection of their own."""
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def template_database(postgres_url: str) -> AsyncIterator[str]:
+    """The name of a database with the newest schema and nothing in it."""
+    name = f"authsvc_template_{secrets.token_hex(4)}"
+    await execute(postgres_url, f"CREATE DATABASE {name}")
+    await schema.migrate(with_database(postgres_url, name))
+    yield name
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
+    """The URL of a database without a schema, for this test alone."""
+    name = f"authsvc_empty_{secrets.token_hex(4)}"
+    await execute(postgres_url, f"CREATE DATABASE {name}")
+    yield with_database(postgres_url, name)
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database_url(postgres_url: str, template_database: str) -> AsyncIterator[str]:
+    """The URL of a database with the newest schema, for this test alone."""
+    name = f"authsvc_test_{secrets.token_hex(4)}"
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield with_database(postgres_url, name)
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings for a server on this test's database and on a free port."""
+    return load_settings(
+        database_url=database_url,
+        encryption_key=ENCRYPTION_KEY,
+        listen_address="127.0.0.1:0",
+        shutdown_grace=2.0,
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def parts(settings: Settings) -> AsyncIterator[app.Parts]:
+    """The service's parts on this test's database."""
+    async with app.open_parts(settings) as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Service:
+    """A served service on a database of its own."""
+
+    address: str
+    parts: app.Parts
+    system: Account
+    account: Account
+    """An ordinary account."""
+    admin_key: str
+    stop: asyncio.Event
+
+    @asynccontextmanager
+    async def client(self, api_key: str | None = None) -> AsyncIterator[AsyncAuthClient]:
+        """A client, by default with the admin key."""
+        async with AsyncAuthClient(
+            self.address, api_key=api_key or self.admin_key, plaintext=True, timeout=10.0
+        ) as client:
+            yield client
+
+    async def execute(self, *statements: str) -> None:
+        """Run statements on the service's database."""
+        await execute(self.parts.settings.database_url.get_secret_value(), *statements)
+
+    async def create_key(self, *scopes: str, account: Account | None = None) -> str:
+        """Make a key of an account, by default the ordinary one, and return its secret."""
+        issued = await self.parts.issue_key(
+            (account or self.account).account_id,
+            f"key {secrets.token_hex(4)}",
+            scopes=scopes or ("*",),
+            expire_time=None,
+            metadata={},
+            deadline=app.time_limit(),
+        )
+        return issued.secret.reveal()
+
+    async def create_account(self, name: str = "Other") -> Account:
+        """Make another account."""
+        account = Account(
+            account_id=ids.new_id(ids.ACCOUNT),
+            display_name=name,
+            state=self.account.state,
+            create_time=app.utc_now(),
+            is_system=False,
+        )
+        await self.parts.accounts.insert_account(account, app.time_limit())
+        return account
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Service]:
+    """Serve on an ephemeral port until the block ends."""
+    async with app.open_parts(settings) as opened:
+        system = await opened.bootstrap.prepare(app.time_limit())
+        account = await opened.bootstrap.default_account(app.time_limit())
+        issued = await opened.bootstrap.create_admin_key(system, "admin", app.time_limit())
+        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(app.serve(opened, stop, ready.set_result))
+        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        try:
+            yield Service(ready.result(), opened, system, account, issued.secret.reveal(), stop)
+        finally:
+            stop.set()
+            await task
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """A served service on this test's database."""
+    async with serving(settings) as served:
+        yield served
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A directory for `authsvc dev`."""
+    return tmp_path / "data"
