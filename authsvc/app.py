@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from authsvc.config import Settings, decode_encryption_key
+from authsvc.config import InvalidSettings, Settings, decode_encryption_key
 from authsvc.domain import ids
 from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
@@ -146,6 +147,7 @@ async def serve(
 
     Raises:
         AddressInUse: The address cannot be listened on.
+        InvalidSettings: The TLS files are no certificate with its key.
         SealBroken: The keyring was sealed under another encryption key.
         DatabaseUnavailable: The database went away during the start.
     """
@@ -171,6 +173,7 @@ async def serve(
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judge),
         work_limit_seconds=settings.database_timeout,
+        monotonic=time.monotonic,
     )
     server, address = open_server(
         settings.listen_address,
@@ -192,7 +195,19 @@ async def serve(
 def _tls(settings: Settings) -> Tls | None:
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
-    return Tls(
+    tls = Tls(
         certificate_chain=settings.tls_certificate_file.read_bytes(),
         private_key=settings.tls_key_file.read_bytes(),
     )
+    try:
+        # gRPC reports a bad pair as if the port were taken. The password: do not ask for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_certificate_file, settings.tls_key_file, password=""
+        )
+    except ssl.SSLError:
+        problem = (
+            "AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_KEY_FILE: must be a certificate chain in "
+            "PEM and its private key, not encrypted"
+        )
+        raise InvalidSettings([problem]) from None
+    return tls

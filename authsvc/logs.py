@@ -24,10 +24,10 @@ def configure_logs(level: LogLevel, log_format: LogFormat) -> None:
     console = log_format is LogFormat.CONSOLE or (
         log_format is LogFormat.AUTO and sys.stderr.isatty()
     )
-    render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)]
+    render: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
         if console
-        else [structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
@@ -35,15 +35,16 @@ def configure_logs(level: LogLevel, log_format: LogFormat) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             drop_empty,
             structlog.processors.format_exc_info,
-            redact_secrets,
-            *render,
+            redacting(render),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     # What libraries have to say goes out the same way when it matters.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_RedactingFormatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def drop_empty(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -51,9 +52,17 @@ def drop_empty(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     return {name: value for name, value in event.items() if value is not None}
 
 
-def redact_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace whatever looks like a credential."""
-    return {
-        name: _SECRET.sub(_REDACTED, value) if isinstance(value, str) else value
-        for name, value in event.items()
-    }
+def redacting(render: Processor) -> Processor:
+    """Replace whatever looks like a credential in the finished line, however deep it stood."""
+
+    def render_redacted(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        return _SECRET.sub(_REDACTED, str(render(logger, method, event)))
+
+    return render_redacted
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Replaces whatever looks like a credential in the lines of libraries, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _SECRET.sub(_REDACTED, super().format(record))

@@ -82,5 +82,5 @@ def insufficient_scope(required_scopes: Iterable[str]) -> Denial:
         required_scopes: Well-formed scopes; their form keeps them from escaping the quotes.
     """
     reason = DenialReason.INSUFFICIENT_SCOPE
-    scope = " ".join(sorted(required_scopes))
+    scope = " ".join(sorted(set(required_scopes)))
     return Denial(reason, f'{_www_authenticate(reason)}, scope="{scope}"')

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncpg
 
 from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.postgres.errors import translate
 
 T = TypeVar("T")
@@ -28,10 +28,22 @@ APPLICATION_NAME: Final = "authsvc"
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
 
+class DatabaseUrlUnreadable(AuthsvcError):
+    """The database's URL cannot be read."""
+
+    def __init__(self) -> None:
+        """Say what most often is wrong, and repeat nothing: it may be of the password."""
+        super().__init__(
+            "AUTHSVC_DATABASE_URL cannot be read as a URL; special characters of the user and the "
+            "password are percent-encoded, such as # as %23"
+        )
+
+
 async def connect(url: str) -> Connection:
     """Open a connection outside of any pool, for migrations.
 
     Raises:
+        DatabaseUrlUnreadable: The URL makes no sense.
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
@@ -39,6 +51,9 @@ async def connect(url: str) -> Connection:
             url, timeout=10, server_settings={"application_name": APPLICATION_NAME}
         )
     except Exception as error:
+        if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
+            # Its words repeat what cannot be read.
+            raise DatabaseUrlUnreadable from None
         raise translate(error) from error
 
 
@@ -116,8 +131,16 @@ class Database:
         """Do a piece of work on a connection, whole or not at all. See `run`."""
 
         async def in_transaction(connection: Connection) -> T:
-            async with connection.transaction():
-                return await work(connection)
+            await connection.execute("BEGIN")
+            try:
+                result = await work(connection)
+            except Exception:
+                await connection.execute("ROLLBACK")
+                raise
+            # An interrupted transaction is rolled back by `_release`: when the server hangs, the
+            # driver's own transaction block would wait here for the end of that ROLLBACK.
+            await connection.execute("COMMIT")
+            return result
 
         return await self.run(in_transaction, deadline)
 
@@ -153,11 +176,18 @@ class Database:
 
     async def _release(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy
         try:
-            await self._pool.release(connection, timeout=_RELEASE_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_RELEASE_TIMEOUT_SECONDS):
+                # Waits for the end of the interrupted statement, which may have been a BEGIN.
+                await connection.execute("")
+                if connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
         except Exception as error:
-            # The pool has ended the connection and will open another one.
+            # The pool will open another one.
+            connection.terminate()
             if not isinstance(translate(error), DatabaseUnavailable):
                 raise
+        finally:
+            await self._pool.release(connection)
 
     async def _close(self) -> None:
         if self._releases:

@@ -60,9 +60,10 @@ def translate(error: Exception) -> Exception:
         state = error.sqlstate or ""
         if state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_STATES:
             return DatabaseUnavailable(f"SQLSTATE {state}")
-    elif isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError) and not isinstance(
-        error, asyncpg.DataError
-    ):
+    elif isinstance(
+        error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    ) and not isinstance(error, asyncpg.DataError):
         # InterfaceError: the connection or the pool was closed under the work's feet.
+        # InternalClientError: the server was just about to close it and had said so already.
         return DatabaseUnavailable(type(error).__name__)
     return error

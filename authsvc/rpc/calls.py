@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -34,6 +35,10 @@ AUTHORIZATION_KEY: Final = "authorization"
 # What a call keeps for sending its answer: the database has to give up this much earlier.
 _ANSWER_SHARE: Final = 0.2
 _ANSWER_SECONDS: Final = 0.1
+# With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
+_ATTEMPT_SECONDS: Final = 0.2
+# A negative value tells the client's gRPC library not to retry by itself (gRFC A6).
+_NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -43,20 +48,29 @@ log = structlog.get_logger()
 class CallDeadline:
     """How long the database work of a call may take, read only when there is such work."""
 
-    __slots__ = ("_context", "_limit")
+    __slots__ = ("_context", "_end", "_limit", "_monotonic")
 
-    def __init__(self, context: Context, limit: float) -> None:
-        """Take the call, and the most seconds that its work may take."""
+    def __init__(
+        self, context: Context, limit: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the call, the most seconds that all its work may take, and a monotonic clock."""
         self._context = context
         self._limit = limit
+        self._monotonic = monotonic
+        self._end: float | None = None
 
     def remaining(self) -> float:
         """Return the seconds left, less what the answer needs."""
+        now, own = self._monotonic(), self._limit
+        if self._end is None:
+            self._end = now + own
+        else:
+            own = self._end - now
         # The annotation of grpc's stub leaves out that a call without a deadline has None.
         left: float | None = self._context.time_remaining()
         if left is None:
-            return self._limit
-        return min(self._limit, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
+            return own
+        return min(own, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
 
 
 class UnreadableRequest:
@@ -66,10 +80,23 @@ class UnreadableRequest:
 class Calls:
     """Puts the methods of servicers on a server."""
 
-    def __init__(self, *, authenticate: AuthenticateCaller, work_limit_seconds: float) -> None:
-        """Take the authentication of callers, and a limit on the database work of a call."""
+    def __init__(
+        self,
+        *,
+        authenticate: AuthenticateCaller,
+        work_limit_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the authentication of callers, and a limit on the database work of a call.
+
+        Args:
+            authenticate: Turns a call's credential into a caller.
+            work_limit_seconds: The most that the database work of one call may take in all.
+            monotonic: Seconds from a clock that never goes back.
+        """
         self._authenticate = authenticate
         self._work_limit = work_limit_seconds
+        self._monotonic = monotonic
         self._request_id_prefix = secrets.token_hex(4)
         self._request_numbers = itertools.count(1)
 
@@ -110,10 +137,11 @@ class Calls:
 
     def _behaviour(self, name: str, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
+        monotonic = self._monotonic
 
         async def behave(request: Message | UnreadableRequest, context: Context) -> Message:
             try:
-                deadline = CallDeadline(context, work_limit)
+                deadline = CallDeadline(context, work_limit, monotonic)
                 caller = await authenticate(_metadata(context, AUTHORIZATION_KEY), deadline)
                 return await serve(_readable(request), Call(caller, deadline))
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
@@ -135,7 +163,11 @@ class Calls:
             cause=repr(error.__cause__) if error.__cause__ and row is not INTERNAL else None,
             exc_info=error if row is INTERNAL else None,
         )
-        await context.abort(row.code, row.text, trailing_metadata(error, row, request_id))
+        trailing = trailing_metadata(error, row, request_id)
+        left: float | None = context.time_remaining()
+        if left is not None and left < _ATTEMPT_SECONDS:
+            trailing = (*trailing, _NO_RETRY)
+        await context.abort(row.code, row.text, trailing)
 
     def _request_id(self, context: Context) -> str:
         """Return the caller's own request id where it sent a usable one, else a new one."""

@@ -7,10 +7,11 @@ A15 and grpc/grpc-proto), so v1 is v1alpha's descriptor under the other name.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
@@ -24,7 +25,7 @@ def add_reflection(server: grpc.aio.Server, service_names: Iterable[str]) -> Non
     """Serve reflection of the named services, and of reflection itself."""
     _register_descriptor()
     names = (*service_names, SERVICE_NAME, ALPHA_SERVICE_NAME)
-    servicer = reflection.aio.ReflectionServicer(names)
+    servicer = reflection.aio.ReflectionServicer(names, pool=_PoolWithMethods())
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
@@ -32,6 +33,29 @@ def add_reflection(server: grpc.aio.Server, service_names: Iterable[str]) -> Non
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
     server.add_registered_method_handlers(SERVICE_NAME, {"ServerReflectionInfo": handler})
+
+
+class _PoolWithMethods:
+    """The descriptor pool, which by itself does not find the file of a method (upb's gap).
+
+    `grpcurl describe orchestrator.auth.v1.AuthService.CreateKey` asks for one.
+    """
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - the pool's name
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            found = self._pool.FindServiceByName(service)
+            if method not in found.methods_by_name:
+                raise
+            return found.file
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the rest of the pool
+        return getattr(self._pool, name)
 
 
 def _register_descriptor() -> None:

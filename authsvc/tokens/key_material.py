@@ -55,15 +55,19 @@ def generate(
 
 
 def load_private_key(algorithm: SigningAlgorithm, private_bytes: bytes) -> PrivateKey:
-    """Read the private part of a key, as `generate` made it."""
+    """Read the private part of a key, as `generate` made it, and hold it to its algorithm."""
     if algorithm is SigningAlgorithm.HS256:
         return private_bytes
     key = load_der_private_key(private_bytes, password=None)
-    if not isinstance(
-        key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-    ):
-        raise TypeError(f"not a private key for {algorithm}")
-    return key
+    match algorithm:
+        case SigningAlgorithm.ES256 if isinstance(key, ec.EllipticCurvePrivateKey):
+            if isinstance(key.curve, ec.SECP256R1):
+                return key
+        case SigningAlgorithm.RS256 if isinstance(key, rsa.RSAPrivateKey):
+            return key
+        case SigningAlgorithm.EDDSA if isinstance(key, ed25519.Ed25519PrivateKey):
+            return key
+    raise TypeError(f"not a private key for {algorithm}")
 
 
 def load_public_key(algorithm: SigningAlgorithm, public_bytes: bytes) -> PublicKey:
@@ -71,7 +75,8 @@ def load_public_key(algorithm: SigningAlgorithm, public_bytes: bytes) -> PublicK
     key = load_der_public_key(public_bytes)
     match algorithm:
         case SigningAlgorithm.ES256 if isinstance(key, ec.EllipticCurvePublicKey):
-            return key
+            if isinstance(key.curve, ec.SECP256R1):
+                return key
         case SigningAlgorithm.RS256 if isinstance(key, rsa.RSAPublicKey):
             return key
         case SigningAlgorithm.EDDSA if isinstance(key, ed25519.Ed25519PublicKey):

@@ -75,6 +75,8 @@ class _Snapshot:
     keys: Mapping[str, VerificationKey]
     as_of: datetime
     read_at: float
+    number: int
+    """Which read it came of, counted from 1."""
 
 
 class Keyring:
@@ -110,6 +112,7 @@ class Keyring:
         self._monotonic = monotonic
         self._random_bytes = random_bytes
         self._snapshot: _Snapshot | None = None
+        self._reads = 0
         self._reading = asyncio.Lock()
 
     async def ensure_signing_key(self, now: datetime, deadline: Deadline) -> None:
@@ -160,28 +163,42 @@ class Keyring:
         Raises:
             DatabaseUnavailable: The keyring had to be read and could not be.
         """
-        asked_at = self._monotonic()
-        snapshot = self._snapshot
-        if not fresh and snapshot is not None:
-            age = asked_at - snapshot.read_at
-            known = kid in snapshot.keys
-            if age <= (self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()):
-                freshness = Freshness(FreshnessSource.CACHE, snapshot.as_of)
-                return snapshot.keys.get(kid), freshness
-        snapshot = await self._read(asked_at, deadline)
-        return snapshot.keys.get(kid), Freshness(FreshnessSource.DATABASE, snapshot.as_of)
+        # Reads are counted, since two moments of a coarse clock can be the same.
+        after = self._reads if fresh else None
+        snapshot, source = self._find_snapshot(kid, after), FreshnessSource.CACHE
+        if snapshot is None:
+            snapshot = await self._read(kid, after, deadline)
+            source = FreshnessSource.DATABASE
+        return snapshot.keys.get(kid), Freshness(source, snapshot.as_of)
 
-    async def _read(self, asked_at: float, deadline: Deadline) -> _Snapshot:
-        """Read the keyring; calls that ask at the same time share one read."""
+    def _find_snapshot(self, kid: str, after: int | None) -> _Snapshot | None:
+        """Return the snapshot if it can answer.
+
+        Args:
+            kid: What is looked up.
+            after: The number of a read: only a later one can answer. None: one that is young
+                enough can.
+        """
+        snapshot = self._snapshot
+        if snapshot is None:
+            return None
+        if after is not None:
+            return snapshot if snapshot.number > after else None
+        limit = self._max_age if kid in snapshot.keys else _LOOK_AGAIN_AFTER.total_seconds()
+        return snapshot if self._monotonic() - snapshot.read_at <= limit else None
+
+    async def _read(self, kid: str, after: int | None, deadline: Deadline) -> _Snapshot:
+        """Read the keyring, unless another call's read can answer by then."""
         try:
             async with asyncio.timeout(deadline.remaining()), self._reading:
-                snapshot = self._snapshot
-                if snapshot is None or snapshot.read_at < asked_at:
+                snapshot = self._find_snapshot(kid, after)
+                if snapshot is None:
+                    self._reads = number = self._reads + 1
                     as_of, read_at = self._clock(), self._monotonic()
                     keys = {
                         key.kid: self._verification_key(key) for key in await self._all(deadline)
                     }
-                    snapshot = self._snapshot = _Snapshot(keys, as_of, read_at)
+                    snapshot = self._snapshot = _Snapshot(keys, as_of, read_at, number)
                 return snapshot
         except TimeoutError as error:
             raise DatabaseUnavailable from error

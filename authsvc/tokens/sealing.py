@@ -31,7 +31,13 @@ class Sealer:
     """Seals and opens small secrets."""
 
     def __init__(self, key: bytes, random_bytes: Callable[[int], bytes]) -> None:
-        """Take the encryption key (32 bytes) and a cryptographic source of randomness."""
+        """Take the encryption key (32 bytes) and a cryptographic source of randomness.
+
+        Raises:
+            ValueError: The key has another length.
+        """
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"an encryption key has {KEY_BYTES} bytes")
         self._cipher = AESGCM(key)
         self._random_bytes = random_bytes
 

@@ -102,4 +102,3 @@ class ErrorReason(_Word):
     KEY_NAME_TAKEN = auto()
     ACCOUNT_DISABLED = auto()
     DATABASE_UNAVAILABLE = auto()
-    DEADLINE_EXCEEDED = auto()

@@ -62,17 +62,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     time the call had. The status carries `google.rpc.RetryInfo`. For a call
     that changes something: it may have been done all the same.
     """
-    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 12
-    """DEADLINE_EXCEEDED: the call's deadline left no time to decide."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
 
-    Every error status of this service carries exactly one
+    Every error status that this service gives carries exactly one
     `google.rpc.ErrorInfo` whose domain is `auth.orchestratorhq.com` and whose
     reason is the name of one of these values, and one `google.rpc.RequestInfo`
-    whose request id is also in the trailing metadata `x-request-id`. A refused
-    credential is not an error: it is a `Denial` in an OK response.
+    whose request id is also in the trailing metadata `x-request-id`. Statuses
+    that the gRPC library gives by itself (an unknown method, a deadline that
+    passed, a message over the size limit) carry neither. A refused credential
+    is not an error: it is a `Denial` in an OK response.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -115,6 +115,4 @@ ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
 time the call had. The status carries `google.rpc.RetryInfo`. For a call
 that changes something: it may have been done all the same.
 """
-ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 12
-"""DEADLINE_EXCEEDED: the call's deadline left no time to decide."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
