@@ -1,0 +1,49 @@
+"""Fixtures for tests of the whole service; those named `shared_…` serve a module's tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from orchestrator.auth import AsyncAuthClient
+from tests.conftest import Service, serving
+from tests.integration.support import Stubs, a_database, settings_for, stubs_of
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
+    """A served service for tests that leave each other alone."""
+    async with (
+        a_database(postgres_url, template_database) as url,
+        serving(settings_for(url)) as served,
+    ):
+        yield served
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_client(shared_service: Service) -> AsyncIterator[AsyncAuthClient]:
+    """The real client of the shared service, with the admin key."""
+    async with shared_service.client() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_stubs(shared_service: Service) -> AsyncIterator[Stubs]:
+    """The generated stubs of the shared service."""
+    async with stubs_of(shared_service.address) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(service: Service) -> AsyncIterator[AsyncAuthClient]:
+    """The real client, with the admin key."""
+    async with service.client() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stubs(service: Service) -> AsyncIterator[Stubs]:
+    """The generated stubs."""
+    async with stubs_of(service.address) as opened:
+        yield opened

@@ -1,0 +1,253 @@
+"""Who may call what: every method that the service has, against every kind of caller."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import grpc
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+import orchestrator.auth.v1 as wire
+from orchestrator.auth.v1 import account_service_pb2 as account_pb
+from orchestrator.auth.v1 import auth_service_pb2 as pb
+from tests.conftest import Service
+from tests.integration.support import (
+    Metadata,
+    Stubs,
+    bearer,
+    fresh_name,
+    mint,
+    refusal_of,
+)
+
+
+def _methods() -> dict[str, MethodDescriptor]:
+    """Find every method of every service in the generated code."""
+    modules = [
+        importlib.import_module(f"{wire.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(wire.__path__)
+        if module.name.endswith("_pb2")
+    ]
+    return {
+        method.name: method
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+METHODS: Final = _methods()
+
+
+async def validate_credential(service: Service) -> Message:
+    return pb.ValidateCredentialRequest(credential=await service.create_key())
+
+
+async def create_key(service: Service) -> Message:
+    account_id = service.account.account_id
+    return pb.CreateKeyRequest(account_id=account_id, name=fresh_name(), scopes=["keys:*"])
+
+
+async def revoke_key(service: Service) -> Message:
+    issued = await service.create_key()
+    query = pb.ValidateCredentialRequest(credential=issued)
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        answer = await call(channel, "ValidateCredential", query, bearer(service.admin_key))
+    assert isinstance(answer, pb.ValidateCredentialResponse)
+    return pb.RevokeKeyRequest(key_id=answer.principal.key_id)
+
+
+async def create_account(_service: Service) -> Message:
+    return account_pb.CreateAccountRequest(display_name="New")
+
+
+async def get_account(service: Service) -> Message:
+    return account_pb.GetAccountRequest(account_id=service.account.account_id)
+
+
+async def list_accounts(_service: Service) -> Message:
+    return account_pb.ListAccountsRequest()
+
+
+REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
+    "ValidateCredential": validate_credential,
+    "CreateKey": create_key,
+    "RevokeKey": revoke_key,
+    "CreateAccount": create_account,
+    "GetAccount": get_account,
+    "ListAccounts": list_accounts,
+}
+"""A good request for each method."""
+
+OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
+ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
+MANAGES: Final = {"ValidateCredential": VALIDATE, "CreateKey": OK, "RevokeKey": OK, **ACCOUNTS}
+MANAGES_NOTHING: Final = {**MANAGES, "CreateKey": OWN, "RevokeKey": OWN}
+SYSTEM_NOTHING: Final = {**MANAGES, "CreateKey": KEYS, "RevokeKey": KEYS}
+
+# What each caller gets: OK, or the scope that it is told it lacks.
+PERMISSIONS: Final = {
+    "admin": dict.fromkeys(REQUESTS, OK),
+    "account key *": MANAGES,
+    "account key keys:*": MANAGES,
+    "account key narrow": MANAGES_NOTHING,
+    "account key with smuggled reserved scopes": MANAGES_NOTHING,
+    "token *": MANAGES,
+    "token narrow": MANAGES_NOTHING,
+    "token with reserved scopes": MANAGES_NOTHING,
+    "system key *": SYSTEM_NOTHING,
+    "system key keys:*": SYSTEM_NOTHING,
+    "system token *": SYSTEM_NOTHING,
+    "authsvc:validate": {**SYSTEM_NOTHING, "ValidateCredential": OK},
+    "authsvc:keys": MANAGES,
+}
+
+# Who gets nowhere, and the denial reason that it is told.
+STRANGERS: Final = {
+    "nobody": None,
+    "empty": None,
+    "bearer of nothing": None,
+    "malformed": "INVALID_KEY_FORMAT",
+    "basic": "UNSUPPORTED_SCHEME",
+    "unknown key": "KEY_NOT_FOUND",
+    "revoked admin key": "KEY_REVOKED",
+    "disabled admin key": "KEY_DISABLED",
+    "expired admin key": "KEY_EXPIRED",
+    "key of a disabled account": "ACCOUNT_DISABLED",
+    "forged token": "TOKEN_INVALID",
+    "two keys": "INVALID_KEY_FORMAT",
+    "the same key twice": "INVALID_KEY_FORMAT",
+}
+
+_CHANGES: Final = {
+    "account key with smuggled reserved scopes": (
+        "UPDATE authsvc.keys SET scopes = '{authsvc:admin,authsvc:keys,authsvc:validate}'"
+    ),
+    "revoked admin key": "UPDATE authsvc.keys SET revoke_time = now()",
+    "disabled admin key": "UPDATE authsvc.keys SET disabled = true",
+    "expired admin key": "UPDATE authsvc.keys SET expire_time = now()",
+}
+
+
+async def metadata_of(caller: str, service: Service) -> Metadata:
+    """Make a caller's credential anew, and return what it sends."""
+    if caller in _CHANGES:
+        account = service.system if "admin" in caller else service.account
+        secret = await service.create_key(ADMIN if "admin" in caller else "*", account=account)
+        digest = f"sha256(convert_to('{secret}', 'UTF8'))"
+        await service.execute(f"{_CHANGES[caller]} WHERE digest = {digest}")
+        return bearer(secret)
+    if caller == "key of a disabled account":
+        account = await service.create_account()
+        secret = await service.create_key(account=account)
+        await service.execute(
+            "UPDATE authsvc.accounts SET state = 'DISABLED'"
+            f" WHERE account_id = '{account.account_id}'"
+        )
+        return bearer(secret)
+    admin, unknown, system = service.admin_key, "orch_" + "0" * 40, service.system
+    made: dict[str, Callable[[], Awaitable[str]]] = {
+        "account key *": lambda: service.create_key("*"),
+        "account key keys:*": lambda: service.create_key("keys:*"),
+        "account key narrow": lambda: service.create_key("sessions:*", "keys:read"),
+        "token *": lambda: mint(service),
+        "token narrow": lambda: mint(service, scopes=["sessions:*"]),
+        "token with reserved scopes": lambda: mint(service, scopes=[ADMIN, KEYS, VALIDATE]),
+        "system key *": lambda: service.create_key("*", account=system),
+        "system key keys:*": lambda: service.create_key("keys:*", account=system),
+        "system token *": lambda: mint(service, account_id=system.account_id),
+        "authsvc:validate": lambda: service.create_key(VALIDATE, account=system),
+        "authsvc:keys": lambda: service.create_key(KEYS, account=system),
+    }
+    if caller in made:
+        return bearer(await made[caller]())
+    sent: dict[str, Metadata] = {
+        "admin": bearer(admin),
+        "nobody": (),
+        "empty": (("authorization", ""),),
+        "bearer of nothing": (("authorization", "Bearer "),),
+        "malformed": bearer(admin[:-1]),
+        "basic": (("authorization", f"Basic {admin}"),),
+        "unknown key": bearer(unknown),
+        "forged token": bearer("e30.e30."),
+        "two keys": bearer(admin) + bearer(unknown),
+        "the same key twice": bearer(admin) * 2,
+    }
+    return sent[caller]
+
+
+async def call(
+    channel: grpc.aio.Channel, method: str, request: Message, metadata: Metadata
+) -> Message:
+    """Call any method."""
+    described = METHODS[method]
+    multi_callable = channel.unary_unary(
+        f"/{described.containing_service.full_name}/{method}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=GetMessageClass(described.output_type).FromString,
+    )
+    answer: Message = await multi_callable(request, metadata=metadata, timeout=10)
+    return answer
+
+
+def test_every_method_is_in_the_table() -> None:
+    assert set(METHODS) == set(REQUESTS)
+    assert all(set(row) == set(METHODS) for row in PERMISSIONS.values())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("caller", PERMISSIONS)
+async def test_a_caller_may_do_what_the_table_says_and_no_more(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    request = await REQUESTS[method](shared_service)
+    metadata = await metadata_of(caller, shared_service)
+
+    try:
+        await call(shared_stubs.channel, method, request, metadata)
+        outcome = OK
+    except grpc.aio.AioRpcError as error:
+        refusal = refusal_of(error)
+        assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
+        assert refusal.reason == "CALLER_NOT_PERMITTED"
+        outcome = refusal.info.metadata["required_scope"]
+
+    assert outcome == PERMISSIONS[caller][method]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("caller", STRANGERS)
+async def test_a_stranger_gets_nowhere(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    request = await REQUESTS[method](shared_service)
+    metadata = await metadata_of(caller, shared_service)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(shared_stubs.channel, method, request, metadata)
+
+    refusal, reason = refusal_of(caught.value), STRANGERS[caller]
+    assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
+    if reason is None:
+        assert refusal.reason == "CALLER_CREDENTIAL_MISSING"
+    else:
+        assert refusal.reason == "CALLER_CREDENTIAL_INVALID"
+        assert dict(refusal.info.metadata) == {"denial_reason": f"DENIAL_REASON_{reason}"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_an_empty_request_of_a_stranger_says_nothing_of_its_bounds(
+    shared_stubs: Stubs, method: str
+) -> None:
+    request = GetMessageClass(METHODS[method].input_type)()
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(shared_stubs.channel, method, request, ())
+
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED

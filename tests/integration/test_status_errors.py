@@ -1,0 +1,261 @@
+"""Status errors: one cause, one request id, and nothing of the inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from orchestrator.auth.v1 import account_service_pb2 as account_pb
+from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
+from tests.conftest import Service
+from tests.integration.support import (
+    KEYS_LOCKED,
+    Refusal,
+    Stubs,
+    bearer,
+    fresh_name,
+    locked,
+    refused,
+)
+
+SECRET = "orch_" + "5ec2e7" * 6 + "5ec2"
+INSIDE = ("SELECT", "INSERT", "authsvc.keys", "asyncpg", "postgres", "Traceback", "keys_live", "/")
+"""What tells of the inside; no text, description or value of metadata has any of it."""
+
+CREATE_KEY = "/orchestrator.auth.v1.AuthService/CreateKey"
+VALIDATE = "/orchestrator.auth.v1.AuthService/ValidateCredential"
+
+
+def bare_call(
+    stubs: Stubs, method: str, request: bytes, *metadata: tuple[str, str]
+) -> Awaitable[Any]:
+    """Call a method with bytes that no generated code would send."""
+    bare: Any = stubs.channel.unary_unary(method)
+    call: Awaitable[Any] = bare(request, metadata=metadata)
+    return call
+
+
+async def invalid(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.CreateKeyRequest(account_id=SECRET, name=SECRET + "\n", scopes=[SECRET])
+    return await refused(stubs.auth.CreateKey(request, metadata=bearer(service.admin_key)))
+
+
+async def unreadable(service: Service, stubs: Stubs) -> Refusal:
+    return await refused(
+        bare_call(stubs, CREATE_KEY, b"\xff" + SECRET.encode(), *bearer(service.admin_key))
+    )
+
+
+async def missing(_service: Service, stubs: Stubs) -> Refusal:
+    return await refused(
+        stubs.auth.ValidateCredential(pb.ValidateCredentialRequest(credential=SECRET))
+    )
+
+
+async def unknown_caller(_service: Service, stubs: Stubs) -> Refusal:
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(SECRET)))
+
+
+async def not_permitted(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    key = await service.create_key()
+    return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(key)))
+
+
+async def not_grantable(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.CreateKeyRequest(name=fresh_name(), scopes=["authsvc:admin"])
+    key = await service.create_key()
+    return await refused(stubs.auth.CreateKey(request, metadata=bearer(key)))
+
+
+async def no_account(service: Service, stubs: Stubs) -> Refusal:
+    request = account_pb.GetAccountRequest(account_id="acct_01h2xcejqtf2nbrexx3vqjhp41")
+    return await refused(stubs.accounts.GetAccount(request, metadata=bearer(service.admin_key)))
+
+
+async def no_key(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.RevokeKeyRequest(secret=SECRET, note=SECRET)
+    return await refused(stubs.auth.RevokeKey(request, metadata=bearer(service.admin_key)))
+
+
+async def name_taken(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.CreateKeyRequest(account_id=service.account.account_id, name=SECRET)
+    await stubs.auth.CreateKey(request, metadata=bearer(service.admin_key))
+    return await refused(stubs.auth.CreateKey(request, metadata=bearer(service.admin_key)))
+
+
+async def account_disabled(service: Service, stubs: Stubs) -> Refusal:
+    account_id = (await service.create_account()).account_id
+    await service.execute(
+        f"UPDATE authsvc.accounts SET state = 'DISABLED' WHERE account_id = '{account_id}'"
+    )
+    request = pb.CreateKeyRequest(account_id=account_id, name=SECRET)
+    return await refused(stubs.auth.CreateKey(request, metadata=bearer(service.admin_key)))
+
+
+async def database_locked(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    async with locked(service, KEYS_LOCKED):
+        return await refused(
+            stubs.auth.ValidateCredential(request, metadata=bearer(SECRET), timeout=0.5)
+        )
+
+
+async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
+    await service.execute("DROP TABLE authsvc.keys")
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(SECRET)))
+
+
+@pytest.mark.parametrize(
+    ("fail", "code", "reason", "metadata"),
+    [
+        (invalid, "INVALID_ARGUMENT", "INVALID_REQUEST", {}),
+        (unreadable, "INVALID_ARGUMENT", "INVALID_REQUEST", {}),
+        (missing, "UNAUTHENTICATED", "CALLER_CREDENTIAL_MISSING", {}),
+        (
+            unknown_caller,
+            "UNAUTHENTICATED",
+            "CALLER_CREDENTIAL_INVALID",
+            {"denial_reason": "DENIAL_REASON_KEY_NOT_FOUND"},
+        ),
+        (
+            not_permitted,
+            "PERMISSION_DENIED",
+            "CALLER_NOT_PERMITTED",
+            {"required_scope": "authsvc:validate"},
+        ),
+        (not_grantable, "PERMISSION_DENIED", "SCOPE_NOT_GRANTABLE", {}),
+        (no_account, "NOT_FOUND", "ACCOUNT_NOT_FOUND", {}),
+        (no_key, "NOT_FOUND", "KEY_NOT_FOUND", {}),
+        (name_taken, "ALREADY_EXISTS", "KEY_NAME_TAKEN", {}),
+        (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
+        (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
+        (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
+    ],
+)
+async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: PLR0917 - pytest passes them by name
+    service: Service,
+    stubs: Stubs,
+    fail: Callable[[Service, Stubs], Awaitable[Refusal]],
+    code: str,
+    reason: str,
+    metadata: dict[str, str],
+) -> None:
+    refusal = await fail(service, stubs)
+
+    # One cause
+    assert refusal.code.name == code
+    assert refusal.info.domain == "auth.orchestratorhq.com"
+    assert refusal.info.reason == f"ERROR_REASON_{reason}"
+    assert refusal.info.reason in dict(ErrorReason.items())
+    assert dict(refusal.info.metadata) == metadata
+    # One request id
+    assert refusal.request_id
+    assert refusal.trailing["x-request-id"] == refusal.request_id
+    # What else belongs to the code
+    assert bool(refusal.violations) is (fail is invalid)
+    delay = timedelta(seconds=1) if code == "UNAVAILABLE" else None
+    assert refusal.retry_delay == delay
+    # Nothing of the inside
+    assert SECRET[5:] not in refusal.everything
+    texts = [refusal.text, *(text for _, text in refusal.violations), *metadata.values()]
+    assert [word for word in INSIDE for text in texts if word in text] == []
+
+
+def test_every_reason_has_a_cause_in_the_test_above() -> None:
+    (marks,) = test_every_error_says_what_it_is_and_nothing_of_the_inside.pytestmark  # type: ignore[attr-defined] # pytest adds it
+    tested = {f"ERROR_REASON_{reason}" for _, _, reason, _ in marks.args[1]}
+
+    assert tested == set(dict(ErrorReason.items())) - {"ERROR_REASON_UNSPECIFIED"}
+
+
+@pytest.mark.parametrize("sent", ["a", "3f2c-4a.b_c:d/e", "x" * 64])
+async def test_a_request_id_of_the_caller_is_kept(shared_stubs: Stubs, sent: str) -> None:
+    refusal = await refused(bare_call(shared_stubs, VALIDATE, b"", ("x-request-id", sent)))
+
+    assert refusal.request_id == sent
+    assert refusal.trailing["x-request-id"] == sent
+
+
+@pytest.mark.parametrize(
+    "sent", [[""], ["x" * 65], ["a b"], ['a"b'], ["a,b"], ["%0a"], ["one", "two"]]
+)
+async def test_a_request_id_that_is_no_good_is_replaced(
+    shared_stubs: Stubs, sent: list[str]
+) -> None:
+    metadata = [("x-request-id", value) for value in sent]
+
+    refusal = await refused(bare_call(shared_stubs, VALIDATE, b"", *metadata))
+
+    assert refusal.request_id not in sent
+    assert refusal.trailing["x-request-id"] == refusal.request_id
+
+
+async def test_request_ids_differ_from_call_to_call(shared_stubs: Stubs) -> None:
+    refusals = await asyncio.gather(
+        *(refused(bare_call(shared_stubs, VALIDATE, b"")) for _ in range(20))
+    )
+
+    assert len({refusal.request_id for refusal in refusals}) == 20
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\xff\xff\xff\xff",
+        b"\x0a\x05abc",
+        b"\x12\x03\xff\xfe\xfd",
+        b"\x32\x08\x0a\x01k\x12\x03a\xffb",
+    ],
+    ids=["garbage", "truncated", "invalid UTF-8 in a name", "invalid UTF-8 in metadata"],
+)
+async def test_a_request_that_cannot_be_read_is_an_invalid_argument(
+    shared_service: Service, shared_stubs: Stubs, request_: bytes
+) -> None:
+    refusal = await refused(
+        bare_call(shared_stubs, CREATE_KEY, request_, *bearer(shared_service.admin_key))
+    )
+
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_REQUEST",
+    )
+    assert refusal.violations == []
+
+
+async def test_a_stranger_is_not_told_that_its_request_cannot_be_read(
+    shared_stubs: Stubs,
+) -> None:
+    refusal = await refused(bare_call(shared_stubs, CREATE_KEY, b"\xff\xff"))
+
+    assert refusal.reason == "CALLER_CREDENTIAL_MISSING"
+
+
+async def test_unknown_fields_of_a_newer_client_are_passed_over(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    known = pb.ValidateCredentialRequest(credential=SECRET).SerializeToString()
+    newer = known + b"\xfa\x3e\x03new"
+
+    answer = await bare_call(shared_stubs, VALIDATE, newer, *bearer(shared_service.admin_key))
+
+    assert pb.ValidateCredentialResponse.FromString(answer).denial.message == "API key not found"
+
+
+async def test_an_unknown_method_is_unimplemented(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    method = "/orchestrator.auth.v1.AuthService/NoSuchMethod"
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bare_call(shared_stubs, method, b"", *bearer(shared_service.admin_key))
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

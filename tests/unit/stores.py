@@ -1,0 +1,135 @@
+"""Stores in memory, for use cases where a real database adds nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from authsvc.domain.access_tokens import TokenVerification
+from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline
+from authsvc.domain.denials import DenialReason
+from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.key_secrets import digest_of
+from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
+from authsvc.usecases.call import Call
+from tests.unit.examples import (
+    ACCOUNT_ID,
+    FAKE_KEY,
+    KEY_ID,
+    NOW,
+    OTHER_ACCOUNT_ID,
+    SYSTEM_ACCOUNT_ID,
+    NoHurry,
+    a_caller,
+    a_system_caller,
+    an_account,
+)
+
+MISSING_ACCOUNT_ID = "acct_0000000000000000000000000z"
+DISABLED_ACCOUNT_ID = "acct_0000000000000000000000000y"
+ADMIN = a_system_caller("authsvc:admin")
+KEYS = a_system_caller("authsvc:keys")
+OWNER = a_caller("*")
+
+
+class Accounts:
+    """Accounts in memory, oldest first."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.accounts = list(accounts)
+
+    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+        assert deadline
+        self.accounts.append(account)
+
+    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
+        assert deadline
+        return next((a for a in self.accounts if a.account_id == account_id), None)
+
+    async def list_accounts(
+        self, *, after_account_id: str, limit: int, deadline: Deadline
+    ) -> list[Account]:
+        assert deadline
+        return [a for a in self.accounts if a.account_id > after_account_id][:limit]
+
+
+class Keys:
+    """Keys in memory: what was inserted, and what was revoked."""
+
+    def __init__(self, *owners: KeyOwner) -> None:
+        self.owners = {owner.key_id: owner for owner in owners}
+        self.inserted: list[tuple[Key, bytes]] = []
+        self.revoked: list[str] = []
+
+    async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
+        assert deadline
+        self.inserted.append((key, digest))
+        return key
+
+    async def find_key_owner(self, key_id: str, deadline: Deadline) -> KeyOwner | None:
+        assert deadline
+        return self.owners.get(key_id)
+
+    async def find_key_owner_by_digest(self, digest: bytes, deadline: Deadline) -> KeyOwner | None:
+        assert deadline
+        return self.owners.get(KEY_ID) if digest == digest_of(FAKE_KEY) else None
+
+    async def find_key_record(self, digest: bytes, deadline: Deadline) -> KeyRecord | None:
+        assert deadline
+        assert digest
+        return None
+
+    async def revoke_key(
+        self,
+        key_id: str,
+        *,
+        revoke_time: datetime,
+        reason: RevocationReason,
+        note: str,
+        deadline: Deadline,
+    ) -> Key:
+        assert deadline
+        self.revoked.append(key_id)
+        return Key(
+            key_id=key_id,
+            account_id=ACCOUNT_ID,
+            name="ci",
+            scopes=(),
+            hint="",
+            create_time=NOW,
+            expire_time=None,
+            metadata={},
+            revision=1,
+            revoke_time=revoke_time,
+            revoke_reason=reason,
+            revoke_note=note,
+        )
+
+
+class NoTokens:
+    """A verifier that takes no token, and remembers how fresh it was asked to be."""
+
+    def __init__(self) -> None:
+        self.fresh: list[bool] = []
+
+    async def verify(self, token: str, *, fresh: bool, deadline: Deadline) -> TokenVerification:
+        assert token
+        assert deadline
+        self.fresh.append(fresh)
+        return TokenVerification(
+            DenialReason.TOKEN_INVALID, Freshness(FreshnessSource.DATABASE, NOW)
+        )
+
+
+def a_call(caller: Caller) -> Call:
+    return Call(caller, NoHurry())
+
+
+def some_accounts() -> Accounts:
+    return Accounts(
+        an_account(ACCOUNT_ID),
+        an_account(OTHER_ACCOUNT_ID),
+        an_account(SYSTEM_ACCOUNT_ID, is_system=True),
+        an_account(DISABLED_ACCOUNT_ID, state=AccountState.DISABLED),
+    )

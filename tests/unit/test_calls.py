@@ -1,0 +1,261 @@
+"""The path of every call: its deadline, its request id, and how errors end it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authsvc.domain.clock import Deadline
+from authsvc.domain.denials import DENIALS, DenialReason
+from authsvc.domain.errors import KeyNotFound
+from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.rpc.calls import CallDeadline, Calls, Context
+from authsvc.usecases.authenticate_caller import AuthenticateCaller
+from authsvc.usecases.call import Call
+from authsvc.usecases.judge_credential import JudgeCredential, Verdict
+from orchestrator.auth.v1 import auth_service_pb2 as pb
+from tests.unit.examples import NOW, a_system_caller
+
+SERVICE = pb.DESCRIPTOR.services_by_name["AuthService"]
+PRINCIPAL = a_system_caller("authsvc:admin").principal
+
+
+class Aborted(Exception):
+    """Ends a call, as grpc.aio's own AbortError does."""
+
+
+class WireCall:
+    """A call as grpc hands it over."""
+
+    def __init__(self, *metadata: tuple[str, str | bytes], left: float | None = None) -> None:
+        self.metadata = metadata
+        self.left = left
+        self.status: tuple[grpc.StatusCode, str] | None = None
+        self.trailers: dict[str, str | bytes] = {}
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
+        return self.metadata
+
+    def time_remaining(self) -> float | None:
+        return self.left
+
+    async def abort(
+        self, code: grpc.StatusCode, text: str, trailers: Sequence[tuple[str, str | bytes]]
+    ) -> NoReturn:
+        self.status = code, text
+        self.trailers = dict(trailers)
+        raise Aborted
+
+    @property
+    def context(self) -> Context:
+        return cast("Context", self)
+
+
+class Judge:
+    """Takes one credential for good."""
+
+    async def __call__(self, value: str, *, deadline: Deadline) -> Verdict:
+        assert deadline
+        freshness = Freshness(FreshnessSource.DATABASE, NOW)
+        if value == "good":
+            return Verdict(PRINCIPAL, freshness)
+        reason = DenialReason.KEY_REVOKED if value else DenialReason.MISSING_CREDENTIAL
+        return Verdict(DENIALS[reason], freshness)
+
+
+class Servicer:
+    """Answers, or raises what it was given."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self.calls: list[Call] = []
+
+    async def validate_credential(self, _request: Message, call: Call) -> Message:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+        return pb.ValidateCredentialResponse()
+
+    create_key = revoke_key = validate_credential
+
+
+class Registry:
+    """Stands where grpc keeps its handlers."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Any] = {}
+
+    def add_registered_method_handlers(self, _service: str, handlers: dict[str, Any]) -> None:
+        self.handlers |= handlers
+
+
+def _handlers(servicer: object) -> dict[str, Any]:
+    calls = Calls(
+        authenticate=AuthenticateCaller(cast("JudgeCredential", Judge())), work_limit_seconds=2.0
+    )
+    registry = Registry()
+    calls.add_service(cast("grpc.aio.Server", registry), SERVICE, servicer)
+    return registry.handlers
+
+
+async def _serve(servicer: Servicer, call: WireCall, data: bytes = b"") -> None:
+    handler = _handlers(servicer)["ValidateCredential"]
+    try:
+        await handler.unary_unary(handler.request_deserializer(data), call.context)
+    except Aborted:
+        assert call.status is not None
+
+
+async def _failed(*metadata: tuple[str, str | bytes]) -> WireCall:
+    call = WireCall(*metadata)
+    await _serve(Servicer(), call)
+    return call
+
+
+GOOD = ("authorization", "good")
+
+
+def test_every_method_of_the_service_is_served() -> None:
+    assert set(_handlers(Servicer())) == {method.name for method in SERVICE.methods}
+
+
+def test_a_servicer_that_lacks_a_method_is_found_at_once() -> None:
+    with pytest.raises(AttributeError, match=r"create_key|validate_credential|revoke_key"):
+        _handlers(object())
+
+
+async def test_a_good_call_reaches_the_servicer_with_its_caller() -> None:
+    servicer = Servicer()
+
+    await _serve(servicer, WireCall(GOOD))
+
+    assert servicer.calls[0].caller.principal is PRINCIPAL
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param([], id="no credential"),
+        pytest.param([("authorization", "")], id="empty credential"),
+        pytest.param([("authorization", "bad")], id="refused credential"),
+        pytest.param([GOOD, GOOD], id="two credentials"),
+        pytest.param([("authorization2", "good")], id="other metadata"),
+    ],
+)
+async def test_a_call_without_a_good_credential_never_reaches_the_servicer(
+    metadata: list[tuple[str, str]],
+) -> None:
+    servicer = Servicer()
+
+    await _serve(servicer, WireCall(*metadata))
+
+    assert servicer.calls == []
+
+
+async def test_a_call_without_a_good_credential_is_unauthenticated() -> None:
+    call = await _failed()
+
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_unreadable_request_is_an_invalid_one() -> None:
+    call = WireCall(GOOD)
+
+    await _serve(Servicer(), call, b"\xff\xff")
+
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_unreadable_request_of_a_stranger_says_nothing_of_the_request() -> None:
+    call = WireCall()
+
+    await _serve(Servicer(), call, b"\xff\xff")
+
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_domain_error_becomes_its_status() -> None:
+    call = WireCall(GOOD)
+
+    await _serve(Servicer(KeyNotFound()), call)
+
+    assert call.status == (grpc.StatusCode.NOT_FOUND, "API key not found.")
+
+
+async def test_an_unknown_error_says_nothing_of_itself() -> None:
+    call = WireCall(GOOD)
+
+    await _serve(Servicer(ValueError("hunter2")), call)
+
+    assert "hunter2" not in f"{call.status}{call.trailers}"
+
+
+async def test_a_cancelled_call_stays_cancelled() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await _serve(Servicer(asyncio.CancelledError()), WireCall(GOOD))
+
+
+@pytest.mark.parametrize("request_id", ["r", "A-b_c.9:/x", "x" * 64])
+async def test_a_callers_own_request_id_is_kept(request_id: str) -> None:
+    call = await _failed(("x-request-id", request_id))
+
+    assert call.trailers["x-request-id"] == request_id
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param([], id="none"),
+        pytest.param([("x-request-id", "")], id="empty"),
+        pytest.param([("x-request-id", "x" * 65)], id="long"),
+        pytest.param([("x-request-id", "a b")], id="blank"),
+        pytest.param([("x-request-id", "a\nb")], id="newline"),
+        pytest.param([("x-request-id", "a\n")], id="newline behind"),
+        pytest.param([("x-request-id", b"\xff")], id="bytes"),
+        pytest.param([("x-request-id", "a"), ("x-request-id", "b")], id="two"),
+    ],
+)
+async def test_an_unusable_request_id_is_replaced(metadata: list[tuple[str, str | bytes]]) -> None:
+    call = await _failed(*metadata)
+
+    assert call.trailers["x-request-id"] not in {value for _, value in metadata}
+
+
+async def test_two_calls_have_two_request_ids() -> None:
+    servicer, handler = Servicer(), _handlers(Servicer())["ValidateCredential"]
+    first, second = WireCall(), WireCall()
+    for call in (first, second):
+        with pytest.raises(Aborted):
+            await handler.unary_unary(pb.ValidateCredentialRequest(), call.context)
+
+    assert servicer.calls == []
+    assert first.trailers["x-request-id"] != second.trailers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("left", "remaining"),
+    [(None, 2.0), (60.0, 2.0), (1.0, 0.9), (0.1, 0.08), (0.0, 0.0)],
+)
+def test_the_database_has_the_calls_time_less_what_the_answer_needs(
+    left: float | None, remaining: float
+) -> None:
+    deadline = CallDeadline(WireCall(left=left).context, 2.0)
+
+    assert deadline.remaining() == pytest.approx(remaining)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_no_call_gives_the_database_more_time_than_it_has(left: float) -> None:
+    deadline = CallDeadline(WireCall(left=left).context, 2.0)
+
+    assert deadline.remaining() <= max(0.0, min(2.0, left))

@@ -1,0 +1,126 @@
+"""What the command line says when something went wrong."""
+
+from __future__ import annotations
+
+import errno
+
+import grpc
+import pytest
+
+from authsvc.cli.failures import Failure, explain
+from authsvc.config import InvalidSettings
+from authsvc.domain.errors import (
+    AccountNotFound,
+    DatabaseUnavailable,
+    InvalidRequest,
+    KeyNameTaken,
+    Violation,
+)
+from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.rpc.server import AddressInUse
+from authsvc.tokens.keyring import SigningKeyMissing
+from authsvc.tokens.sealing import SealBroken
+from orchestrator.auth import (
+    ConfigurationError,
+    ErrorReason,
+    InvalidArgument,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
+from orchestrator.auth._details import FieldViolation
+
+
+def _unavailable(cause: Exception) -> DatabaseUnavailable:
+    error = DatabaseUnavailable("SQLSTATE 57P01")
+    error.__cause__ = cause
+    return error
+
+
+EXPLANATIONS = [
+    pytest.param(
+        InvalidSettings(["AUTHSVC_A: is required", "AUTHSVC_B: is bad"]),
+        ["AUTHSVC_A: is required", "AUTHSVC_B: is bad"],
+        id="every setting",
+    ),
+    pytest.param(
+        _unavailable(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")),
+        ["the database cannot be reached", "Connection refused", "AUTHSVC_DATABASE_URL"],
+        id="database",
+    ),
+    pytest.param(
+        _unavailable(TimeoutError()), ["the database cannot be reached"], id="silent database"
+    ),
+    pytest.param(
+        InvalidRequest((Violation("name", "is required"), Violation("ttl", "is positive"))),
+        ["name is required", "ttl is positive"],
+        id="every violation",
+    ),
+    pytest.param(
+        InvalidArgument(
+            "The request is invalid.",
+            reason=ErrorReason.INVALID_REQUEST,
+            field_violations=(FieldViolation("name", "is required"),),
+        ),
+        ["name is required", "INVALID_ARGUMENT"],
+        id="violations that the server found",
+    ),
+    pytest.param(
+        PermissionDenied(
+            "Not permitted.",
+            reason=ErrorReason.CALLER_NOT_PERMITTED,
+            request_id="r-1",
+            metadata={"required_scope": "authsvc:admin"},
+        ),
+        ["Not permitted.", "required_scope: authsvc:admin", "r-1"],
+        id="the scope needed, and the request id",
+    ),
+    pytest.param(
+        Unauthenticated("No credential.", reason=ErrorReason.CALLER_CREDENTIAL_MISSING),
+        ["AUTHSVC_API_KEY", "--api-key-file"],
+        id="where to give a key",
+    ),
+    pytest.param(Unavailable("failed to connect"), ["--plaintext"], id="no server"),
+    pytest.param(
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "admin.key"),
+        ["admin.key", "No such file or directory"],
+        id="missing file",
+    ),
+    pytest.param(OSError("odd"), ["odd"], id="other error of the system"),
+    pytest.param(Failure("do this"), ["do this"], id="failure of a command"),
+    pytest.param(ConfigurationError("no key"), ["no key"], id="client without a key"),
+    pytest.param(SigningKeyMissing(SigningAlgorithm.ES256), ["authsvc bootstrap"], id="no key"),
+    pytest.param(SealBroken("label"), ["AUTHSVC_ENCRYPTION_KEY"], id="broken seal"),
+    pytest.param(AddressInUse("127.0.0.1:1"), ["127.0.0.1:1"], id="address in use"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), EXPLANATIONS)
+def test_what_a_person_can_mend_is_explained(error: Exception, words: list[str]) -> None:
+    text = explain(error) or ""
+
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x")])
+def test_a_fault_of_the_program_is_not_explained_away(error: Exception) -> None:
+    assert explain(error) is None
+
+
+@pytest.mark.parametrize(
+    "error", [AccountNotFound(), KeyNameTaken(), TimeoutError(), ConnectionResetError()]
+)
+def test_an_error_without_words_is_told_by_its_name(error: Exception) -> None:
+    assert explain(error) == type(error).__name__
+
+
+def test_a_status_of_the_service_is_not_taken_for_a_missing_server() -> None:
+    error = Unavailable("The database is away.", reason=ErrorReason.DATABASE_UNAVAILABLE)
+
+    assert "--plaintext" not in (explain(error) or "")
+
+
+def test_the_code_of_a_status_is_told() -> None:
+    error = Unavailable("Away.", code=grpc.StatusCode.UNAVAILABLE)
+
+    assert "[UNAVAILABLE]" in (explain(error) or "")

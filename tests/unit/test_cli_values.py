@@ -1,0 +1,194 @@
+"""The command line's values: what it reads, and what it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authsvc.cli.key import _metadata, parse_duration, read_credential
+from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
+from authsvc.cli.output import plain, print_json
+from authsvc.config import decode_encryption_key
+from authsvc.domain.scopes import ALL
+from orchestrator.auth import RevocationReason, Secret
+from tests.unit.examples import FAKE_KEY
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("45s", timedelta(seconds=45)),
+        ("30m", timedelta(minutes=30)),
+        ("12h", timedelta(hours=12)),
+        ("90d", timedelta(days=90)),
+        ("999999999d", timedelta(days=999_999_999)),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "90",
+        "d",
+        "0d",
+        "-1d",
+        "1.5h",
+        "1w",
+        "1D",
+        " 1d",
+        "1d ",
+        "1d\n",
+        "1h30m",
+        "1000000000d",
+        "1\u0663d",
+        "\uff11d",
+        "01d",
+        "P1D",
+    ],
+)
+def test_text_of_another_form_is_no_duration(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_duration(text)
+
+
+@given(st.text(max_size=12))
+def test_no_text_makes_the_reading_of_a_duration_fail_otherwise(text: str) -> None:
+    try:
+        assert parse_duration(text) > timedelta(0)
+    except typer.BadParameter:
+        return
+
+
+@pytest.mark.parametrize(
+    ("pairs", "metadata"),
+    [
+        ([], {}),
+        (["team=a"], {"team": "a"}),
+        (["a=1", "b=2"], {"a": "1", "b": "2"}),
+        (["a="], {"a": ""}),
+        (["a=b=c"], {"a": "b=c"}),
+        (["a= b "], {"a": " b "}),
+    ],
+)
+def test_metadata_are_names_and_values(pairs: list[str], metadata: dict[str, str]) -> None:
+    assert _metadata(pairs) == metadata
+
+
+@pytest.mark.parametrize("pairs", [["a"], ["a=1", "a=2"], ["a=1", "b"], [""]])
+def test_metadata_of_another_form_are_refused(pairs: list[str]) -> None:
+    with pytest.raises(typer.BadParameter):
+        _metadata(pairs)
+
+
+@pytest.mark.parametrize(
+    ("typed", "credential"),
+    [
+        ("x\n", "x"),
+        ("x", "x"),
+        ("x\n\n", "x\n"),
+        ("x \n", "x "),
+        (" x\n", " x"),
+        ("", ""),
+        ("\n", ""),
+    ],
+)
+def test_a_credential_is_read_as_it_is_but_for_the_line_break_of_echo(
+    monkeypatch: pytest.MonkeyPatch, typed: str, credential: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+
+    assert read_credential("The credential") == credential
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """Some of all that results are made of."""
+
+    secret: Secret
+    moment: datetime
+    span: timedelta
+    nothing: None = None
+    scopes: tuple[str, ...] = (ALL,)
+    metadata: dict[str, str] = dataclasses.field(default_factory=lambda: {"team": "a"})
+    reason: RevocationReason = RevocationReason.COMPROMISED
+    good: bool = True
+
+
+EXAMPLE = Example(Secret(FAKE_KEY), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), timedelta(minutes=1))
+PLAIN = {
+    "secret": FAKE_KEY,
+    "moment": "2026-01-02T03:04:05Z",
+    "span": 60.0,
+    "nothing": None,
+    "scopes": ["*"],
+    "metadata": {"team": "a"},
+    "reason": "COMPROMISED",
+    "good": True,
+}
+
+
+def test_a_result_has_a_plain_form() -> None:
+    assert plain(EXAMPLE) == PLAIN
+
+
+def test_results_in_a_list_have_one_too() -> None:
+    assert plain([EXAMPLE, EXAMPLE]) == [PLAIN, PLAIN]
+
+
+def test_the_printed_result_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json(EXAMPLE)
+
+    assert json.loads(capsys.readouterr().out) == PLAIN
+
+
+@pytest.mark.parametrize("value", [b"bytes", object(), 1j])
+def test_what_has_no_plain_form_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="has no plain form"):
+        plain(value)
+
+
+def test_a_private_file_is_its_owners_only(tmp_path: Path) -> None:
+    write_private(tmp_path / "admin.key", f"{FAKE_KEY}\n")
+
+    assert (tmp_path / "admin.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_private_file_stays_private_when_it_replaces_an_open_one(tmp_path: Path) -> None:
+    path = tmp_path / "admin.key"
+    path.write_text("old", encoding="utf-8")
+    path.chmod(0o644)
+
+    write_private(path, f"{FAKE_KEY}\n")
+
+    assert (path.stat().st_mode & 0o777, read_private(path)) == (0o600, FAKE_KEY)
+
+
+def test_a_private_file_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    write_private(tmp_path / "admin.key", "x")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["admin.key"]
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert read_private(tmp_path / "admin.key") is None
+
+
+def test_an_encryption_key_is_made_once(tmp_path: Path) -> None:
+    assert ensure_encryption_key(tmp_path) == ensure_encryption_key(tmp_path)
+
+
+def test_a_made_encryption_key_is_one(tmp_path: Path) -> None:
+    assert len(decode_encryption_key(ensure_encryption_key(tmp_path))) == 32

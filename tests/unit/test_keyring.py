@@ -1,0 +1,245 @@
+"""The keyring: how old it may be, and when it looks again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.sealing import SealBroken, Sealer
+from tests.unit.examples import NoHurry
+from tests.unit.forging import NOW, SEALER, Issuer, KeysInMemory, Watch, a_keyring
+
+Issuers = Mapping[SigningAlgorithm, Issuer]
+ES256, HS256 = SigningAlgorithm.ES256, SigningAlgorithm.HS256
+NO_HURRY = NoHurry()
+STRANGER = Sealer(bytes(32), bytes)
+
+
+class NoTimeLeft:
+    def remaining(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def store(issuers: Issuers) -> KeysInMemory:
+    return KeysInMemory(issuers[ES256].sealed_by(SEALER))
+
+
+@pytest.fixture
+def keyring(store: KeysInMemory, watch: Watch) -> Keyring:
+    return a_keyring(store, watch)
+
+
+async def _is_known(keyring: Keyring, kid: str = "jwk_es256", *, fresh: bool = False) -> bool:
+    key, _ = await keyring.find_verification_key(kid, fresh=fresh, deadline=NO_HURRY)
+    return key is not None
+
+
+async def _freshness(keyring: Keyring, *, fresh: bool = False) -> Freshness:
+    _, freshness = await keyring.find_verification_key("x", fresh=fresh, deadline=NO_HURRY)
+    return freshness
+
+
+@pytest.mark.parametrize("algorithm", SigningAlgorithm)
+async def test_a_key_is_found_under_its_name_and_pinned_to_its_algorithm(
+    issuers: Issuers, watch: Watch, algorithm: SigningAlgorithm
+) -> None:
+    issuer = issuers[algorithm]
+    keyring = a_keyring(KeysInMemory(issuer.sealed_by(SEALER)), watch)
+
+    key, _ = await keyring.find_verification_key(issuer.kid, fresh=False, deadline=NO_HURRY)
+
+    assert key is not None
+    assert key.algorithm is algorithm
+
+
+async def test_an_unknown_name_finds_nothing(keyring: Keyring) -> None:
+    assert not await _is_known(keyring, "jwk_unknown")
+
+
+async def test_the_store_is_read_once_for_many_look_ups(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    for _ in range(100):
+        await _is_known(keyring)
+
+    assert store.reads == 1
+
+
+@pytest.mark.parametrize(("age", "reads"), [(4.9, 1), (5.0, 1), (5.1, 2)])
+async def test_a_snapshot_is_used_until_its_greatest_age(
+    keyring: Keyring, store: KeysInMemory, watch: Watch, age: float, reads: int
+) -> None:
+    await _is_known(keyring)
+    watch.seconds += age
+
+    await _is_known(keyring)
+
+    assert store.reads == reads
+
+
+async def test_a_key_that_was_taken_out_goes_on_for_the_greatest_age_at_most(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    await _is_known(keyring)
+    store.keys.clear()
+    watch.seconds += 5.1
+
+    assert not await _is_known(keyring)
+
+
+async def test_a_key_that_was_taken_out_is_not_good_for_a_fresh_answer(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    await _is_known(keyring)
+    store.keys.clear()
+
+    assert not await _is_known(keyring, fresh=True)
+
+
+async def test_a_fresh_answer_reads_anew_each_time(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    for _ in range(3):
+        watch.seconds += 0.001
+        await _is_known(keyring, fresh=True)
+
+    assert store.reads == 3
+
+
+@pytest.mark.parametrize(("pause", "reads"), [(0.1, 1), (0.9, 1), (1.1, 2)])
+async def test_unknown_names_make_it_look_again_once_a_second_at_most(
+    keyring: Keyring, store: KeysInMemory, watch: Watch, pause: float, reads: int
+) -> None:
+    await _is_known(keyring, "jwk_forged_0")
+    watch.seconds += pause
+
+    for number in range(50):
+        await _is_known(keyring, f"jwk_forged_{number}")
+
+    assert store.reads == reads
+
+
+async def test_a_new_key_is_found_after_a_second(
+    keyring: Keyring, store: KeysInMemory, watch: Watch, issuers: Issuers
+) -> None:
+    await _is_known(keyring)
+    store.keys.append(issuers[HS256].sealed_by(SEALER))
+    watch.seconds += 1.1
+
+    assert await _is_known(keyring, "jwk_hs256")
+
+
+async def test_look_ups_at_the_same_time_share_one_read(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    store.may_answer.clear()
+    look_ups = [asyncio.create_task(_is_known(keyring)) for _ in range(50)]
+    await asyncio.sleep(0)
+    store.may_answer.set()
+    await asyncio.gather(*look_ups)
+
+    assert store.reads == 1
+
+
+async def test_a_look_up_does_not_rest_on_a_read_that_began_before_it(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    store.may_answer.clear()
+    earlier = asyncio.create_task(_is_known(keyring, fresh=True))
+    await asyncio.sleep(0)
+    watch.seconds += 0.5
+    store.keys.clear()
+    later = asyncio.create_task(_is_known(keyring, fresh=True))
+    await asyncio.sleep(0)
+    store.may_answer.set()
+
+    assert (await earlier, await later) == (True, False)
+
+
+async def test_a_read_says_when_it_began(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    store.may_answer.clear()
+    reading = asyncio.create_task(_freshness(keyring))
+    await asyncio.sleep(0)
+    watch.seconds += 0.5
+    store.may_answer.set()
+
+    assert await reading == Freshness(FreshnessSource.DATABASE, NOW)
+
+
+async def test_a_snapshot_says_how_old_it_is(keyring: Keyring, watch: Watch) -> None:
+    await _freshness(keyring)
+    watch.seconds += 0.5
+
+    assert await _freshness(keyring) == Freshness(FreshnessSource.CACHE, NOW)
+
+
+async def test_a_newer_read_says_its_own_time(keyring: Keyring, watch: Watch) -> None:
+    await _freshness(keyring)
+    watch.seconds += 2
+
+    assert await _freshness(keyring) == Freshness(
+        FreshnessSource.DATABASE, NOW + timedelta(seconds=2)
+    )
+
+
+async def test_a_read_that_takes_too_long_is_no_answer(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    class Short:
+        def remaining(self) -> float:
+            return 0.01
+
+    store.may_answer.clear()
+
+    with pytest.raises(DatabaseUnavailable):
+        await keyring.find_verification_key("jwk_es256", fresh=False, deadline=Short())
+
+
+async def test_a_snapshot_answers_without_time(keyring: Keyring) -> None:
+    await _is_known(keyring)
+
+    key, _ = await keyring.find_verification_key("jwk_es256", fresh=False, deadline=NoTimeLeft())
+
+    assert key is not None
+
+
+async def test_a_failed_read_leaves_no_snapshot_behind(
+    keyring: Keyring, store: KeysInMemory, issuers: Issuers, watch: Watch
+) -> None:
+    store.keys = [issuers[HS256].sealed_by(STRANGER)]
+    with pytest.raises(SealBroken):
+        await _is_known(keyring)
+    store.keys = [issuers[ES256].sealed_by(SEALER)]
+    watch.seconds += 0.01
+
+    assert await _is_known(keyring)
+
+
+async def test_unknown_names_that_come_during_a_read_wait_for_it(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    store.may_answer.clear()
+    look_ups = []
+    for number in range(20):
+        look_ups.append(asyncio.create_task(_is_known(keyring, f"jwk_forged_{number}")))
+        await asyncio.sleep(0)
+        watch.seconds += 0.01
+    store.may_answer.set()
+    await asyncio.gather(*look_ups)
+
+    assert store.reads == 1
