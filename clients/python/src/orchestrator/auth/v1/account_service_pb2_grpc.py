@@ -80,8 +80,9 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """Lists the accounts, oldest first, in pages. An account created while the
-        pages are read appears on a later page; none appears twice.
+        """Lists the accounts in pages, ordered by id and so by creation, to the
+        millisecond. An account that exists before the first page is read appears
+        once; one created meanwhile appears at most once.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
         is not one that this method returned.

@@ -48,8 +48,9 @@ class AccountServiceStub:
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND).
     """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
-    """Lists the accounts, oldest first, in pages. An account created while the
-    pages are read appears on a later page; none appears twice.
+    """Lists the accounts in pages, ordered by id and so by creation, to the
+    millisecond. An account that exists before the first page is read appears
+    once; one created meanwhile appears at most once.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
     is not one that this method returned.
@@ -75,8 +76,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND).
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]  # type: ignore[assignment]
-    """Lists the accounts, oldest first, in pages. An account created while the
-    pages are read appears on a later page; none appears twice.
+    """Lists the accounts in pages, ordered by id and so by creation, to the
+    millisecond. An account that exists before the first page is read appears
+    once; one created meanwhile appears at most once.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
     is not one that this method returned.
@@ -117,8 +119,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.ListAccountsResponse, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]]:
-        """Lists the accounts, oldest first, in pages. An account created while the
-        pages are read appears on a later page; none appears twice.
+        """Lists the accounts in pages, ordered by id and so by creation, to the
+        millisecond. An account that exists before the first page is read appears
+        once; one created meanwhile appears at most once.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
         is not one that this method returned.

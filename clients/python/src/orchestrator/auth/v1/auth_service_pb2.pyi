@@ -34,11 +34,16 @@ class RequestContext(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     client_ip: _builtins.str
-    """The end client's IP address, in text form. At most 64 characters."""
+    """The end client's IP address, in text form. An address (for IPv6, a /64)
+    that presents many unknown keys or invalid tokens is denied with
+    RATE_LIMITED for up to a minute, unless what it presents is known.
+    """
     user_agent: _builtins.str
-    """The end client's User-Agent header."""
+    """The end client's User-Agent header. Not used in this version."""
     method: _builtins.str
-    """What the end client asked for, as `POST /api/sessions`."""
+    """What the end client asked for, as `POST /api/sessions`. Not used in this
+    version.
+    """
     def __init__(
         self,
         *,
@@ -78,9 +83,7 @@ class ValidateCredentialRequest(_message.Message):
 
     @_builtins.property
     def context(self) -> Global___RequestContext:
-        """What is known of the end client's request. Optional. It has no effect on
-        the verdict in this version of the server.
-        """
+        """What is known of the end client's request. Optional."""
 
     @_builtins.property
     def freshness(self) -> _freshness_pb2.FreshnessRequirement:
@@ -139,6 +142,258 @@ class ValidateCredentialResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___ValidateCredentialResponse: _TypeAlias = ValidateCredentialResponse  # noqa: Y015
+
+@_typing.final
+class BatchValidateCredentialsRequest(_message.Message):
+    """The request of BatchValidateCredentials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidateCredentialRequest]:
+        """The credentials to judge, each with its own demands. At most 1,000, and
+        4 MiB in all.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___ValidateCredentialRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchValidateCredentialsRequest: _TypeAlias = BatchValidateCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class BatchValidateCredentialsResponse(_message.Message):
+    """The response of BatchValidateCredentials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidateCredentialResponse]:
+        """One response for each request, in the same order. Up to about 20 KiB each,
+        where keys have much metadata: a client that asks for many at once raises
+        its limit on the size of messages.
+        """
+
+    def __init__(
+        self,
+        *,
+        responses: _abc.Iterable[Global___ValidateCredentialResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchValidateCredentialsResponse: _TypeAlias = BatchValidateCredentialsResponse  # noqa: Y015
+
+@_typing.final
+class WatchRevocationsRequest(_message.Message):
+    """The request of WatchRevocations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    after_revision: _builtins.int
+    """Tell what came after this revision, as the last response of an earlier
+    stream or the response of a mutation had it. 0: from now on.
+    """
+    def __init__(
+        self,
+        *,
+        after_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRevocationsRequest: _TypeAlias = WatchRevocationsRequest  # noqa: Y015
+
+@_typing.final
+class WatchRevocationsResponse(_message.Message):
+    """The response of WatchRevocations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_REVOKED_FIELD_NUMBER: _builtins.int
+    KEY_CHANGED_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CHANGED_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """All events up to this revision have been told on this stream, this one
+    included. Resume from it. Always set; 0 in a database without changes.
+    """
+    @_builtins.property
+    def key_revoked(self) -> Global___KeyRevoked:
+        """A key was revoked."""
+
+    @_builtins.property
+    def key_changed(self) -> Global___KeyChanged:
+        """A key was disabled, narrowed, deleted or changed otherwise: what is
+        known of it no longer holds.
+        """
+
+    @_builtins.property
+    def account_changed(self) -> Global___AccountChanged:
+        """An account was disabled or changed otherwise: what is known of it and
+        of its credentials no longer holds.
+        """
+
+    @_builtins.property
+    def heartbeat(self) -> Global___Heartbeat:
+        """Nothing more, up to now."""
+
+    @_builtins.property
+    def reset(self) -> Global___Reset:
+        """Events may have been missed: drop all that is kept."""
+
+    def __init__(
+        self,
+        *,
+        key_revoked: Global___KeyRevoked | None = ...,
+        key_changed: Global___KeyChanged | None = ...,
+        account_changed: Global___AccountChanged | None = ...,
+        heartbeat: Global___Heartbeat | None = ...,
+        reset: Global___Reset | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["key_revoked", "key_changed", "account_changed", "heartbeat", "reset"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchRevocationsResponse: _TypeAlias = WatchRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class KeyRevoked(_message.Message):
+    """A key was revoked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key (`key_…`)."""
+    account_id: _builtins.str
+    """Its account (`acct_…`)."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyRevoked: _TypeAlias = KeyRevoked  # noqa: Y015
+
+@_typing.final
+class KeyChanged(_message.Message):
+    """What is known of a key no longer holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key (`key_…`)."""
+    account_id: _builtins.str
+    """Its account (`acct_…`)."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyChanged: _TypeAlias = KeyChanged  # noqa: Y015
+
+@_typing.final
+class AccountChanged(_message.Message):
+    """What is known of an account no longer holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account (`acct_…`)."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountChanged: _TypeAlias = AccountChanged  # noqa: Y015
+
+@_typing.final
+class Heartbeat(_message.Message):
+    """Everything up to a moment has been told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Every change committed before this moment has been told on this stream."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class Reset(_message.Message):
+    """Events may have been missed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reset: _TypeAlias = Reset  # noqa: Y015
 
 @_typing.final
 class CreateKeyRequest(_message.Message):
@@ -207,8 +462,8 @@ class CreateKeyRequest(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the owner notes about the key; returned with every principal of the
         key. At most 32 entries; keys 1 to 64 characters of letters, digits, `_`,
-        `-` and `.`; values at most 512 characters without control characters.
-        No place for secrets.
+        `-` and `.`; values at most 512 characters without control characters;
+        4,096 characters in all. No place for secrets.
         """
 
     def __init__(

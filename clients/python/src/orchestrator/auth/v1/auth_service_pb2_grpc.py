@@ -45,6 +45,16 @@ class AuthServiceStub:
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialResponse.FromString,
                 _registered_method=True)
+        self.BatchValidateCredentials = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/BatchValidateCredentials',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsResponse.FromString,
+                _registered_method=True)
+        self.WatchRevocations = channel.unary_stream(
+                '/orchestrator.auth.v1.AuthService/WatchRevocations',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/orchestrator.auth.v1.AuthService/CreateKey',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyRequest.SerializeToString,
@@ -73,8 +83,48 @@ class AuthServiceServicer:
 
         The caller needs the scope `authsvc:validate`.
 
-        Errors: INVALID_ARGUMENT when a required scope is malformed; UNAVAILABLE
-        when the database cannot be asked in the time the call has.
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
+        the database cannot be asked in the time the call has, or lacks the revision
+        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchValidateCredentials(self, request, context):
+        """Judges up to 1,000 credentials at once. There is one response for each
+        request, in the same order; each is what ValidateCredential would have
+        answered. All records that must be read are read together.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: INVALID_ARGUMENT when there are too many requests or one of them
+        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
+        them: no verdict is given then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRevocations(self, request, context):
+        """Tells what was revoked, disabled or changed, as it happens: for caches that
+        must not answer for what has ended. Starts with what came after the
+        revision asked for, goes on without end, and carries ids only.
+
+        Each second, and after each group of events, a heartbeat says up to when
+        everything has been told. A caller that hears no heartbeat knows nothing
+        new: it is to treat what it keeps as older by the second.
+
+        When events were or may have been missed, a reset says so: the caller drops
+        all that it keeps. A caller that reads too slowly gets a reset instead of
+        the events that it left waiting. When the server stops, the stream ends
+        with UNAVAILABLE; resume elsewhere from the last revision.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
+        was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
+        as it may have.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +167,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ValidateCredential,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialResponse.SerializeToString,
+            ),
+            'BatchValidateCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchValidateCredentials,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsResponse.SerializeToString,
+            ),
+            'WatchRevocations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRevocations,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.SerializeToString,
             ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
@@ -162,6 +222,60 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/ValidateCredential',
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ValidateCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchValidateCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/BatchValidateCredentials',
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.BatchValidateCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/WatchRevocations',
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,8 +46,40 @@ class AuthServiceStub:
 
     The caller needs the scope `authsvc:validate`.
 
-    Errors: INVALID_ARGUMENT when a required scope is malformed; UNAVAILABLE
-    when the database cannot be asked in the time the call has.
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
+    the database cannot be asked in the time the call has, or lacks the revision
+    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+    """
+    BatchValidateCredentials: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]
+    """Judges up to 1,000 credentials at once. There is one response for each
+    request, in the same order; each is what ValidateCredential would have
+    answered. All records that must be read are read together.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: INVALID_ARGUMENT when there are too many requests or one of them
+    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
+    them: no verdict is given then.
+    """
+    WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]
+    """Tells what was revoked, disabled or changed, as it happens: for caches that
+    must not answer for what has ended. Starts with what came after the
+    revision asked for, goes on without end, and carries ids only.
+
+    Each second, and after each group of events, a heartbeat says up to when
+    everything has been told. A caller that hears no heartbeat knows nothing
+    new: it is to treat what it keeps as older by the second.
+
+    When events were or may have been missed, a reset says so: the caller drops
+    all that it keeps. A caller that reads too slowly gets a reset instead of
+    the events that it left waiting. When the server stops, the stream ends
+    with UNAVAILABLE; resume elsewhere from the last revision.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
+    was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
+    as it may have.
     """
     CreateKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateKeyRequest, _auth_service_pb2.CreateKeyResponse]
     """Creates an API key and returns its secret, this once.
@@ -90,8 +122,40 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     The caller needs the scope `authsvc:validate`.
 
-    Errors: INVALID_ARGUMENT when a required scope is malformed; UNAVAILABLE
-    when the database cannot be asked in the time the call has.
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
+    the database cannot be asked in the time the call has, or lacks the revision
+    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+    """
+    BatchValidateCredentials: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]  # type: ignore[assignment]
+    """Judges up to 1,000 credentials at once. There is one response for each
+    request, in the same order; each is what ValidateCredential would have
+    answered. All records that must be read are read together.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: INVALID_ARGUMENT when there are too many requests or one of them
+    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
+    them: no verdict is given then.
+    """
+    WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
+    """Tells what was revoked, disabled or changed, as it happens: for caches that
+    must not answer for what has ended. Starts with what came after the
+    revision asked for, goes on without end, and carries ids only.
+
+    Each second, and after each group of events, a heartbeat says up to when
+    everything has been told. A caller that hears no heartbeat knows nothing
+    new: it is to treat what it keeps as older by the second.
+
+    When events were or may have been missed, a reset says so: the caller drops
+    all that it keeps. A caller that reads too slowly gets a reset instead of
+    the events that it left waiting. When the server stops, the stream ends
+    with UNAVAILABLE; resume elsewhere from the last revision.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
+    was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
+    as it may have.
     """
     CreateKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateKeyRequest, _auth_service_pb2.CreateKeyResponse]  # type: ignore[assignment]
     """Creates an API key and returns its secret, this once.
@@ -137,8 +201,52 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The caller needs the scope `authsvc:validate`.
 
-        Errors: INVALID_ARGUMENT when a required scope is malformed; UNAVAILABLE
-        when the database cannot be asked in the time the call has.
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
+        the database cannot be asked in the time the call has, or lacks the revision
+        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+        """
+
+    @_abc_1.abstractmethod
+    def BatchValidateCredentials(
+        self,
+        request: _auth_service_pb2.BatchValidateCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.BatchValidateCredentialsResponse, _abc.Awaitable[_auth_service_pb2.BatchValidateCredentialsResponse]]:
+        """Judges up to 1,000 credentials at once. There is one response for each
+        request, in the same order; each is what ValidateCredential would have
+        answered. All records that must be read are read together.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: INVALID_ARGUMENT when there are too many requests or one of them
+        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
+        them: no verdict is given then.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchRevocations(
+        self,
+        request: _auth_service_pb2.WatchRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_auth_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_auth_service_pb2.WatchRevocationsResponse]]:
+        """Tells what was revoked, disabled or changed, as it happens: for caches that
+        must not answer for what has ended. Starts with what came after the
+        revision asked for, goes on without end, and carries ids only.
+
+        Each second, and after each group of events, a heartbeat says up to when
+        everything has been told. A caller that hears no heartbeat knows nothing
+        new: it is to treat what it keeps as older by the second.
+
+        When events were or may have been missed, a reset says so: the caller drops
+        all that it keeps. A caller that reads too slowly gets a reset instead of
+        the events that it left waiting. When the server stops, the stream ends
+        with UNAVAILABLE; resume elsewhere from the last revision.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
+        was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
+        as it may have.
         """
 
     @_abc_1.abstractmethod

@@ -55,12 +55,13 @@ class _DenialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenialRe
     DENIAL_REASON_ADDRESS_NOT_ALLOWED: _DenialReason.ValueType  # 13
     """403: the key's address rules exclude the client's address."""
     DENIAL_REASON_RATE_LIMITED: _DenialReason.ValueType  # 14
-    """429: the key is over its rate limit."""
+    """429: the client's address has presented too many unknown credentials."""
 
 class DenialReason(_DenialReason, metaclass=_DenialReasonEnumTypeWrapper):
     """Why a credential is refused. When several reasons hold, the first in this
     order is given: form, existence, revoked, disabled, expired, account,
-    address, scope, rate.
+    address, scope, rate. For a client's address that guesses, RATE_LIMITED
+    stands before existence: nothing is looked up for it.
     """
 
 DENIAL_REASON_UNSPECIFIED: DenialReason.ValueType  # 0
@@ -94,7 +95,7 @@ DENIAL_REASON_INSUFFICIENT_SCOPE: DenialReason.ValueType  # 12
 DENIAL_REASON_ADDRESS_NOT_ALLOWED: DenialReason.ValueType  # 13
 """403: the key's address rules exclude the client's address."""
 DENIAL_REASON_RATE_LIMITED: DenialReason.ValueType  # 14
-"""429: the key is over its rate limit."""
+"""429: the client's address has presented too many unknown credentials."""
 Global___DenialReason: _TypeAlias = DenialReason  # noqa: Y015
 
 @_typing.final

@@ -30,8 +30,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: the request breaks documented bounds. The status carries
-    `google.rpc.BadRequest` with every violation, or none when the request
-    could not be parsed at all.
+    `google.rpc.BadRequest` with every violation, up to 20, or none when the
+    request could not be parsed at all.
     """
     ERROR_REASON_CALLER_CREDENTIAL_MISSING: _ErrorReason.ValueType  # 3
     """UNAUTHENTICATED: the caller sent no credential in the call's
@@ -62,6 +62,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     time the call had. The status carries `google.rpc.RetryInfo`. For a call
     that changes something: it may have been done all the same.
     """
+    ERROR_REASON_TOO_MANY_LOOKUPS: _ErrorReason.ValueType  # 12
+    """RESOURCE_EXHAUSTED: too many records are being read from the database at
+    once, or too many callers with unknown credentials come from one address.
+    The status carries `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 13
+    """RESOURCE_EXHAUSTED: the server has as many WatchRevocations streams as it
+    may have. The status carries `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 14
+    """UNAVAILABLE: the server is stopping. The status carries
+    `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_REVISION_NOT_REACHED: _ErrorReason.ValueType  # 15
+    """UNAVAILABLE: the answer was to reflect a revision that the database does
+    not have: it lags behind, was restored from a back-up, or never gave that
+    revision. The status carries `google.rpc.RetryInfo`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -83,8 +101,8 @@ id.
 """
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: the request breaks documented bounds. The status carries
-`google.rpc.BadRequest` with every violation, or none when the request
-could not be parsed at all.
+`google.rpc.BadRequest` with every violation, up to 20, or none when the
+request could not be parsed at all.
 """
 ERROR_REASON_CALLER_CREDENTIAL_MISSING: ErrorReason.ValueType  # 3
 """UNAUTHENTICATED: the caller sent no credential in the call's
@@ -114,5 +132,23 @@ ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
 """UNAVAILABLE: the database could not be reached, or did not answer in the
 time the call had. The status carries `google.rpc.RetryInfo`. For a call
 that changes something: it may have been done all the same.
+"""
+ERROR_REASON_TOO_MANY_LOOKUPS: ErrorReason.ValueType  # 12
+"""RESOURCE_EXHAUSTED: too many records are being read from the database at
+once, or too many callers with unknown credentials come from one address.
+The status carries `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 13
+"""RESOURCE_EXHAUSTED: the server has as many WatchRevocations streams as it
+may have. The status carries `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 14
+"""UNAVAILABLE: the server is stopping. The status carries
+`google.rpc.RetryInfo`.
+"""
+ERROR_REASON_REVISION_NOT_REACHED: ErrorReason.ValueType  # 15
+"""UNAVAILABLE: the answer was to reflect a revision that the database does
+not have: it lags behind, was restored from a back-up, or never gave that
+revision. The status carries `google.rpc.RetryInfo`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -34,7 +34,8 @@ class _FreshnessSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fresh
     """Kept in the server's memory, within its bound on staleness."""
     FRESHNESS_SOURCE_STALE: _FreshnessSource.ValueType  # 3
     """Kept in the server's memory past that bound because the database cannot
-    be reached, as the operator's outage policy allows.
+    be reached, as the operator's outage policy allows; or a final fact, such
+    as a revocation, which no policy forgets.
     """
 
 class FreshnessSource(_FreshnessSource, metaclass=_FreshnessSourceEnumTypeWrapper):
@@ -50,7 +51,8 @@ FRESHNESS_SOURCE_CACHE: FreshnessSource.ValueType  # 2
 """Kept in the server's memory, within its bound on staleness."""
 FRESHNESS_SOURCE_STALE: FreshnessSource.ValueType  # 3
 """Kept in the server's memory past that bound because the database cannot
-be reached, as the operator's outage policy allows.
+be reached, as the operator's outage policy allows; or a final fact, such
+as a revocation, which no policy forgets.
 """
 Global___FreshnessSource: _TypeAlias = FreshnessSource  # noqa: Y015
 

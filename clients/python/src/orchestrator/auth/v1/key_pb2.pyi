@@ -170,8 +170,8 @@ class Key(_message.Message):
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:
-        """When the key was last used, to the minute. Not set while no use is on
-        record; this version of the server keeps no record of use yet.
+        """When the key was last used with success, to about a minute. Not set while
+        no use is on record.
         """
 
     @_builtins.property
