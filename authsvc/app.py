@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,15 +16,19 @@ from typing import Final
 
 import structlog
 
-from authsvc.config import InvalidSettings, Settings, decode_encryption_key
+from authsvc.config import InvalidSettings, Settings
+from authsvc.config_values import OutagePolicy, decode_encryption_key
 from authsvc.domain import ids
 from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
 from authsvc.postgres.accounts import PostgresAccounts
+from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
+from authsvc.postgres.follower import ChangeFollower
 from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
+from authsvc.postgres.usage import PostgresUsage
 from authsvc.rpc.account_servicer import AccountServicer
 from authsvc.rpc.auth_servicer import AuthServicer
 from authsvc.rpc.calls import Calls
@@ -36,15 +42,24 @@ from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.failure_limit import FailureLimit
+from authsvc.usecases.followed_log import FollowedLog
+from authsvc.usecases.fresh_lookup import LookupBounds
+from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.revoke_key import RevokeKey
-from authsvc.usecases.validate_credential import ValidateCredential
+from authsvc.usecases.usage import UsageCounter
+from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
+from authsvc.usecases.watch_revocations import RevocationFeed, WatchRevocations
 from authsvc.version import VERSION
 from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2
 
 _PROBE_SECONDS: Final = 1.0
 _BACKGROUND_SECONDS: Final = 10.0
+
+_AUTH_SERVICE: Final = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
+_ACCOUNT_SERVICE: Final = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
 
 log = structlog.get_logger()
 
@@ -69,6 +84,10 @@ class Parts:
     keys: PostgresKeys
     keyring: Keyring
     judge: JudgeCredential
+    usage: UsageCounter
+    log: FollowedLog
+    feed: RevocationFeed
+    follower: ChangeFollower
     issue_key: IssueKey
     bootstrap: Bootstrap
 
@@ -83,44 +102,97 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     url = settings.database_url.get_secret_value()
     await require_current_schema(url)
-    sealer = Sealer(decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom)
     async with Database.open(
         url,
         pool_size=settings.database_pool_size,
         statement_timeout=timedelta(seconds=settings.database_timeout),
     ) as database:
-        accounts, keys = PostgresAccounts(database), PostgresKeys(database)
-        keyring = Keyring(
-            store=PostgresSigningKeys(database),
-            sealer=sealer,
-            algorithm=settings.token_algorithm,
-            max_age=timedelta(seconds=settings.max_staleness),
+        yield _build(settings, database)
+
+
+def _build(settings: Settings, database: Database) -> Parts:
+    accounts, keys = PostgresAccounts(database), PostgresKeys(database)
+    keyring = Keyring(
+        store=PostgresSigningKeys(database),
+        sealer=Sealer(
+            decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom
+        ),
+        algorithm=settings.token_algorithm,
+        max_age=timedelta(seconds=settings.max_staleness),
+        outage_max_age=_lookup_bounds(settings).outage_max_staleness,
+        clock=utc_now,
+        monotonic=time.monotonic,
+        random_bytes=os.urandom,
+    )
+    tokens = AccessTokenVerifier(
+        keyring=keyring,
+        rules=TokenRules(settings.token_issuer, settings.token_audience, settings.leeway),
+        remembered=settings.cache_tokens,
+        clock=utc_now,
+    )
+    followed_log = FollowedLog(
+        max_staleness=timedelta(seconds=settings.max_staleness), monotonic=time.monotonic
+    )
+    records = FreshRecords(
+        log=followed_log,
+        keys=keys,
+        accounts=accounts,
+        bounds=_lookup_bounds(settings),
+        clock=utc_now,
+    )
+    usage = UsageCounter(store=PostgresUsage(database), clock=utc_now)
+    feed = RevocationFeed(max_streams=settings.watch_streams, buffer=settings.watch_buffer)
+    issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
+    return Parts(
+        settings=settings,
+        database=database,
+        accounts=accounts,
+        keys=keys,
+        keyring=keyring,
+        judge=JudgeCredential(
+            keys=records.keys,
+            accounts=records.accounts,
+            tokens=tokens,
+            usage=usage,
+            failures=FailureLimit(
+                failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
+            ),
+            changes=PostgresChangeLog(database),
+            clock=utc_now,
+        ),
+        usage=usage,
+        log=followed_log,
+        feed=feed,
+        follower=ChangeFollower(
+            settings.database_url.get_secret_value(),
+            # Records first: the others speak of what they hold.
+            [records, followed_log, feed],
+            retention=timedelta(hours=settings.change_retention),
             clock=utc_now,
             monotonic=time.monotonic,
-            random_bytes=os.urandom,
-        )
-        tokens = AccessTokenVerifier(
-            keyring=keyring,
-            rules=TokenRules(settings.token_issuer, settings.token_audience, settings.leeway),
-            clock=utc_now,
-        )
-        issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
-        yield Parts(
-            settings=settings,
-            database=database,
+            jitter=random.random,
+        ),
+        issue_key=issue_key,
+        bootstrap=Bootstrap(
             accounts=accounts,
-            keys=keys,
-            keyring=keyring,
-            judge=JudgeCredential(keys=keys, accounts=accounts, tokens=tokens, clock=utc_now),
+            signing_keys=keyring,
             issue_key=issue_key,
-            bootstrap=Bootstrap(
-                accounts=accounts,
-                signing_keys=keyring,
-                issue_key=issue_key,
-                clock=utc_now,
-                new_id=ids.new_id,
-            ),
-        )
+            clock=utc_now,
+            new_id=ids.new_id,
+        ),
+    )
+
+
+async def check_start(settings: Settings) -> None:
+    """Find out whether a server could start, so that workers need not try in vain.
+
+    Raises:
+        AuthsvcError: As `serve` and `open_parts`.
+        InvalidSettings: The TLS files are no certificate with its key.
+    """
+    _tls(settings)
+    async with open_parts(settings) as parts:
+        await parts.keyring.check_seals(time_limit())
 
 
 async def token_signer(parts: Parts) -> AccessTokenSigner:
@@ -136,7 +208,11 @@ async def token_signer(parts: Parts) -> AccessTokenSigner:
 
 
 async def serve(
-    parts: Parts, stop: asyncio.Event, on_ready: Callable[[str], None] | None = None
+    parts: Parts,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None] | None = None,
+    *,
+    shares_port: bool = False,
 ) -> None:
     """Serve until told to stop, then drain.
 
@@ -144,6 +220,7 @@ async def serve(
         parts: What to serve.
         stop: Ends it when set.
         on_ready: Called with the address once calls are answered.
+        shares_port: Whether other processes of this service listen on the same port.
 
     Raises:
         AddressInUse: The address cannot be listened on.
@@ -154,13 +231,17 @@ async def serve(
     settings = parts.settings
     await parts.keyring.check_seals(time_limit())
     services = {
-        auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]: AuthServicer(
+        _AUTH_SERVICE: AuthServicer(
             validate_credential=ValidateCredential(parts.judge),
+            batch_validate_credentials=BatchValidateCredentials(parts.judge),
+            watch_revocations=WatchRevocations(
+                feed=parts.feed, log=PostgresChangeLog(parts.database)
+            ),
             create_key=CreateKey(accounts=parts.accounts, issue_key=parts.issue_key, clock=utc_now),
             revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
             clock=utc_now,
         ),
-        account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]: AccountServicer(
+        _ACCOUNT_SERVICE: AccountServicer(
             create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
             get_account=GetAccount(parts.accounts),
             list_accounts=ListAccounts(parts.accounts),
@@ -169,6 +250,7 @@ async def serve(
     health = Health(
         probe=lambda: parts.database.ping(time_limit(_PROBE_SECONDS)),
         service_names=[service.full_name for service in services],
+        does_without={_AUTH_SERVICE.full_name: lambda: _can_serve_stale(parts)},
     )
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judge),
@@ -182,14 +264,48 @@ async def serve(
         services=services,
         health=health,
         reflection=settings.reflection,
+        shares_port=shares_port,
     )
     await health.probe_once()
+    background = [
+        asyncio.create_task(parts.follower.run()),
+        asyncio.create_task(parts.keyring.keep_fresh(time_limit)),
+        asyncio.create_task(parts.usage.keep_flushing(settings.usage_flush_interval, time_limit)),
+    ]
     await server.start()
+    # What is there now stays for good: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     log.info("serving", address=address, tls=settings.tls_key_file is not None, version=VERSION)
     if on_ready is not None:
         on_ready(address)
-    await serve_until(stop, server, health, grace=timedelta(seconds=settings.shutdown_grace))
+    grace = timedelta(seconds=settings.shutdown_grace)
+    try:
+        await serve_until(stop, server, health, grace, on_drain=parts.feed.stop)
+    finally:
+        for task in background:
+            task.cancel()
+        # A flush that has begun is finished, lest it be counted twice or not at all.
+        await asyncio.wait(background)
+        await parts.usage.flush(time_limit())
     log.info("stopped")
+
+
+def _lookup_bounds(settings: Settings) -> LookupBounds:
+    serve_stale = settings.outage_policy is OutagePolicy.SERVE_STALE
+    return LookupBounds(
+        records=settings.cache_records,
+        absent=settings.cache_absent,
+        reads=settings.max_lookups,
+        outage_max_staleness=(
+            timedelta(seconds=settings.outage_max_staleness) if serve_stale else None
+        ),
+    )
+
+
+def _can_serve_stale(parts: Parts) -> bool:
+    limit, age = _lookup_bounds(parts.settings).outage_max_staleness, parts.log.age()
+    return limit is not None and age is not None and age <= limit.total_seconds()
 
 
 def _tls(settings: Settings) -> Tls | None:

@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import os
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,63 +20,18 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from authsvc.config_values import (
+    LogFormat,
+    LogLevel,
+    OutagePolicy,
+    check_database_url,
+    check_encryption_key,
+    check_listen_address,
+    is_loopback,
+)
 from authsvc.domain.signing_keys import SigningAlgorithm
 
 PREFIX: Final = "AUTHSVC_"
-ENCRYPTION_KEY_BYTES: Final = 32
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    """The least severe log lines to write."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-def _database_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("must begin with postgresql://")
-    return url
-
-
-def _listen_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
-        raise ValueError("must be host:port, like 127.0.0.1:50051 or [::1]:50051")
-    return address
-
-
-def _encryption_key(key: SecretStr) -> SecretStr:
-    decode_encryption_key(key.get_secret_value())
-    return key
-
-
-def decode_encryption_key(text: str) -> bytes:
-    """Decode an encryption key.
-
-    Raises:
-        ValueError: It is not the base64 of 32 bytes; the error does not repeat it.
-    """
-    try:
-        key = base64.b64decode(text.strip().translate(str.maketrans("-_", "+/")), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != ENCRYPTION_KEY_BYTES:
-        raise ValueError(
-            "must be 32 random bytes in base64; make one with: openssl rand -base64 32"
-        ) from None
-    return key
-
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -92,11 +43,11 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = Field(
         description="The Postgres database (14 or newer): `postgresql://user:password@host/name`; "
         "`?host=/directory` names a socket directory."
     )
-    encryption_key: Annotated[SecretStr, AfterValidator(_encryption_key)] = Field(
+    encryption_key: Annotated[SecretStr, AfterValidator(check_encryption_key)] = Field(
         description="32 random bytes in base64 that encrypt the private signing keys at rest. "
         "Make one with `openssl rand -base64 32`; keep it apart from the database's back-ups."
     )
@@ -114,14 +65,24 @@ class Settings(BaseSettings):
         description="Serve without TLS on an address that is not a loopback address. For servers "
         "behind a proxy or mesh that encrypts; keys travel readable otherwise.",
     )
-    listen_address: Annotated[str, AfterValidator(_listen_address)] = Field(
+    listen_address: Annotated[str, AfterValidator(check_listen_address)] = Field(
         default="127.0.0.1:50051",
         validate_default=True,
         description="Where gRPC is served, as `host:port`. An address that is not a loopback "
         "address needs TLS, or `AUTHSVC_ALLOW_PLAINTEXT`.",
     )
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        default=1,
+        description="How many processes serve, sharing the port by SO_REUSEPORT; `auto` is one "
+        "for each core. Only Linux shares connections out among them. `authsvc dev` serves from "
+        "one process whatever this says.",
+    )
     database_pool_size: int = Field(
-        default=10, ge=1, le=1000, description="The most connections to the database."
+        default=10,
+        ge=1,
+        le=1000,
+        description="The most connections to the database, shared out among the workers; each "
+        "worker has one more for following changes.",
     )
     database_timeout: Seconds = Field(
         default=2.0,
@@ -153,8 +114,74 @@ class Settings(BaseSettings):
     )
     max_staleness: Seconds = Field(
         default=5.0,
-        description="The most seconds for which signing keys that were read from the database "
-        "are used before they are read again.",
+        description="How old, in seconds, the records may be that an answer rests on. Changes are "
+        "followed and are reflected within milliseconds; this is what holds when following fails.",
+    )
+    outage_policy: OutagePolicy = Field(
+        default=OutagePolicy.UNAVAILABLE,
+        description="What validations get while the database is away: `unavailable` is an error "
+        "with a retry delay, `serve-stale` lets records in memory answer, marked STALE, for "
+        "`AUTHSVC_OUTAGE_MAX_STALENESS` seconds. It is never a denial.",
+    )
+    outage_max_staleness: Seconds = Field(
+        default=300.0,
+        description="How old, in seconds, the records may be under `serve-stale`.",
+    )
+    cache_records: int = Field(
+        default=100_000,
+        ge=1,
+        le=100_000_000,
+        description="The most key records in memory; about 1 KiB each.",
+    )
+    cache_absent: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000_000,
+        description="The most unknown keys to remember, so that repeating them costs no query.",
+    )
+    cache_tokens: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000_000,
+        description="The most access tokens to remember as verified; about 1 KiB each.",
+    )
+    max_lookups: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="The most database look-ups of validations under way; more are refused with "
+        "RESOURCE_EXHAUSTED.",
+    )
+    failures_per_minute: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="How many unknown keys and invalid tokens one client address (IPv6: one /64) "
+        "may present in a minute to one process before it gets RATE_LIMITED. Needs the caller to "
+        "say `context.client_ip`.",
+    )
+    change_retention: int = Field(
+        default=24,
+        ge=1,
+        le=24 * 365,
+        description="How many hours the change log is kept. Who was away longer starts afresh.",
+    )
+    usage_flush_interval: Seconds = Field(
+        default=10.0,
+        description="Every how many seconds the counts of key usage are written. A crash loses "
+        "at most one interval, a clean stop nothing.",
+    )
+    watch_streams: int = Field(
+        default=100,
+        ge=0,
+        le=100_000,
+        description="The most `WatchRevocations` streams of one process.",
+    )
+    watch_buffer: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="The most events that may wait on a stream; a slower reader gets a reset.",
     )
     shutdown_grace: float = Field(
         default=10.0,
@@ -196,20 +223,14 @@ class Settings(BaseSettings):
         return address
 
     @property
+    def worker_count(self) -> int:
+        """How many processes serve."""
+        return (os.cpu_count() or 1) if self.workers == "auto" else self.workers
+
+    @property
     def leeway(self) -> timedelta:
         """How far the clocks of issuer and verifier may disagree."""
         return timedelta(seconds=self.token_leeway)
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether a listen address can be reached from this machine only."""
-    host = address.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class InvalidSettings(Exception):
@@ -247,7 +268,7 @@ def load_database_url() -> str:
     if not url:
         raise InvalidSettings([f"{name}: is required"])
     try:
-        return _database_url(SecretStr(url)).get_secret_value()
+        return check_database_url(SecretStr(url)).get_secret_value()
     except ValueError as error:
         raise InvalidSettings([f"{name}: {error}"]) from None
 

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from authsvc.config import LogFormat, LogLevel
+from authsvc.config_values import LogFormat, LogLevel
 
 # Nothing logs credentials on purpose. This is the net below: keys, and whatever looks like a JWT.
 _SECRET: Final = re.compile(

@@ -16,7 +16,13 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 
-app = typer.Typer(no_args_is_help=True, help="Create and list accounts.")
+app = typer.Typer(
+    name="account",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Create and list accounts.",
+)
 
 
 @app.command("create")
@@ -62,6 +68,6 @@ def list_accounts(
         print_json(accounts)
         return
     print_rows(
-        ("ACCOUNT", "NAME", "STATE", "CREATED"),
-        [(a.account_id, a.display_name, a.state, a.create_time) for a in accounts],
+        ("ACCOUNT", "STATE", "CREATED", "NAME"),
+        [(a.account_id, a.state, a.create_time, a.display_name) for a in accounts],
     )

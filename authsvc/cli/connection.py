@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,12 +17,15 @@ AddressOption = Annotated[
 PlaintextOption = Annotated[
     bool,
     typer.Option(
-        "--plaintext", envvar="AUTHSVC_PLAINTEXT", help="The server has no TLS, like authsvc dev."
+        "--plaintext", envvar="AUTHSVC_PLAINTEXT", help="The server has no TLS, as `authsvc dev`."
     ),
 ]
 CertificatesOption = Annotated[
     Path | None,
-    typer.Option("--ca-file", help="Certificates (PEM) to trust instead of the system's."),
+    typer.Option(
+        "--ca-file",
+        help="The certificates (PEM) to trust. Default: gRPC's own list of authorities.",
+    ),
 ]
 ApiKeyFileOption = Annotated[
     Path | None,
@@ -31,7 +35,8 @@ ApiKeyFileOption = Annotated[
         "Without it: the environment variable AUTHSVC_API_KEY.",
     ),
 ]
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 def open_client(
@@ -40,19 +45,35 @@ def open_client(
     """Make a client from the options.
 
     Raises:
-        Failure: The key's file is empty.
+        Failure: There is no key, or an option makes no sense with another one.
         OSError: A file cannot be read.
-        ConfigurationError: There is no key.
+        ConfigurationError: An option's value cannot work.
     """
-    api_key = None
-    if api_key_file is not None:
-        api_key = api_key_file.read_text(encoding="utf-8").strip()
-        if not api_key:
-            raise Failure(f"{api_key_file} is empty; it should hold an API key")
+    if plaintext and certificates is not None:
+        raise Failure("--ca-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off")
+    api_key = _read_api_key(api_key_file)
     return AuthClient(
         address,
         api_key=api_key,
         plaintext=plaintext,
         root_certificates=None if certificates is None else certificates.read_bytes(),
-        timeout=5.0,
+        timeout=_TIMEOUT_SECONDS,
     )
+
+
+def _read_api_key(file: Path | None) -> str:
+    if file is None:
+        api_key = os.environ.get("AUTHSVC_API_KEY", "")
+        if not api_key:
+            raise Failure(
+                "the server must know who asks: give the caller's key with --api-key-file (of "
+                "`authsvc dev`: .authsvc/admin.key) or in AUTHSVC_API_KEY"
+            )
+        return api_key
+    try:
+        api_key = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        api_key = ""
+    if not api_key:
+        raise Failure(f"{file} should hold an API key, and nothing else")
+    return api_key

@@ -21,7 +21,7 @@ from authsvc.cli.local_database import (
     write_private,
 )
 from authsvc.cli.process import run_until_signal
-from authsvc.config import Settings, load_settings
+from authsvc.config import InvalidSettings, Settings, load_settings
 from authsvc.domain.accounts import Account
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.domain.principals import Principal
@@ -29,6 +29,7 @@ from authsvc.domain.scopes import ADMIN, covers
 from authsvc.logs import configure_logs
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
+from authsvc.usecases.judge_credential import Question
 
 _DATABASE = "authsvc"
 _ADMIN_KEY_NAME = "admin"
@@ -46,9 +47,7 @@ def dev(
     Everything is kept in the data directory: the database, the admin key, the encryption key.
     """
     # Bad settings are told before anything is made; the database's address is not known yet.
-    settings = load_settings(
-        database_url="postgresql://embedded", encryption_key="A" * 43 + "=", listen_address=address
-    )
+    settings = _load_settings("postgresql://embedded", "A" * 43 + "=", address)
     configure_logs(settings.log_level, settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:
@@ -57,17 +56,36 @@ def dev(
             url = postgres.url(_DATABASE)
             write_private(data_dir / DATABASE_URL_FILE, f"{url}\n")
             await schema.migrate(url)
-            await _serve(
-                load_settings(
-                    database_url=url,
-                    encryption_key=ensure_encryption_key(data_dir),
-                    listen_address=address,
-                ),
-                data_dir,
-                stop,
-            )
+            settings = _load_settings(url, ensure_encryption_key(data_dir), address)
+            await _serve(settings, data_dir, stop)
 
     run_until_signal(main)
+
+
+def _load_settings(database_url: str, encryption_key: str, address: str) -> Settings:
+    try:
+        return load_settings(
+            database_url=database_url,
+            encryption_key=encryption_key,
+            listen_address=address,
+            # What is printed to try speaks plaintext.
+            tls_certificate_file=None,
+            tls_key_file=None,
+        )
+    except InvalidSettings as error:
+        raise InvalidSettings([_in_words_of_dev(problem) for problem in error.problems]) from None
+
+
+def _in_words_of_dev(problem: str) -> str:
+    setting, _, text = problem.partition(": ")
+    if setting != "AUTHSVC_LISTEN_ADDRESS":
+        return problem
+    if text.startswith("is not a loopback address"):
+        text = (
+            "is not a loopback address, and without TLS keys would travel readable: use 127.0.0.1, "
+            "or, where nobody else listens, as within a container, AUTHSVC_ALLOW_PLAINTEXT=true"
+        )
+    return f"--address: {text}"
 
 
 async def _create_database(postgres: EmbeddedPostgres) -> None:
@@ -98,7 +116,7 @@ async def _ensure_admin_key(parts: app.Parts, system: Account, path: Path) -> No
     """Keep the admin key of the file while it is good; else put a new one there."""
     present = read_private(path)
     if present:
-        verdict = await parts.judge(present, deadline=app.time_limit())
+        verdict = await parts.judge(Question(present), app.time_limit())
         if isinstance(verdict.outcome, Principal) and covers(verdict.outcome.scopes, ADMIN):
             return
     name, number = _ADMIN_KEY_NAME, 1

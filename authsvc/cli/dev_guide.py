@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from authsvc.cli.local_database import ADMIN_KEY_FILE, DATABASE_URL_FILE
+from authsvc.postgres.embedded.process import find_programs
 
 _SERVICE: Final = "orchestrator.auth.v1.AuthService"
 
@@ -47,7 +48,7 @@ def guide(address: str, data_dir: Path, account_id: str) -> str:
             "",
             "The same with buf:",
             "",
-            f"{buf} curl --http2-prior-knowledge --list-methods http://{address}",
+            f"{buf} curl --http2-prior-knowledge --protocol grpc --list-methods http://{address}",
             *_life_of_a_key(create, buf_curl),
             "",
             "The same with the command line, which asks for the credential and hides it:",
@@ -56,7 +57,7 @@ def guide(address: str, data_dir: Path, account_id: str) -> str:
             f"{key} validate {options}",
             f"{key} revoke --secret {options}",
             "",
-            f'The database itself: {_program("psql")} "$(cat {database_url})"',
+            f'The database itself: {_psql()} "$(cat {database_url})"',
             "",
         ]
     )
@@ -76,6 +77,11 @@ def _life_of_a_key(create: str, call: str) -> list[str]:
         f'echo "{{\\"secret\\": \\"$KEY\\"}}" | {call}/RevokeKey',
         validate,
     ]
+
+
+def _psql() -> str:
+    """Return how to call psql: the person's own, else the one that comes with the server."""
+    return "psql" if shutil.which("psql") else shlex.quote(str(find_programs() / "psql"))
 
 
 def _program(name: str) -> str:

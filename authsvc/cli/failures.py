@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from authsvc.config import InvalidSettings
-from authsvc.domain.errors import (
-    AuthsvcError,
-    DatabaseUnavailable,
-    InvalidRequest,
+from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable, InvalidRequest
+from orchestrator.auth import (
+    AuthError,
+    AuthServiceError,
+    DeadlineExceeded,
+    InvalidArgument,
+    Unauthenticated,
+    Unavailable,
 )
-from authsvc.postgres.embedded import EmbeddedPostgresError
-from orchestrator.auth import AuthError, AuthServiceError, Unauthenticated, Unavailable
 
 
 class Failure(Exception):
@@ -19,36 +20,59 @@ class Failure(Exception):
 def explain(error: Exception) -> str | None:
     """Return what to tell the person, or None for a fault of this program."""
     match error:
-        case InvalidSettings():
-            problems = "\n".join(f"  {problem}" for problem in error.problems)
-            text = f"some settings are missing or wrong:\n{problems}"
         case DatabaseUnavailable():
             text = (
-                f"the database cannot be reached ({error.__cause__ or error}); check that it "
-                "runs, and AUTHSVC_DATABASE_URL"
+                f"the database cannot be reached ({_cause(error)}); check that it runs, and "
+                "AUTHSVC_DATABASE_URL"
             )
         case InvalidRequest():
             text = "; ".join(f"{v.field} {v.description}" for v in error.violations)
         case AuthServiceError():
             text = _explain_status(error)
         case OSError() if error.filename:
-            text = f"{error.strerror}: {error.filename}"
-        case Failure() | AuthsvcError() | AuthError() | EmbeddedPostgresError() | OSError():
-            text = str(error)
+            text = f"{error.filename}: {error.strerror}"
+        case Failure() | AuthsvcError() | AuthError() | OSError():
+            text = str(error) or type(error).__name__
         case _:
-            return None
+            return _explain_failed_start(error)
     return text
 
 
+def _explain_failed_start(error: Exception) -> str | None:
+    # Loaded late, as they take long and most commands make no use of them.
+    from authsvc.config import InvalidSettings  # noqa: PLC0415
+    from authsvc.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
+
+    match error:
+        case InvalidSettings():
+            problems = "\n".join(f"  {problem}" for problem in error.problems)
+            return f"some settings are missing or wrong:\n{problems}"
+        case EmbeddedPostgresError():
+            return str(error)
+    return None
+
+
+def _cause(error: DatabaseUnavailable) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    # A TimeoutError has no text.
+    return str(cause or "") or str(error)
+
+
 def _explain_status(error: AuthServiceError) -> str:
-    lines = [f"{error.message} [{error.code.name}]"]
+    if isinstance(error, Unavailable | DeadlineExceeded) and error.reason is None:
+        return (
+            "no server answers there. Check the address, and that the server runs. A server "
+            "without TLS, such as `authsvc dev`, needs --plaintext; one with TLS must not have it."
+            f"\n  {error.message} [{error.code.name}]"
+        )
+    message = error.message
+    if isinstance(error, InvalidArgument) and error.field_violations:
+        message = "the server cannot take these values."
+    lines = [f"{message} [{error.code.name}]"]
     lines += [f"  {field} {description}" for field, description in error.field_violations]
     lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items())]
-    if isinstance(error, Unavailable) and error.reason is None:
-        lines.append(
-            "  Check that the server runs at this address. A server without TLS, such as "
-            "`authsvc dev`, needs --plaintext."
-        )
     if isinstance(error, Unauthenticated):
         lines.append("  Give the caller's key in AUTHSVC_API_KEY or with --api-key-file.")
     if error.request_id:

@@ -19,13 +19,26 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.failures import Failure
 from authsvc.cli.output import JsonOption, print_fields, print_json
-from orchestrator.auth import Key, Principal, RevocationReason, Secret, Verdict
+from orchestrator.auth import (
+    InvalidArgument,
+    Key,
+    Principal,
+    RevocationReason,
+    Secret,
+    Verdict,
+)
 
-app = typer.Typer(no_args_is_help=True, help="Create, revoke and validate API keys.")
+app = typer.Typer(
+    name="key",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Create, revoke and validate API keys.",
+)
 
 DENIED_EXIT_CODE: Final = 3
 
-_DURATION: Final = re.compile(r"([1-9]\d{0,8})([smhd])")
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -57,12 +70,15 @@ def create(
         typer.Option(help="The account (acct_…). Optional with a key of that account."),
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help="What the key may do; repeatable. Default: *.")
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help="What the key may do; repeatable. Default: *."),
     ] = None,
     ttl: Annotated[
         timedelta | None,
         typer.Option(
-            parser=parse_duration, metavar="DURATION", help="How long it lives, as 90d. For ever."
+            parser=parse_duration,
+            metavar="DURATION",
+            help="How long it lives: 90d, 12h, … Default: for ever.",
         ),
     ] = None,
     metadata: Annotated[
@@ -77,9 +93,17 @@ def create(
     """Create a key and show its secret, this once."""
     notes = _metadata(metadata or [])
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
-        created = client.create_key(
-            name, account_id=account, scopes=scope or (), ttl=ttl, metadata=notes
-        )
+        try:
+            created = client.create_key(
+                name, account_id=account, scopes=scope or (), ttl=ttl, metadata=notes
+            )
+        except InvalidArgument as error:
+            if account is None and any(v.field == "account_id" for v in error.field_violations):
+                raise Failure(
+                    "the caller may make keys of any account, so say of which one: give --account "
+                    "(`authsvc account list` shows them)"
+                ) from None
+            raise
     if as_json:
         print_json(created)
         return
@@ -129,7 +153,7 @@ def revoke(
 def validate(
     *,
     scope: Annotated[
-        list[str] | None, typer.Option(help="A scope it must have; repeatable.")
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
     ] = None,
     as_json: JsonOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
@@ -144,7 +168,8 @@ def validate(
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
         verdict = client.check(read_credential("The credential"), required_scopes=scope or ())
     if as_json:
-        print_json(verdict)
+        outcome = "principal" if verdict else "denial"
+        print_json({outcome: verdict.outcome, "freshness": verdict.freshness})
     else:
         _print_verdict(verdict)
     if not verdict:
@@ -160,7 +185,8 @@ def read_credential(prompt: str) -> str:
         Failure: Standard input is not text.
     """
     if sys.stdin.isatty():
-        return str(typer.prompt(prompt, hide_input=True, default="", show_default=False))
+        # The prompt goes to standard error: standard output may lead to another program.
+        return str(typer.prompt(prompt, hide_input=True, default="", show_default=False, err=True))
     try:
         return sys.stdin.read().removesuffix("\n")
     except UnicodeDecodeError:

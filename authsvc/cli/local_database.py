@@ -16,7 +16,9 @@ from typing import Annotated, Final
 
 import typer
 
-from authsvc.config import ENCRYPTION_KEY_BYTES, Settings, load_settings
+from authsvc.cli.failures import Failure
+from authsvc.config import Settings, load_settings
+from authsvc.config_values import ENCRYPTION_KEY_BYTES
 
 ADMIN_KEY_FILE: Final = "admin.key"
 ENCRYPTION_KEY_FILE: Final = "encryption.key"
@@ -63,12 +65,22 @@ def load_local_settings(data_dir: Path) -> Settings:
     """Read the settings from the environment, or else of the `authsvc dev` in a directory.
 
     Raises:
-        InvalidSettings: Neither says enough.
+        InvalidSettings: Those of the environment are incomplete or wrong.
+        Failure: There is neither.
     """
-    if "AUTHSVC_DATABASE_URL" in os.environ:
+    if in_environment():
         return load_settings()
-    overrides = {
-        "database_url": read_private(data_dir / DATABASE_URL_FILE),
-        "encryption_key": read_private(data_dir / ENCRYPTION_KEY_FILE),
-    }
-    return load_settings(**{name: value for name, value in overrides.items() if value})
+    database_url = read_private(data_dir / DATABASE_URL_FILE)
+    if database_url is None:
+        raise Failure(
+            f"`authsvc dev` has never run on {data_dir}. Give its directory with --data-dir, or "
+            "the settings AUTHSVC_DATABASE_URL and AUTHSVC_ENCRYPTION_KEY"
+        )
+    return load_settings(
+        database_url=database_url, encryption_key=read_private(data_dir / ENCRYPTION_KEY_FILE) or ""
+    )
+
+
+def in_environment() -> bool:
+    """Tell whether the environment says which database to use."""
+    return bool(os.environ.get("AUTHSVC_DATABASE_URL"))

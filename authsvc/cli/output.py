@@ -1,20 +1,23 @@
-"""How results look: a table of names and values for people, JSON for scripts."""
+"""How results look: aligned names and values for people, JSON for scripts.
+
+Nothing is wrapped or cut: an id that is copied from a narrow terminal must stay whole.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from orchestrator.auth import Secret
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+_GAP = "  "
 
 
 def plain(value: object) -> object:
@@ -34,8 +37,6 @@ def plain(value: object) -> object:
             form = value
         case Mapping():
             form = {str(name): plain(item) for name, item in value.items()}
-        case frozenset():
-            form = sorted(str(item) for item in value)
         case list() | tuple():
             form = [plain(item) for item in value]
         case _ if dataclasses.is_dataclass(value):
@@ -48,37 +49,38 @@ def plain(value: object) -> object:
 
 def print_json(value: object) -> None:
     """Print a value as JSON."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(plain(value), indent=2))
 
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:
     """Print names and values; those without a value are left out."""
-    table = Table(show_header=False, box=None, pad_edge=False, title_justify="left", title=title)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in fields.items():
-        text = _text(plain(value))
-        if text:
-            table.add_row(name, text)
-    Console(highlight=False, markup=False).print(table)
+    texts = {name: text for name, value in fields.items() if (text := _text(value))}
+    width = max(map(len, texts))
+    typer.echo(title)
+    for name, text in texts.items():
+        first, *others = text.splitlines()
+        typer.echo(f"{typer.style(name.ljust(width), bold=True)}{_GAP}{first}")
+        for line in others:
+            typer.echo(f"{' ' * width}{_GAP}{line}")
 
 
-def print_rows(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table with a heading."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(plain(value)) for value in row))
-    Console(highlight=False, markup=False).print(table)
+def print_rows(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a table with a heading. The last column is the one for long texts."""
+    table = [list(columns), *([_text(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for number, row in enumerate(table):
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        typer.echo(typer.style(_GAP.join(cells).rstrip(), bold=number == 0))
 
 
 def _text(value: object) -> str:
     match value:
         case None:
             return ""
-        case list():
-            return " ".join(map(str, value))
-        case dict():
-            return " ".join(f"{name}={item}" for name, item in value.items())
-    return str(value)
+        case datetime():
+            return str(plain(value.replace(microsecond=0)))
+        case list() | tuple():
+            return " ".join(map(_text, value))
+        case Mapping():
+            return "\n".join(f"{name}={_text(item)}" for name, item in value.items())
+    return str(plain(value))

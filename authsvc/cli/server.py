@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.logs import configure_logs
 from authsvc.postgres import schema
+from authsvc.supervisor import WORKER_VARIABLE, stop_with_supervisor, supervise
 from authsvc.usecases.issue_key import IssuedKey
 
 
@@ -24,12 +26,24 @@ def serve() -> None:
     """Serve, as the AUTHSVC_* settings say (see `authsvc config`)."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
+    is_worker = WORKER_VARIABLE in os.environ
+    if settings.worker_count > 1 and not is_worker:
+        run_until_signal(lambda stop: _supervise(settings, stop))
+        return
 
     async def main(stop: asyncio.Event) -> None:
+        if is_worker:
+            stop_with_supervisor(stop)
         async with app.open_parts(settings) as parts:
-            await app.serve(parts, stop)
+            await app.serve(parts, stop, shares_port=is_worker)
 
-    run_until_signal(main)
+    # For a worker, who is in a hurry is its supervisor, and that can kill it.
+    run_until_signal(main, second_cuts=not is_worker)
+
+
+async def _supervise(settings: Settings, stop: asyncio.Event) -> None:
+    await app.check_start(settings)
+    await supervise(settings, stop)
 
 
 def migrate(
@@ -85,6 +99,7 @@ def bootstrap(
     typer.echo("The admin key, shown this once and stored nowhere:\n")
     typer.echo(f"  {issued.secret.reveal()}\n")
     typer.echo(f"It is {issued.key.key_id} of the system account {issued.key.account_id}.")
+    typer.echo("Next: `authsvc serve`, then, with it in AUTHSVC_API_KEY, `authsvc account create`.")
 
 
 async def _bootstrap(settings: Settings, key_name: str) -> IssuedKey:

@@ -14,14 +14,26 @@ import uvloop
 from authsvc.app import open_parts, time_limit, token_signer, utc_now
 from authsvc.cli.failures import Failure
 from authsvc.cli.key import parse_duration
-from authsvc.cli.local_database import DEFAULT_DATA_DIR, DataDirOption, load_local_settings
+from authsvc.cli.local_database import (
+    DEFAULT_DATA_DIR,
+    DataDirOption,
+    in_environment,
+    load_local_settings,
+)
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
+from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.scopes import without_reserved
 
-app = typer.Typer(no_args_is_help=True, help="Make access tokens for development and tests.")
+app = typer.Typer(
+    name="token",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Make access tokens for development and tests.",
+)
 
 
 @app.callback()
@@ -38,7 +50,8 @@ def mint(
     ] = None,
     user: Annotated[str, typer.Option(help="Whom the token stands for: its sub.")] = "user_dev",
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may do; repeatable. Default: *.")
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help="What it may do; repeatable. Default: *."),
     ] = None,
     ttl: Annotated[
         timedelta,
@@ -49,8 +62,8 @@ def mint(
 ) -> None:
     """Print an access token (JWT) for a user of an account.
 
-    Takes AUTHSVC_DATABASE_URL and AUTHSVC_ENCRYPTION_KEY, or the running `authsvc dev` of the
-    data directory.
+    Signed for the running `authsvc dev` of the data directory, or, when AUTHSVC_DATABASE_URL
+    is set, for the service with that database and with AUTHSVC_ENCRYPTION_KEY.
     """
     scopes = tuple(scope or ["*"])
     violations = Violations()
@@ -60,7 +73,12 @@ def mint(
     if len(without_reserved(scopes)) < len(scopes):
         raise Failure("a token cannot carry authsvc: scopes; they go to keys only")
     settings = load_local_settings(data_dir)
-    token = uvloop.run(_mint(settings, account, user, scopes, ttl))
+    try:
+        token = uvloop.run(_mint(settings, account, user, scopes, ttl))
+    except DatabaseUnavailable:
+        if in_environment():
+            raise
+        raise Failure(f"`authsvc dev` does not run on {data_dir}; start it first") from None
     if as_json:
         print_json({"token": token})
     else:
@@ -76,8 +94,10 @@ async def _mint(
             if account_id is None
             else await parts.accounts.find_account(account_id, time_limit())
         )
+        if account is None and account_id is None:
+            raise Failure("there is no account yet; make one with `authsvc account create`")
         if account is None:
-            raise Failure("there is no such account; see `authsvc account list`")
+            raise Failure("there is no such account; `authsvc account list` shows them")
         signer = await token_signer(parts)
         return signer.sign(
             user_id=user,

@@ -82,11 +82,18 @@ class TokenRules:
             or max(issue_time, not_before) > now + self.leeway
         ):
             return DenialReason.TOKEN_INVALID
-        if expire_time <= now - self.leeway:
-            return DenialReason.TOKEN_EXPIRED
-        return AccessTokenClaims(
+        read = AccessTokenClaims(
             subject, account_id, scopes, expire_time, issue_time, token_id, session_id
         )
+        return self.judge_expiry(read, now)
+
+    def judge_expiry(
+        self, claims: AccessTokenClaims, now: datetime
+    ) -> AccessTokenClaims | DenialReason:
+        """Return the claims while they hold, else TOKEN_EXPIRED."""
+        if claims.expire_time <= now - self.leeway:
+            return DenialReason.TOKEN_EXPIRED
+        return claims
 
     def _is_audience(self, audience: object) -> bool:
         if isinstance(audience, list):

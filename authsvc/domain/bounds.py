@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -12,10 +14,13 @@ from authsvc.domain.errors import InvalidRequest, Violation
 from authsvc.domain.ids import is_id
 from authsvc.domain.scopes import MAX_SCOPE_LENGTH, MAX_SCOPES, is_scope
 
+MAX_VIOLATIONS: Final = 20
+"""The most violations to report: the trailer that carries them has its own bound."""
 MAX_NAME_LENGTH: Final = 100
 MAX_NOTE_LENGTH: Final = 500
 MAX_LIFETIME: Final = timedelta(days=3660)
 MAX_METADATA_ENTRIES: Final = 32
+MAX_METADATA_LENGTH: Final = 4096
 MAX_METADATA_VALUE_LENGTH: Final = 512
 MAX_METADATA_KEY_LENGTH: Final = 64
 
@@ -41,7 +46,8 @@ class Violations:
             field: The field's name in the proto.
             description: What is asked for; must not repeat what was sent.
         """
-        self._found.append(Violation(field, description))
+        if len(self._found) < MAX_VIOLATIONS:
+            self._found.append(Violation(field, description))
 
     def raise_if_any(self) -> None:
         """End the check.
@@ -110,8 +116,15 @@ class Violations:
             )
         if any(len(value) > MAX_METADATA_VALUE_LENGTH for value in metadata.values()):
             self.add(field, f"has values of at most {MAX_METADATA_VALUE_LENGTH} characters")
+        if sum(map(len, (*metadata.keys(), *metadata.values()))) > MAX_METADATA_LENGTH:
+            self.add(field, f"has at most {MAX_METADATA_LENGTH} characters in all")
         if any(_has_unfit_characters(value) for value in metadata.values()):
             self.add(field, "has values without control characters")
+
+    def check_address(self, field: str, address: str) -> None:
+        """Check an IP address that may be left out."""
+        if address and not _is_address(address):
+            self.add(field, "is an IP address, without a port")
 
     def check_note(self, field: str, note: str) -> None:
         """Check a note of one or several lines."""
@@ -119,6 +132,15 @@ class Violations:
             self.add(field, f"has at most {MAX_NOTE_LENGTH} characters")
         if _has_unfit_characters("".join(c for c in note if c not in _LINE_CHARACTERS)):
             self.add(field, "has no control characters but line breaks and tabs")
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _has_unfit_characters(text: str) -> bool:

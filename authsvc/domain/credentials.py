@@ -12,15 +12,16 @@ Nothing is trimmed inside a credential, and nothing is computed on a value over 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.key_secrets import digest_of, is_key_secret
+from authsvc.domain.key_secrets import FORM, digest_of
 
 MAX_LENGTH: Final = 8192
 """The most characters that a value may have."""
 
+# The common case, with or without its scheme, in one match.
+_KEY = re.compile(rf"(?:(?i:bearer) +)?({FORM})")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 # Narrower than the `token` of RFC 9110, so that a key or a JWT with a blank behind it is called
 # what it is, a malformed credential, and not an unknown scheme.
@@ -28,18 +29,24 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _BEARER = "bearer"
 
 
-@dataclass(frozen=True, slots=True)
 class KeyCredential:
     """A well-formed API key, known by its digest from here on."""
 
-    digest: bytes = field(repr=False)
+    __slots__ = ("digest",)
+
+    def __init__(self, digest: bytes) -> None:
+        """Take the SHA-256 digest of the secret."""
+        self.digest = digest
 
 
-@dataclass(frozen=True, slots=True)
 class TokenCredential:
     """What has the form of a JWT."""
 
-    token: str = field(repr=False)
+    __slots__ = ("token",)
+
+    def __init__(self, token: str) -> None:
+        """Take the token."""
+        self.token = token
 
 
 def parse_credential(value: str) -> KeyCredential | TokenCredential | DenialReason:
@@ -53,6 +60,9 @@ def parse_credential(value: str) -> KeyCredential | TokenCredential | DenialReas
     """
     if len(value) > MAX_LENGTH:
         return DenialReason.INVALID_KEY_FORMAT
+    key = _KEY.fullmatch(value)
+    if key is not None:
+        return KeyCredential(digest_of(key[1]))
     credential = value
     scheme, blank, rest = value.partition(" ")
     if scheme.lower() == _BEARER:
@@ -61,8 +71,6 @@ def parse_credential(value: str) -> KeyCredential | TokenCredential | DenialReas
         return DenialReason.UNSUPPORTED_SCHEME
     if not credential:
         return DenialReason.MISSING_CREDENTIAL
-    if is_key_secret(credential):
-        return KeyCredential(digest_of(credential))
     if _TOKEN.fullmatch(credential):
         return TokenCredential(credential)
     return DenialReason.INVALID_KEY_FORMAT

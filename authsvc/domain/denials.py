@@ -9,6 +9,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from authsvc.domain.presentation import Presentable
+
 _REALM = 'Bearer realm="orchestrator"'
 
 
@@ -35,6 +37,7 @@ class DenialReason(Enum):
     TOKEN_EXPIRED = ("Token expired", 401, Challenge.INVALID_TOKEN)
     ACCOUNT_DISABLED = ("Account disabled", 403, Challenge.NONE)
     INSUFFICIENT_SCOPE = ("Insufficient scope", 403, Challenge.INSUFFICIENT_SCOPE)
+    RATE_LIMITED = ("Rate limit exceeded", 429, Challenge.NONE)
 
     def __init__(self, message: str, http_status: int, challenge: Challenge) -> None:
         """Keep the row of the table under readable names."""
@@ -43,11 +46,11 @@ class DenialReason(Enum):
         self.challenge = challenge
 
 
-_ERRORS = MappingProxyType({401: "UNAUTHORIZED", 403: "FORBIDDEN"})
+_ERRORS = MappingProxyType({401: "UNAUTHORIZED", 403: "FORBIDDEN", 429: "TOO_MANY_REQUESTS"})
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(Presentable):
     """A refused credential."""
 
     reason: DenialReason

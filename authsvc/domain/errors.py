@@ -78,8 +78,28 @@ class AccountIsDisabled(AuthsvcError):
     """The account is disabled."""
 
 
-class DatabaseUnavailable(AuthsvcError):
-    """The database could not be reached, or did not answer in time."""
+class Retriable(AuthsvcError):
+    """What may go well a little later."""
 
     RETRY_DELAY: Final = timedelta(seconds=1)
     """How long to wait before trying again."""
+
+
+class TooManyLookups(Retriable):
+    """Too many records are being read from the database already."""
+
+
+class TooManyStreams(Retriable):
+    """There are as many streams as there may be."""
+
+
+class RevisionNotReached(Retriable):
+    """The database does not have the revision yet that the answer must reflect."""
+
+
+class ServerStopping(Retriable):
+    """The server is stopping."""
+
+
+class DatabaseUnavailable(Retriable):
+    """The database could not be reached, or did not answer in time."""

@@ -15,7 +15,8 @@ RANDOM_BYTES: Final = 20
 
 _HEX_SHOWN = 4
 # Upper-case hexadecimal is well formed: it is another key, not a misspelt one.
-_FORM = re.compile(r"orch_[0-9a-fA-F]{40}")
+FORM: Final = r"orch_[0-9a-fA-F]{40}"
+_FORM = re.compile(FORM)
 
 
 def is_key_secret(text: str) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.scopes import without_reserved
+
+_NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class KeyState(StrEnum):
@@ -98,7 +104,8 @@ class KeyRecord:
         """Take a record as the store has it.
 
         Reserved scopes outside the system account are dropped here: should one ever get into
-        the database, it opens nothing.
+        the database, it opens nothing. What many records have alike they share, for there are
+        many in memory.
         """
         self.revoked = revoked
         self.disabled = disabled
@@ -106,11 +113,16 @@ class KeyRecord:
         self.account_disabled = account_state is AccountState.DISABLED
         self.principal = Principal(
             kind=PrincipalKind.API_KEY,
-            account_id=account_id,
-            scopes=frozenset(scopes if account_is_system else without_reserved(scopes)),
+            account_id=sys.intern(account_id),
+            scopes=_shared(scopes if account_is_system else without_reserved(scopes)),
             is_system=account_is_system,
             expire_time=expire_time,
             key_id=key_id,
             key_name=name,
-            metadata=metadata,
+            metadata=metadata or _NO_METADATA,
         )
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(scopes: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(scopes)

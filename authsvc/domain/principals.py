@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from authsvc.domain.presentation import Presentable
+
 
 class PrincipalKind(StrEnum):
     """What kind of credential was presented."""
@@ -16,7 +18,7 @@ class PrincipalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Presentable):
     """Whom a good credential stands for and what it may do."""
 
     kind: PrincipalKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from authsvc.domain.accounts import Account, AccountState
@@ -10,6 +11,7 @@ from authsvc.postgres.database import Connection, Database, Row
 
 _COLUMNS: Final = "account_id, display_name, state, create_time, is_system"
 _FIND: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = $1"
+_FIND_MANY: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = ANY($1::text[])"
 _FIND_SYSTEM: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE is_system"
 _FIND_FIRST: Final = f"""
 SELECT {_COLUMNS} FROM authsvc.accounts WHERE NOT is_system ORDER BY account_id LIMIT 1
@@ -31,6 +33,17 @@ class PostgresAccounts:
         """Return the account, or None when there is no such account."""
         row = await self._database.fetch_row(deadline, _FIND, account_id)
         return None if row is None else _account(row)
+
+    async def find_accounts(
+        self, account_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, Account]:
+        """Return those accounts that exist."""
+
+        async def fetch(connection: Connection) -> list[Row]:
+            return await connection.fetch(_FIND_MANY, account_ids)
+
+        rows = await self._database.run(fetch, deadline)
+        return {row["account_id"]: _account(row) for row in rows}
 
     async def find_first_account(self, deadline: Deadline) -> Account | None:
         """Return the oldest account that is not the system account, or None."""

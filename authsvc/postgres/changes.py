@@ -1,49 +1,92 @@
-"""The change log: every change that a validation must reflect, in the order it became visible.
+"""The reader of the change log.
 
-A reader that has seen revision N and asks for more must never meet a smaller one later. So each
-writer takes one advisory lock before its number is drawn and holds it until its transaction
-ends: numbers become visible in their order (design record: docs/adr/0005).
+The log is written by triggers (migrations/versions/0001), in an order that lets a reader who has
+seen revision N ask for what comes after it and miss nothing (docs/adr/0005).
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from datetime import timedelta
 from typing import Final
 
-from authsvc.postgres.database import Connection
+from authsvc.domain.changes import Change, ChangeKind, ChangeLogPage
+from authsvc.domain.clock import Deadline
+from authsvc.postgres.database import Connection, Database, Row
 
-# Arbitrary, fixed for ever: all versions of this service must agree on it.
-_WRITERS_LOCK: Final = 0x61757468_0001
+CHANNEL: Final = "authsvc_changes"
+"""NOTIFY says on it that there is something to read. It may be lost; reading is what counts."""
 
-_LOCK = "SELECT pg_advisory_xact_lock($1)"
-_APPEND = """
-INSERT INTO authsvc.changes (kind, account_id, key_id) VALUES ($1, $2, $3) RETURNING revision
+# The state of the log and the changes come from one snapshot.
+_READ: Final = """
+SELECT l.pruned_through,
+       greatest(l.pruned_through, (SELECT max(revision) FROM authsvc.changes)) AS newest,
+       c.revision, c.kind, c.account_id, c.key_id
+  FROM authsvc.change_log l
+  LEFT JOIN LATERAL (
+       SELECT * FROM authsvc.changes WHERE revision > $1 ORDER BY revision LIMIT $2
+  ) c ON true
+"""
+_NEWEST: Final = """
+SELECT greatest(l.pruned_through, (SELECT max(revision) FROM authsvc.changes)) AS newest
+  FROM authsvc.change_log l
+"""
+_PRUNE: Final = """
+WITH pruned AS (
+    DELETE FROM authsvc.changes
+     WHERE revision IN (SELECT revision FROM authsvc.changes ORDER BY revision LIMIT $2)
+       AND change_time < clock_timestamp() - $1::interval
+    RETURNING revision
+)
+UPDATE authsvc.change_log
+   SET pruned_through = greatest(pruned_through, (SELECT max(revision) FROM pruned))
+ WHERE EXISTS (SELECT FROM pruned)
 """
 
 
-class ChangeKind(StrEnum):
-    """What changed."""
+async def read_changes(connection: Connection, after: int, limit: int) -> ChangeLogPage:
+    """Read the oldest changes after a revision."""
+    rows = await connection.fetch(_READ, after, limit)
+    changes = [
+        Change(row["revision"], _kind(row), row["account_id"], row["key_id"])
+        for row in rows
+        if row["revision"] is not None
+    ]
+    return ChangeLogPage(changes, rows[0]["newest"], rows[0]["pruned_through"])
 
-    KEY_CREATED = "KEY_CREATED"
-    KEY_REVOKED = "KEY_REVOKED"
+
+def _kind(row: Row) -> ChangeKind:
+    """Return what changed; of a later version's kinds, that something did."""
+    try:
+        return ChangeKind(row["kind"])
+    except ValueError:
+        return ChangeKind.KEY_CHANGED if row["key_id"] else ChangeKind.ACCOUNT_CHANGED
 
 
-async def append_change(
-    connection: Connection, kind: ChangeKind, *, account_id: str, key_id: str
-) -> int:
-    """Log a change within the transaction that makes it.
-
-    Call it as late in the transaction as possible: other writers wait until it ends.
+async def prune_changes(connection: Connection, retention: timedelta, limit: int) -> None:
+    """Cut off changes that are older than the retention.
 
     Args:
-        connection: A connection in a transaction.
-        kind: What changed.
-        account_id: Whose it is.
-        key_id: Which key.
-
-    Returns:
-        The change's revision.
+        connection: A connection.
+        retention: How old a change may become.
+        limit: How many of the oldest to look at, so that it never takes long.
     """
-    await connection.execute(_LOCK, _WRITERS_LOCK)
-    revision: int = await connection.fetchval(_APPEND, kind.value, account_id, key_id)
-    return revision
+    await connection.execute(_PRUNE, retention, limit)
+
+
+class PostgresChangeLog:
+    """Reads past changes on behalf of calls."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+
+    async def read_changes(self, after: int, limit: int, deadline: Deadline) -> ChangeLogPage:
+        """Return the oldest changes after a revision."""
+        return await self._database.run(
+            lambda connection: read_changes(connection, after, limit), deadline
+        )
+
+    async def newest_revision(self, deadline: Deadline) -> int:
+        """Return the newest revision; 0 when there is none."""
+        row = await self._database.fetch_row(deadline, _NEWEST)
+        return 0 if row is None else row["newest"]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
@@ -24,6 +25,9 @@ Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 APPLICATION_NAME: Final = "authsvc"
+# Records and changes are read from the same server: a standby that lags behind would have old
+# records kept under the watermark of the primary, for ever.
+_PRIMARY: Final = SessionAttribute.read_write
 # How long an interrupted statement may take to end before its connection is given up.
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
@@ -40,7 +44,7 @@ class DatabaseUrlUnreadable(AuthsvcError):
 
 
 async def connect(url: str) -> Connection:
-    """Open a connection outside of any pool, for migrations.
+    """Open a connection outside of any pool, for migrations and for following changes.
 
     Raises:
         DatabaseUrlUnreadable: The URL makes no sense.
@@ -48,7 +52,10 @@ async def connect(url: str) -> Connection:
     """
     try:
         return await asyncpg.connect(
-            url, timeout=10, server_settings={"application_name": APPLICATION_NAME}
+            url,
+            timeout=10,
+            target_session_attrs=_PRIMARY,
+            server_settings={"application_name": APPLICATION_NAME},
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -92,6 +99,7 @@ class Database:
                 min_size=1,
                 max_size=pool_size,
                 timeout=10,
+                target_session_attrs=_PRIMARY,
                 reset=_keep_session,
                 server_settings={
                     "application_name": APPLICATION_NAME,
@@ -120,8 +128,8 @@ class Database:
             AuthsvcError: What a violated constraint means.
         """
         try:
-            async with asyncio.timeout(deadline.remaining()), self._connection() as connection:
-                return await work(connection)
+            async with asyncio.timeout(deadline.remaining()):
+                return await self._on_connection(work)
         except Exception as error:
             raise translate(error) from error
 
@@ -156,11 +164,10 @@ class Database:
         """
         await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await self._pool.acquire()
+    async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        connection: Any = await self._pool.acquire()
         try:
-            yield connection  # type: ignore[misc] # the pool's proxy is a Connection in all but name
+            result = await work(connection)
         except asyncio.CancelledError:
             # A statement is still running. Its end is awaited behind the caller's back: when the
             # server hangs, the caller must get its answer before its deadline all the same.
@@ -171,14 +178,15 @@ class Database:
         except BaseException:
             await self._pool.release(connection)
             raise
-        else:
-            await self._pool.release(connection)
+        await self._pool.release(connection)
+        return result
 
     async def _release(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy
         try:
             async with asyncio.timeout(_RELEASE_TIMEOUT_SECONDS):
                 # Waits for the end of the interrupted statement, which may have been a BEGIN.
-                await connection.execute("")
+                with suppress(asyncpg.InFailedSQLTransactionError):
+                    await connection.execute("SELECT")
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
         except Exception as error:

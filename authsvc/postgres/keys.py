@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -12,15 +12,16 @@ from authsvc.domain.accounts import AccountState
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
-from authsvc.postgres.changes import ChangeKind, append_change
 from authsvc.postgres.database import Connection, Database, Row
 
-_FIND_RECORD: Final = """
-SELECT k.key_id, k.name, k.account_id, a.state AS account_state, a.is_system, k.scopes,
+_RECORD: Final = """
+SELECT k.digest, k.key_id, k.name, k.account_id, a.state AS account_state, a.is_system, k.scopes,
        k.metadata, k.expire_time, k.disabled, k.revoke_time IS NOT NULL AS revoked
   FROM authsvc.keys k JOIN authsvc.accounts a USING (account_id)
- WHERE k.digest = $1
 """
+_FIND_RECORDS: Final = f"{_RECORD} WHERE k.digest = ANY($1::bytea[])"
+# Planned as one look-up in the index, which ANY is not.
+_FIND_RECORD: Final = f"{_RECORD} WHERE k.digest = $1"
 _FIND_OWNER: Final = """
 SELECT k.key_id, k.account_id, a.is_system
   FROM authsvc.keys k JOIN authsvc.accounts a USING (account_id)
@@ -31,22 +32,23 @@ SELECT k.key_id, k.account_id, a.is_system
   FROM authsvc.keys k JOIN authsvc.accounts a USING (account_id)
  WHERE k.digest = $1
 """
+# The revision is given by a trigger, which logs the change.
 _INSERT: Final = """
 INSERT INTO authsvc.keys (key_id, account_id, name, digest, scopes, hint, metadata, create_time,
-                          expire_time, revision)
-VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)
+                          expire_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
+RETURNING revision
 """
-_SELECT: Final = """
-SELECT key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
-       revoke_time, revoke_reason, revoke_note, last_use_time, revision
-  FROM authsvc.keys
- WHERE key_id = $1
-   FOR UPDATE
+_COLUMNS: Final = """
+key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
+revoke_time, revoke_reason, revoke_note, last_use_time, revision
 """
-_REVOKE: Final = """
+_SELECT: Final = f"SELECT {_COLUMNS} FROM authsvc.keys WHERE key_id = $1"
+_REVOKE: Final = f"""
 UPDATE authsvc.keys
-   SET revoke_time = $2, revoke_reason = $3, revoke_note = $4, revision = $5
- WHERE key_id = $1
+   SET revoke_time = $2, revoke_reason = $3, revoke_note = $4
+ WHERE key_id = $1 AND revoke_time IS NULL
+RETURNING {_COLUMNS}
 """
 
 
@@ -57,10 +59,18 @@ class PostgresKeys:
         """Take the database."""
         self._database = database
 
-    async def find_key_record(self, digest: bytes, deadline: Deadline) -> KeyRecord | None:
-        """Return the record of the key with this SHA-256 digest, or None."""
-        row = await self._database.fetch_row(deadline, _FIND_RECORD, digest)
-        return None if row is None else _record(row)
+    async def find_key_records(
+        self, digests: Sequence[bytes], deadline: Deadline
+    ) -> Mapping[bytes, KeyRecord]:
+        """Return the records of those SHA-256 digests that belong to a key."""
+        if len(digests) == 1:
+            row = await self._database.fetch_row(deadline, _FIND_RECORD, digests[0])
+            return {} if row is None else {digests[0]: _record(row)}
+
+        async def fetch(connection: Connection) -> list[Row]:
+            return await connection.fetch(_FIND_RECORDS, digests)
+
+        return {row["digest"]: _record(row) for row in await self._database.run(fetch, deadline)}
 
     async def find_key_owner(self, key_id: str, deadline: Deadline) -> KeyOwner | None:
         """Return whose key has this id, or None."""
@@ -83,27 +93,21 @@ class PostgresKeys:
             AccountNotFound: There is no such account.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-
-        async def insert(connection: Connection) -> Key:
-            revision = await append_change(
-                connection, ChangeKind.KEY_CREATED, account_id=key.account_id, key_id=key.key_id
-            )
-            await connection.execute(
-                _INSERT,
-                key.key_id,
-                key.account_id,
-                key.name,
-                digest,
-                list(key.scopes),
-                key.hint,
-                json.dumps(dict(key.metadata)),
-                key.create_time,
-                key.expire_time,
-                revision,
-            )
-            return replace(key, revision=revision)
-
-        return await self._database.run_in_transaction(insert, deadline)
+        row = await self._database.fetch_row(
+            deadline,
+            _INSERT,
+            key.key_id,
+            key.account_id,
+            key.name,
+            digest,
+            list(key.scopes),
+            key.hint,
+            json.dumps(dict(key.metadata)),
+            key.create_time,
+            key.expire_time,
+        )
+        assert row is not None  # noqa: S101 - an INSERT that succeeds returns its row
+        return replace(key, revision=row["revision"])
 
     async def revoke_key(
         self,
@@ -124,26 +128,14 @@ class PostgresKeys:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
-        async def revoke(connection: Connection) -> Key:
-            row = await connection.fetchrow(_SELECT, key_id)
-            if row is None:
-                raise KeyNotFound
-            key = _key(row)
-            if key.revoke_time is not None:
-                return key
-            revision = await append_change(
-                connection, ChangeKind.KEY_REVOKED, account_id=key.account_id, key_id=key_id
-            )
-            await connection.execute(_REVOKE, key_id, revoke_time, reason.value, note, revision)
-            return replace(
-                key,
-                revoke_time=revoke_time,
-                revoke_reason=reason,
-                revoke_note=note,
-                revision=revision,
-            )
+        async def revoke(connection: Connection) -> Row | None:
+            row = await connection.fetchrow(_REVOKE, key_id, revoke_time, reason.value, note)
+            return row or await connection.fetchrow(_SELECT, key_id)
 
-        return await self._database.run_in_transaction(revoke, deadline)
+        row = await self._database.run(revoke, deadline)
+        if row is None:
+            raise KeyNotFound
+        return _key(row)
 
 
 def _metadata(row: Row) -> Mapping[str, str]:

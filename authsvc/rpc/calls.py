@@ -10,8 +10,9 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -19,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from authsvc.domain.callers import Caller
 from authsvc.domain.errors import InvalidRequest
 from authsvc.rpc.error_table import INTERNAL, row_of
 from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
@@ -27,8 +29,11 @@ from authsvc.usecases.call import Call
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Request = TypeVar("Request", bound=Message)
-Method = Callable[[Any, Call], Awaitable[Message]]
-Behaviour = Callable[[Any, Context], Awaitable[Message]]
+Method = Callable[[Any, Call], Awaitable[Message | bytes]]
+MethodNow = Callable[[Any, Caller], bytes | None]
+StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
+StreamingBehaviour = Callable[[Any, Context], AsyncIterator[Message]]
+Behaviour = Callable[[Any, Context], Awaitable[Message | bytes]]
 
 AUTHORIZATION_KEY: Final = "authorization"
 
@@ -61,16 +66,35 @@ class CallDeadline:
 
     def remaining(self) -> float:
         """Return the seconds left, less what the answer needs."""
-        now, own = self._monotonic(), self._limit
+        now = self._monotonic()
         if self._end is None:
-            self._end = now + own
-        else:
-            own = self._end - now
+            # Settled once: a share of what is left would let each new attempt eat into the time
+            # that the last one left for the answer.
+            self._end = now + self._allowed()
+        return self._end - now
+
+    def _allowed(self) -> float:
         # The annotation of grpc's stub leaves out that a call without a deadline has None.
         left: float | None = self._context.time_remaining()
         if left is None:
-            return own
-        return min(own, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
+            return self._limit
+        return min(self._limit, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
+
+
+class StreamDeadline:
+    """How long one piece of a stream's database work may take: a stream itself has no end."""
+
+    __slots__ = ("_context", "_limit")
+
+    def __init__(self, context: Context, limit: float) -> None:
+        """Take the call, and the most seconds that a piece of its work may take."""
+        self._context = context
+        self._limit = limit
+
+    def remaining(self) -> float:
+        """Return the seconds that work beginning now may take."""
+        left: float | None = self._context.time_remaining()
+        return self._limit if left is None else min(self._limit, left)
 
 
 class UnreadableRequest:
@@ -108,18 +132,26 @@ class Calls:
         Args:
             server: A server that is not started yet.
             service: The service's descriptor.
-            servicer: Has a coroutine `create_key(request, call)` for a method `CreateKey`.
+            servicer: Has a coroutine `create_key(request, call)` for a method `CreateKey`, and
+                may have a plain function `create_key_now(request, caller)`, which is asked first
+                and returns None when it cannot answer without waiting.
 
         Raises:
             AttributeError: The servicer lacks a method of the service.
         """
-        handlers = {
-            method.name: self._handler(method, getattr(servicer, _snake_case(method.name)))
-            for method in service.methods
-        }
+        handlers = {}
+        for method in service.methods:
+            name = _snake_case(method.name)
+            serve, serve_now = getattr(servicer, name), getattr(servicer, f"{name}_now", None)
+            handlers[method.name] = self._handler(method, serve, serve_now)
         server.add_registered_method_handlers(service.full_name, handlers)
 
-    def _handler(self, method: MethodDescriptor, serve: Method) -> grpc.RpcMethodHandler[Any, Any]:
+    def _handler(
+        self,
+        method: MethodDescriptor,
+        serve: Any,  # noqa: ANN401 - a Method or a StreamingMethod, as the descriptor says
+        serve_now: MethodNow | None,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         parse = GetMessageClass(method.input_type).FromString
 
         def deserialize(data: bytes) -> Message | UnreadableRequest:
@@ -129,21 +161,55 @@ class Calls:
             except DecodeError:
                 return UnreadableRequest()
 
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming_behaviour(method.full_name, serve),
+                request_deserializer=deserialize,
+                response_serializer=_serialize,
+            )
         return grpc.unary_unary_rpc_method_handler(
-            self._behaviour(method.full_name, serve),
+            self._behaviour(method.full_name, serve, serve_now),
             request_deserializer=deserialize,
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+            response_serializer=_serialize,
         )
 
-    def _behaviour(self, name: str, serve: Method) -> Behaviour:
+    def _behaviour(self, name: str, serve: Method, serve_now: MethodNow | None = None) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
         monotonic = self._monotonic
 
-        async def behave(request: Message | UnreadableRequest, context: Context) -> Message:
+        async def behave(request: Message | UnreadableRequest, context: Context) -> Message | bytes:
             try:
+                authorization = _metadata(context, AUTHORIZATION_KEY)
+                # First by what is in memory, without waiting: that is almost every call.
+                caller = authenticate.now(authorization)
+                if caller is not None and serve_now is not None:
+                    response = serve_now(_readable(request), caller)
+                    if response is not None:
+                        return response
                 deadline = CallDeadline(context, work_limit, monotonic)
-                caller = await authenticate(_metadata(context, AUTHORIZATION_KEY), deadline)
+                if caller is None:
+                    caller = await authenticate(authorization, deadline, _address(context))
                 return await serve(_readable(request), Call(caller, deadline))
+            except Exception as error:  # noqa: BLE001 - every error becomes a status here
+                await self._abort(name, context, error)
+
+        return behave
+
+    def _streaming_behaviour(self, name: str, serve: StreamingMethod) -> StreamingBehaviour:
+        authenticate, work_limit = self._authenticate, self._work_limit
+
+        async def behave(
+            request: Message | UnreadableRequest, context: Context
+        ) -> AsyncIterator[Message]:
+            try:
+                deadline = StreamDeadline(context, work_limit)
+                authorization = _metadata(context, AUTHORIZATION_KEY)
+                caller = await authenticate(authorization, deadline, _address(context))
+                call = Call(caller, deadline)
+                async for response in serve(_readable(request), call):
+                    # A stream outlives many a credential: each answer is sent to a good one.
+                    call.caller = await authenticate(authorization, deadline)
+                    yield response
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 await self._abort(name, context, error)
 
@@ -177,6 +243,10 @@ class Calls:
         return f"{self._request_id_prefix}-{next(self._request_numbers)}"
 
 
+def _serialize(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
 def _readable(request: Message | UnreadableRequest) -> Message:
     if isinstance(request, UnreadableRequest):
         raise InvalidRequest(())
@@ -189,6 +259,13 @@ def _metadata(context: Context, name: str) -> list[str]:
         for key, value in context.invocation_metadata() or ()
         if key == name
     ]
+
+
+def _address(context: Context) -> str:
+    """Return the IP address of the peer; empty for a Unix socket."""
+    kind, _, rest = unquote(context.peer()).partition(":")
+    host = rest.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    return host if kind in {"ipv4", "ipv6"} else ""
 
 
 def _snake_case(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -9,14 +11,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authsvc.domain.accounts import Account
+from authsvc.domain.changes import Change, ChangeKind
 from authsvc.domain.denials import Denial
-from authsvc.domain.freshness import Freshness
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.keys import Key, KeyState, RevocationReason
-from authsvc.domain.principals import Principal
+from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.usecases.create_key import CreateKeyCommand
-from authsvc.usecases.judge_credential import Verdict
+from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
-from authsvc.usecases.validate_credential import ValidateCredentialQuery
+from authsvc.usecases.watch_revocations import Event, Heartbeat, Reset
 from orchestrator.auth.v1 import (
     account_pb2,
     auth_service_pb2,
@@ -26,12 +29,21 @@ from orchestrator.auth.v1 import (
     principal_pb2,
 )
 
+_NANOS: Final = 1_000_000_000
+_FIELD_1: Final = b"\x0a"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 _DENIAL_REASONS: Final = {
     name.removeprefix("DENIAL_REASON_"): value for name, value in denial_pb2.DenialReason.items()
+}
+_PRINCIPAL_KINDS = {
+    kind: principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{kind}") for kind in PrincipalKind
+}
+_FRESHNESS_SOURCES = {
+    source: freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{source}")
+    for source in FreshnessSource
 }
 _REVOCATION_REASONS: Final = {
     value: RevocationReason(name.removeprefix("REVOCATION_REASON_"))
@@ -50,6 +62,8 @@ def to_datetime(value: Timestamp) -> datetime:
 
     So bounds are checked in one place, where the request is, and conversion cannot fail.
     """
+    if not 0 <= value.nanos < _NANOS:
+        return _FIRST
     try:
         return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
     except OverflowError:
@@ -58,37 +72,65 @@ def to_datetime(value: Timestamp) -> datetime:
 
 def to_timedelta(value: Duration) -> timedelta:
     """Convert a duration; one that no timedelta can hold becomes the least or the greatest."""
+    if abs(value.nanos) >= _NANOS:
+        return timedelta.min
     try:
         return timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
     except OverflowError:
         return timedelta.min if value.seconds < 0 else timedelta.max
 
 
-def validate_credential_query(
-    request: auth_service_pb2.ValidateCredentialRequest,
-) -> ValidateCredentialQuery:
+def question(request: auth_service_pb2.ValidateCredentialRequest) -> Question:
     """Convert a request of ValidateCredential."""
-    demand = request.freshness
-    return ValidateCredentialQuery(
-        value=request.credential,
-        required_scopes=tuple(request.required_scopes),
-        authoritative=demand.authoritative,
-        at_least_revision=(
-            demand.at_least_revision if demand.HasField("at_least_revision") else None
-        ),
+    return Question(
+        request.credential,
+        tuple(request.required_scopes) if request.required_scopes else (),
+        _demand(request.freshness) if request.HasField("freshness") else NO_DEMAND,
+        request.context.client_ip if request.HasField("context") else "",
     )
 
 
-def validate_credential_response(verdict: Verdict) -> auth_service_pb2.ValidateCredentialResponse:
-    """Convert a verdict."""
-    freshness = _freshness(verdict.freshness)
-    if isinstance(verdict.outcome, Denial):
-        return auth_service_pb2.ValidateCredentialResponse(
-            denial=_denial(verdict.outcome), freshness=freshness
-        )
-    return auth_service_pb2.ValidateCredentialResponse(
-        principal=_principal(verdict.outcome), freshness=freshness
-    )
+def validate_credential_response(verdict: Verdict) -> bytes:
+    """Convert a verdict to a serialised `ValidateCredentialResponse`.
+
+    Its two parts rarely change from call to call, so each is serialised once and they are joined:
+    the fields of a message may be given in parts (protobuf encoding, "last one wins").
+    """
+    outcome, freshness = verdict
+    present = _present_principal if isinstance(outcome, Principal) else _present_denial
+    return outcome.presented(present) + freshness.presented(_present_freshness)
+
+
+def batch_response(verdicts: Iterable[Verdict]) -> bytes:
+    """Convert verdicts to a serialised `BatchValidateCredentialsResponse`.
+
+    Each is a repeated field 1 of wire type 2: its tag, its length, its bytes.
+    """
+    parts: list[bytes] = []
+    for verdict in verdicts:
+        response = validate_credential_response(verdict)
+        parts.append(_entry_head(len(response)))
+        parts.append(response)
+    return b"".join(parts)
+
+
+def watch_response(event: Event) -> auth_service_pb2.WatchRevocationsResponse:
+    """Convert an event of the change log."""
+    response = auth_service_pb2.WatchRevocationsResponse(revision=event.revision)
+    match event:
+        case Reset():
+            response.reset.SetInParent()
+        case Heartbeat():
+            response.heartbeat.as_of.CopyFrom(timestamp(event.as_of))
+        case Change(kind=ChangeKind.KEY_REVOKED):
+            response.key_revoked.key_id = event.key_id
+            response.key_revoked.account_id = event.account_id
+        case Change() if event.key_id:
+            response.key_changed.key_id = event.key_id
+            response.key_changed.account_id = event.account_id
+        case Change():
+            response.account_changed.account_id = event.account_id
+    return response
 
 
 def create_key_command(request: auth_service_pb2.CreateKeyRequest) -> CreateKeyCommand:
@@ -145,13 +187,19 @@ def key_message(key: Key, now: datetime) -> key_pb2.Key:
     )
 
 
+def _duration(span: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
+
+
 def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
     return None if moment is None else timestamp(moment)
 
 
 def _principal(principal: Principal) -> principal_pb2.Principal:
     return principal_pb2.Principal(
-        kind=principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{principal.kind}"),
+        kind=_PRINCIPAL_KINDS[principal.kind],
         account_id=principal.account_id,
         key_id=principal.key_id,
         key_name=principal.key_name,
@@ -163,6 +211,36 @@ def _principal(principal: Principal) -> principal_pb2.Principal:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def _entry_head(length: int) -> bytes:
+    return _FIELD_1 + _varint(length)
+
+
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits to a group
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
+
+
+def _present_principal(principal: Principal) -> bytes:
+    return auth_service_pb2.ValidateCredentialResponse(
+        principal=_principal(principal)
+    ).SerializeToString()
+
+
+def _present_denial(denial: Denial) -> bytes:
+    return auth_service_pb2.ValidateCredentialResponse(denial=_denial(denial)).SerializeToString()
+
+
+def _present_freshness(freshness: Freshness) -> bytes:
+    return auth_service_pb2.ValidateCredentialResponse(
+        freshness=_freshness(freshness)
+    ).SerializeToString()
+
+
 def _denial(denial: Denial) -> denial_pb2.Denial:
     return denial_pb2.Denial(
         reason=_DENIAL_REASONS[denial.reason.name],
@@ -170,11 +248,18 @@ def _denial(denial: Denial) -> denial_pb2.Denial:
         http_status=denial.reason.http_status,
         error=denial.error,
         www_authenticate=denial.www_authenticate,
+        retry_after=None if denial.retry_after is None else _duration(denial.retry_after),
     )
+
+
+def _demand(requirement: freshness_pb2.FreshnessRequirement) -> FreshnessDemand:
+    if requirement.HasField("at_least_revision"):
+        return FreshnessDemand(at_least_revision=requirement.at_least_revision)
+    return FreshnessDemand(authoritative=True) if requirement.authoritative else NO_DEMAND
 
 
 def _freshness(freshness: Freshness) -> freshness_pb2.Freshness:
     return freshness_pb2.Freshness(
-        source=freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{freshness.source}"),
+        source=_FRESHNESS_SOURCES[freshness.source],
         as_of=timestamp(freshness.as_of),
     )

@@ -91,6 +91,30 @@ ERROR_TABLE: Final = MappingProxyType(
             "The account is disabled.",
             logging.INFO,
         ),
+        errors.TooManyLookups: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_TOO_MANY_LOOKUPS,
+            "Too many credentials are being looked up at once; try again.",
+            logging.WARNING,
+        ),
+        errors.TooManyStreams: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_TOO_MANY_STREAMS,
+            "The server has as many streams as it may have; try again, or another replica.",
+            logging.WARNING,
+        ),
+        errors.RevisionNotReached: Row(
+            grpc.StatusCode.UNAVAILABLE,
+            reasons.ERROR_REASON_REVISION_NOT_REACHED,
+            "The database does not have the revision yet that was asked for; try again.",
+            logging.WARNING,
+        ),
+        errors.ServerStopping: Row(
+            grpc.StatusCode.UNAVAILABLE,
+            reasons.ERROR_REASON_SERVER_STOPPING,
+            "The server is stopping; resume elsewhere.",
+            logging.INFO,
+        ),
         errors.DatabaseUnavailable: Row(
             grpc.StatusCode.UNAVAILABLE,
             reasons.ERROR_REASON_DATABASE_UNAVAILABLE,

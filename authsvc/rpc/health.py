@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import grpc
@@ -53,14 +54,27 @@ class _HealthServicer(health.aio.HealthServicer):  # type: ignore[misc] # the pa
 class Health:
     """The health of the server and of each of its services.
 
-    SERVING means: the database answered within the last probe. All services need it alike.
+    SERVING means that the database answered the last probe, or that the service can do without
+    it for now. Overall health is that of the database.
     """
 
     def __init__(
-        self, *, probe: Callable[[], Awaitable[None]], service_names: Iterable[str]
+        self,
+        *,
+        probe: Callable[[], Awaitable[None]],
+        service_names: Iterable[str],
+        does_without: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
     ) -> None:
-        """Take the probe of the database, which raises DatabaseUnavailable, and the services."""
+        """Take the probe and the services.
+
+        Args:
+            probe: Asks the database; raises DatabaseUnavailable.
+            service_names: The services, by full name.
+            does_without: For a service that can answer while the database is away, whether it
+                can right now.
+        """
         self._probe = probe
+        self._does_without = does_without
         self._names = (OVERALL, *service_names)
         self._servicer = _HealthServicer()
         self._serving: bool | None = None
@@ -77,14 +91,19 @@ class Health:
             if self._serving is not False:
                 log.error("database unavailable", cause=repr(error.__cause__ or error))  # noqa: TRY400 - the cause says it, a traceback would not
             self._serving = False
+        except Exception:
+            # A probe that cannot be made is no sign of life either, and must not end the probing.
+            log.exception("health probe failed")
+            self._serving = False
         else:
             if self._serving is False:
                 log.info("database available again")
             self._serving = True
-        status = health_pb2.HealthCheckResponse.ServingStatus.Value(
-            "SERVING" if self._serving else "NOT_SERVING"
-        )
         for name in self._names:
+            serving = self._serving or self._does_without.get(name, bool)()
+            status = health_pb2.HealthCheckResponse.ServingStatus.Value(
+                "SERVING" if serving else "NOT_SERVING"
+            )
             await self._servicer.set(name, status)
 
     async def keep_probing(self) -> None:

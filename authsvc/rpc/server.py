@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -19,8 +19,13 @@ from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
 
 CHANNEL_OPTIONS: Final = (
-    # With it, a second server on the same port would start and silently take half the calls.
-    ("grpc.so_reuseport", 0),
+    # Connections end after a while, so that replicas that came later get their share; streams
+    # have a minute to resume elsewhere.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    # A peer that is gone without a word is noticed within a minute or so.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 )
 
 log = structlog.get_logger()
@@ -53,6 +58,7 @@ def open_server(
     services: Mapping[ServiceDescriptor, object],
     health: Health,
     reflection: bool,
+    shares_port: bool = False,
 ) -> tuple[grpc.aio.Server, str]:
     """Make a server and take its port; it does not answer yet.
 
@@ -63,6 +69,8 @@ def open_server(
         services: Each service with its servicer.
         health: The health to serve.
         reflection: Whether to serve reflection.
+        shares_port: Whether other processes of this service listen on the same port. Where they
+            do not, a second server on the port must not start: it would take half the calls.
 
     Returns:
         The server, and the address with its actual port.
@@ -70,7 +78,8 @@ def open_server(
     Raises:
         AddressInUse: The address cannot be listened on.
     """
-    server = grpc.aio.server(options=CHANNEL_OPTIONS)
+    options = (*CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port)))
+    server = grpc.aio.server(options=options)
     for service, servicer in services.items():
         calls.add_service(server, service, servicer)
     health.add_to(server)
@@ -89,12 +98,24 @@ def open_server(
 
 
 async def serve_until(
-    stop: asyncio.Event, server: grpc.aio.Server, health: Health, grace: timedelta
+    stop: asyncio.Event,
+    server: grpc.aio.Server,
+    health: Health,
+    grace: timedelta,
+    *,
+    on_drain: Callable[[], None],
 ) -> None:
     """Keep a started server up until told to stop, then drain it.
 
-    Health turns NOT_SERVING first, so that balancers look elsewhere; then no new call is taken,
-    and running ones have until the end of the grace period.
+    Args:
+        stop: Ends it when set.
+        server: The server.
+        health: Its health.
+        grace: How long running calls may take to finish.
+        on_drain: Called when draining begins, to end what has no end of its own.
+
+    Streams without an end of their own are ended, health turns NOT_SERVING, then no new call is
+    taken, and running ones have until the end of the grace period.
     """
     probing = asyncio.create_task(health.keep_probing())
     try:
@@ -102,5 +123,6 @@ async def serve_until(
         log.info("draining", grace_seconds=grace.total_seconds())
     finally:
         probing.cancel()
+        on_drain()
         await health.say_goodbye()
         await server.stop(grace.total_seconds())

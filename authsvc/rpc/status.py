@@ -41,7 +41,7 @@ def trailing_metadata(
                 field=violation.field, description=violation.description
             )
         details.append(bad_request)
-    if isinstance(error, errors.DatabaseUnavailable):
+    if isinstance(error, errors.Retriable):
         retry_info = error_details_pb2.RetryInfo()
         retry_info.retry_delay.FromTimedelta(error.RETRY_DELAY)
         details.append(retry_info)

@@ -8,10 +8,14 @@ again, but not more than once a second: such tokens cost nothing to forge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+
+import structlog
 
 from authsvc.domain import ids
 from authsvc.domain.clock import Clock, Deadline
@@ -25,7 +29,9 @@ from authsvc.tokens.key_material import (
     load_private_key,
     load_public_key,
 )
-from authsvc.tokens.sealing import Sealer
+from authsvc.tokens.sealing import SealBroken, Sealer
+
+log = structlog.get_logger()
 
 _LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
@@ -73,7 +79,8 @@ class SigningKey:
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     keys: Mapping[str, VerificationKey]
-    as_of: datetime
+    freshness: Freshness
+    """What those are told who are answered from memory."""
     read_at: float
     number: int
     """Which read it came of, counted from 1."""
@@ -89,6 +96,7 @@ class Keyring:
         sealer: Sealer,
         algorithm: SigningAlgorithm,
         max_age: timedelta,
+        outage_max_age: timedelta | None = None,
         clock: Clock,
         monotonic: Callable[[], float],
         random_bytes: Callable[[int], bytes],
@@ -100,6 +108,7 @@ class Keyring:
             sealer: Opens their private parts.
             algorithm: What new tokens are signed with.
             max_age: How old the snapshot may be that tokens are verified with.
+            outage_max_age: How old it may be while the database is away; None: no older.
             clock: Says how old it is to those who ask.
             monotonic: Seconds from a clock that never goes back, for the snapshot's age.
             random_bytes: A cryptographic source of randomness.
@@ -108,11 +117,14 @@ class Keyring:
         self._sealer = sealer
         self._algorithm = algorithm
         self._max_age = max_age.total_seconds()
+        self._outage_max_age = 0.0 if outage_max_age is None else outage_max_age.total_seconds()
+        self._database_away = False
         self._clock = clock
         self._monotonic = monotonic
         self._random_bytes = random_bytes
         self._snapshot: _Snapshot | None = None
         self._reads = 0
+        self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
         self._reading = asyncio.Lock()
 
     async def ensure_signing_key(self, now: datetime, deadline: Deadline) -> None:
@@ -121,7 +133,7 @@ class Keyring:
             return
         kid = ids.new_id(ids.SIGNING_KEY)
         private_bytes, public_bytes = generate(self._algorithm, self._random_bytes)
-        sealed = self._sealer.seal(private_bytes, _label(kid, self._algorithm))
+        sealed = self._sealer.seal(private_bytes, _label(kid, self._algorithm, public_bytes))
         key = SealedSigningKey(kid, self._algorithm, public_bytes, sealed, now)
         await self._store.insert_first_signing_key(key, deadline)
 
@@ -147,6 +159,14 @@ class Keyring:
         private_key = load_private_key(newest.algorithm, self._open(newest))
         return SigningKey(newest.kid, newest.algorithm, private_key)
 
+    def find_verification_key_now(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
+        """Return a key and its age, if it is in a snapshot that is fresh enough; else None."""
+        snapshot = self._snapshot
+        if snapshot is None or self._monotonic() - snapshot.read_at > self._max_age:
+            return None
+        key = snapshot.keys.get(kid)
+        return None if key is None else (key, snapshot.freshness)
+
     async def find_verification_key(
         self, kid: str, *, fresh: bool, deadline: Deadline
     ) -> tuple[VerificationKey | None, Freshness]:
@@ -165,11 +185,21 @@ class Keyring:
         """
         # Reads are counted, since two moments of a coarse clock can be the same.
         after = self._reads if fresh else None
-        snapshot, source = self._find_snapshot(kid, after), FreshnessSource.CACHE
-        if snapshot is None:
+        snapshot = self._find_snapshot(kid, after)
+        if snapshot is not None:
+            return snapshot.keys.get(kid), snapshot.freshness
+        stale = None if fresh else self._find_stale(kid)
+        if stale is not None and self._database_away and self._reading.locked():
+            # One call at a time finds out whether the database is back.
+            return stale
+        try:
             snapshot = await self._read(kid, after, deadline)
-            source = FreshnessSource.DATABASE
-        return snapshot.keys.get(kid), Freshness(source, snapshot.as_of)
+        except DatabaseUnavailable:
+            if stale is None:
+                raise
+            return stale
+        freshness = Freshness(FreshnessSource.DATABASE, snapshot.freshness.as_of)
+        return snapshot.keys.get(kid), freshness
 
     def _find_snapshot(self, kid: str, after: int | None) -> _Snapshot | None:
         """Return the snapshot if it can answer.
@@ -187,6 +217,28 @@ class Keyring:
         limit = self._max_age if kid in snapshot.keys else _LOOK_AGAIN_AFTER.total_seconds()
         return snapshot if self._monotonic() - snapshot.read_at <= limit else None
 
+    def _find_stale(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
+        """Return a key of a snapshot that may answer while the database is away, or None.
+
+        A key that is not in it may have come to exist, so that is no answer.
+        """
+        snapshot = self._snapshot
+        if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
+            return None
+        key = snapshot.keys.get(kid)
+        freshness = Freshness(FreshnessSource.STALE, snapshot.freshness.as_of)
+        return None if key is None else (key, freshness)
+
+    async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
+        """Read the keyring again and again before it is too old, until cancelled.
+
+        So no call has to wait for it. What fails here is told to those who ask.
+        """
+        while True:
+            with suppress(DatabaseUnavailable):
+                await self._read("", self._reads, new_deadline())
+            await asyncio.sleep(self._max_age / 2)
+
     async def _read(self, kid: str, after: int | None, deadline: Deadline) -> _Snapshot:
         """Read the keyring, unless another call's read can answer by then."""
         try:
@@ -195,25 +247,54 @@ class Keyring:
                 if snapshot is None:
                     self._reads = number = self._reads + 1
                     as_of, read_at = self._clock(), self._monotonic()
-                    keys = {
-                        key.kid: self._verification_key(key) for key in await self._all(deadline)
-                    }
-                    snapshot = self._snapshot = _Snapshot(keys, as_of, read_at, number)
+                    keys = self._readable(await self._all(deadline))
+                    freshness = Freshness(FreshnessSource.CACHE, as_of)
+                    snapshot = self._snapshot = _Snapshot(keys, freshness, read_at, number)
+                    self._database_away = False
                 return snapshot
         except TimeoutError as error:
+            self._database_away = True
             raise DatabaseUnavailable from error
+        except DatabaseUnavailable:
+            self._database_away = True
+            raise
 
     async def _all(self, deadline: Deadline) -> list[SealedSigningKey]:
         return await self._store.list_signing_keys(deadline)
 
+    def _readable(self, keys: Sequence[SealedSigningKey]) -> dict[str, VerificationKey]:
+        """Return the keys to verify with. One that cannot be read verifies nothing."""
+        readable: dict[str, VerificationKey] = {}
+        for key in keys:
+            try:
+                readable[key.kid] = self._verification_key(key)
+            except (SealBroken, TypeError, ValueError) as error:
+                log.error("signing key unreadable", kid=key.kid, cause=repr(error))  # noqa: TRY400
+        return readable
+
     def _verification_key(self, key: SealedSigningKey) -> VerificationKey:
-        if key.public_key is None:
-            return VerificationKey(key.algorithm, self._open(key))
-        return VerificationKey(key.algorithm, load_public_key(key.algorithm, key.public_key))
+        """Return the key to verify with: the same object while the stored key is the same.
+
+        The seal is opened for every key, since it vouches for the public part too: a key that
+        was put into the database without the encryption key verifies nothing.
+        """
+        present = self._parsed.get(key.kid)
+        if present is not None and present[0] == key:
+            return present[1]
+        secret = self._open(key)
+        material = (
+            secret if key.public_key is None else load_public_key(key.algorithm, key.public_key)
+        )
+        parsed = VerificationKey(key.algorithm, material)
+        self._parsed[key.kid] = (key, parsed)
+        return parsed
 
     def _open(self, key: SealedSigningKey) -> bytes:
-        return self._sealer.open(key.sealed_private_key, _label(key.kid, key.algorithm))
+        label = _label(key.kid, key.algorithm, key.public_key)
+        return self._sealer.open(key.sealed_private_key, label)
 
 
-def _label(kid: str, algorithm: SigningAlgorithm) -> str:
-    return f"signing key {kid} ({algorithm})"
+def _label(kid: str, algorithm: SigningAlgorithm, public_key: bytes | None) -> str:
+    """Return what a private key is sealed under: all that it must not be parted from."""
+    fingerprint = hashlib.sha256(public_key or b"").hexdigest()
+    return f"signing key {kid} ({algorithm}, public key {fingerprint})"

@@ -6,32 +6,76 @@ wrong with a token is TOKEN_INVALID, and never an exception.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 import jwt
 
-from authsvc.domain.access_tokens import TokenRules, TokenVerification
+from authsvc.domain.access_tokens import AccessTokenClaims, TokenRules, TokenVerification
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
+from authsvc.domain.record_cache import RecordCache
 from authsvc.tokens.compact import Malformed, decode_segment, read_header, read_json
 from authsvc.tokens.keyring import Keyring, VerificationKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    kid: str
+    key: VerificationKey
+    claims: AccessTokenClaims
 
 
 class AccessTokenVerifier:
     """Verifies access tokens that this service issued."""
 
-    def __init__(self, *, keyring: Keyring, rules: TokenRules, clock: Clock) -> None:
-        """Take the keyring, what a token must say, and the source of time."""
+    def __init__(
+        self, *, keyring: Keyring, rules: TokenRules, remembered: int, clock: Clock
+    ) -> None:
+        """Take the keyring.
+
+        Args:
+            keyring: The keys that tokens are signed with.
+            rules: What a token must say.
+            remembered: How many good tokens to remember, so as not to verify them again.
+            clock: The source of time.
+        """
         self._keyring = keyring
         self._rules = rules
         self._clock = clock
         self._jws = jwt.PyJWS()
+        # A signature that was good with a key stays good with that key: only the keyring and the
+        # time have to be asked again.
+        self._verified: RecordCache[bytes, _Verified] = RecordCache(remembered)
 
-    async def verify(self, token: str, *, fresh: bool, deadline: Deadline) -> TokenVerification:
+    def verify_now(self, token: str) -> TokenVerification | None:
+        """Return what memory has to say about a token, or None when it must be verified.
+
+        Args:
+            token: Three base64url segments joined by dots, the last possibly empty.
+        """
+        verified = self._verified.find(_digest(token))
+        if verified is None:
+            return None
+        current = self._keyring.find_verification_key_now(verified.kid)
+        if current is None or current[0] is not verified.key:
+            return None
+        outcome = self._rules.judge_expiry(verified.claims, self._clock())
+        return TokenVerification(outcome, current[1])
+
+    def knows(self, token: str) -> bool:
+        """Tell whether a token was verified before."""
+        return _digest(token) in self._verified
+
+    async def verify(
+        self, token: str, demand: FreshnessDemand, deadline: Deadline
+    ) -> TokenVerification:
         """Verify a token.
 
         Args:
             token: Three base64url segments joined by dots, the last possibly empty.
-            fresh: Read the signing keys anew.
+            demand: How fresh the signing keys must be.
             deadline: How long it may take.
 
         Returns:
@@ -44,14 +88,22 @@ class AccessTokenVerifier:
         try:
             header = read_header(token)
             key, freshness = await self._keyring.find_verification_key(
-                header.kid, fresh=fresh, deadline=deadline
+                header.kid, fresh=demand != NO_DEMAND, deadline=deadline
             )
             if key is None or header.algorithm != key.algorithm.value:
                 return TokenVerification(DenialReason.TOKEN_INVALID, freshness)
+            verified = self._verified.find(_digest(token))
+            if verified is not None and verified.key is key:
+                outcome = self._rules.judge_expiry(verified.claims, self._clock())
+                return TokenVerification(outcome, freshness)
             claims = self._read_claims(token, key)
         except Malformed:
             return TokenVerification(DenialReason.TOKEN_INVALID, freshness)
-        return TokenVerification(self._rules.read(claims, self._clock()), freshness)
+        outcome = self._rules.read(claims, self._clock())
+        if isinstance(outcome, AccessTokenClaims):
+            verified = _Verified(header.kid, key, outcome)
+            self._verified.keep(_digest(token), verified, (), self._verified.stamp)
+        return TokenVerification(outcome, freshness)
 
     def _read_claims(self, token: str, key: VerificationKey) -> dict[str, object]:
         decode_segment(token.rpartition(".")[2])
@@ -61,3 +113,7 @@ class AccessTokenVerifier:
             raise Malformed("signature") from None
         decode_segment(token.split(".")[1])
         return read_json(payload)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("ascii")).digest()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import Denial, DenialReason
-from authsvc.domain.errors import CallerCredentialInvalid, CallerCredentialMissing
-from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.domain.errors import CallerCredentialInvalid, CallerCredentialMissing, TooManyLookups
+from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
 
 class AuthenticateCaller:
@@ -18,25 +18,52 @@ class AuthenticateCaller:
         """Take the judge of credentials."""
         self._judge = judge
 
-    async def __call__(self, authorization: Sequence[str], deadline: Deadline) -> Caller:
+    def now(self, authorization: Sequence[str], peer: str = "") -> Caller | None:
+        """Authenticate a caller by what is in memory; None when that does not do.
+
+        Args:
+            authorization: As for `__call__`.
+            peer: As for `__call__`.
+
+        Raises:
+            CallerCredentialMissing: There is no credential.
+            CallerCredentialInvalid: The credential is refused.
+        """
+        verdict = self._judge.now(_question(authorization, peer))
+        return None if verdict is None else _caller(verdict)
+
+    async def __call__(
+        self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
+    ) -> Caller:
         """Authenticate a caller.
 
         Args:
             authorization: Every value of the call's `authorization` metadata. More than one is
                 refused, for no two parties need agree on which of them counts.
             deadline: How long it may take.
+            peer: The IP address that calls, for the limit on guesses; empty when not known.
 
         Raises:
             CallerCredentialMissing: There is no credential.
             CallerCredentialInvalid: The credential is refused.
             DatabaseUnavailable: The records could not be read before the deadline.
+            TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
-        if len(authorization) > 1:
-            raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
-        value = authorization[0] if authorization else ""
-        verdict = await self._judge(value, deadline=deadline)
-        if not isinstance(verdict.outcome, Denial):
-            return Caller(verdict.outcome)
-        if verdict.outcome.reason is DenialReason.MISSING_CREDENTIAL:
-            raise CallerCredentialMissing
-        raise CallerCredentialInvalid(verdict.outcome.reason)
+        return _caller(await self._judge(_question(authorization, peer), deadline))
+
+
+def _question(authorization: Sequence[str], peer: str) -> Question:
+    if len(authorization) > 1:
+        raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
+    return Question(authorization[0] if authorization else "", client_address=peer)
+
+
+def _caller(verdict: Verdict) -> Caller:
+    if not isinstance(verdict.outcome, Denial):
+        return Caller(verdict.outcome)
+    reason = verdict.outcome.reason
+    if reason is DenialReason.MISSING_CREDENTIAL:
+        raise CallerCredentialMissing
+    if reason is DenialReason.RATE_LIMITED:
+        raise TooManyLookups
+    raise CallerCredentialInvalid(reason)

@@ -8,9 +8,10 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """An authenticated call."""
 
     caller: Caller
+    """Who calls. During a stream, who that was when the latest answer was sent."""
     deadline: Deadline

@@ -1,24 +1,19 @@
-"""ValidateCredential: is this credential good, whose is it, and what may it do?"""
+"""ValidateCredential and its batch: is this credential good, whose is it, what may it do?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import Final
 
 from authsvc.domain.bounds import Violations
+from authsvc.domain.callers import Caller
+from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
 from authsvc.usecases.call import Call
-from authsvc.usecases.judge_credential import JudgeCredential, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class ValidateCredentialQuery:
-    """The credential, and what is asked of it."""
-
-    value: str = field(repr=False)
-    """An Authorization header's value as it came, or a bare credential."""
-    required_scopes: tuple[str, ...] = ()
-    authoritative: bool = False
-    at_least_revision: int | None = None
+MAX_BATCH: Final = 1000
+"""The most credentials in one batch."""
 
 
 class ValidateCredential:
@@ -28,25 +23,75 @@ class ValidateCredential:
         """Take the judge of credentials."""
         self._judge = judge
 
-    async def __call__(self, query: ValidateCredentialQuery, call: Call) -> Verdict:
+    async def __call__(self, question: Question, call: Call) -> Verdict:
         """Judge the credential.
 
         Raises:
             CallerNotPermitted: The caller lacks `authsvc:validate`.
             InvalidRequest: A required scope or the revision is malformed.
             DatabaseUnavailable: The records could not be read before the deadline.
+            TooManyLookups: Too many records are being read already.
+        """
+        _admit(question, call.caller)
+        return await self._judge(question, call.deadline)
+
+    def now(self, question: Question, caller: Caller) -> Verdict | None:
+        """Judge the credential by what is in memory; None when that does not do.
+
+        Raises:
+            CallerNotPermitted: The caller lacks `authsvc:validate`.
+            InvalidRequest: A required scope or the revision is malformed.
+        """
+        _admit(question, caller)
+        return self._judge.now(question)
+
+
+class BatchValidateCredentials:
+    """Judges many credentials on behalf of a caller that may ask."""
+
+    def __init__(self, judge: JudgeCredential) -> None:
+        """Take the judge of credentials."""
+        self._judge = judge
+
+    async def __call__(self, questions: Sequence[Question], call: Call) -> list[Verdict]:
+        """Judge the credentials.
+
+        Returns:
+            One verdict for each question, in the same order.
+
+        Raises:
+            CallerNotPermitted: The caller lacks `authsvc:validate`.
+            InvalidRequest: There are over 1,000, or some question breaks its bounds.
+            DatabaseUnavailable: Some record could not be read before the deadline.
+            TooManyLookups: Too many records are being read already.
         """
         call.caller.require(VALIDATE)
-        if query.required_scopes or query.at_least_revision is not None:
-            violations = Violations()
-            violations.check_scopes("required_scopes", query.required_scopes)
-            if query.at_least_revision is not None and query.at_least_revision <= 0:
-                violations.add("freshness.at_least_revision", "is positive")
+        violations = Violations()
+        if len(questions) > MAX_BATCH:
+            violations.add("requests", f"has at most {MAX_BATCH} entries")
             violations.raise_if_any()
-        return await self._judge(
-            query.value,
-            required_scopes=query.required_scopes,
-            # What is read from the database now reflects every revision it has handed out.
-            fresh=query.authoritative or query.at_least_revision is not None,
-            deadline=call.deadline,
-        )
+        for index, question in enumerate(questions):
+            if (
+                question.required_scopes
+                or question.client_address
+                or (question.demand is not NO_DEMAND)
+            ):
+                _check(question, f"requests[{index}].", violations)
+        violations.raise_if_any()
+        return await self._judge.judge_all(questions, call.deadline)
+
+
+def _admit(question: Question, caller: Caller) -> None:
+    caller.require(VALIDATE)
+    if question.required_scopes or question.client_address or question.demand is not NO_DEMAND:
+        violations = Violations()
+        _check(question, "", violations)
+        violations.raise_if_any()
+
+
+def _check(question: Question, prefix: str, violations: Violations) -> None:
+    violations.check_scopes(f"{prefix}required_scopes", question.required_scopes)
+    violations.check_address(f"{prefix}context.client_ip", question.client_address)
+    revision = question.demand.at_least_revision
+    if revision is not None and revision <= 0:
+        violations.add(f"{prefix}freshness.at_least_revision", "is positive")

@@ -1,0 +1,217 @@
+"""Several workers on one port: the process that starts them, minds them and stops them.
+
+Each worker is a process of its own with its own event loop, cache and follower; the kernel shares
+connections out among them by SO_REUSEPORT. A worker is a new program and no fork of the
+supervisor, which uses no gRPC itself: forks of what has started gRPC deadlock (grpc/grpc#22624).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from authsvc.config import PREFIX, Settings
+from authsvc.rpc.server import AddressInUse
+
+WORKER_VARIABLE: Final = "_AUTHSVC_WORKER_NUMBER"
+"""Set in the environment of a worker: its number, from 0. It is no setting."""
+
+_FIRST_BACKOFF_SECONDS: Final = 0.2
+_LAST_BACKOFF_SECONDS: Final = 10.0
+# A worker that ran this long before it died was not dying of its start.
+_STEADY_SECONDS: Final = 30.0
+# What a worker may need beyond the grace for running calls: to write its usage counts.
+_END_MARGIN: Final = timedelta(seconds=15)
+
+log = structlog.get_logger()
+
+
+async def supervise(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve with several workers until told to stop.
+
+    Raises:
+        AddressInUse: The address cannot be listened on.
+    """
+    reserved, address = reserve(settings.listen_address)
+    workers = settings.worker_count
+    environment = {
+        **os.environ,
+        f"{PREFIX}LISTEN_ADDRESS": address,
+        f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
+    }
+    log.info("supervising", address=address, workers=workers)
+    if not sys.platform.startswith("linux"):
+        log.warning("this system gives all connections to one of the workers", workers=workers)
+    supervisor = Supervisor(
+        [sys.executable, "-m", "authsvc", "serve"],
+        environment,
+        workers,
+        patience=timedelta(seconds=settings.shutdown_grace) + _END_MARGIN,
+    )
+    with reserved:
+        await supervisor.run(stop)
+    log.info("supervision ended")
+
+
+def stop_with_supervisor(stop: asyncio.Event) -> None:
+    """Stop a worker when its supervisor is gone, which holds the other end of its input.
+
+    Does nothing where the input is no pipe: then no supervisor of ours started this process.
+    """
+    loop = asyncio.get_running_loop()
+
+    def on_input() -> None:
+        try:
+            rest = os.read(0, 1024)
+        except OSError:
+            rest = b""
+        if not rest:
+            loop.remove_reader(0)
+            stop.set()
+
+    # A file or /dev/null cannot be waited for, nor can what is closed.
+    with suppress(OSError):
+        loop.add_reader(0, on_input)
+
+
+def reserve(address: str) -> tuple[socket.socket, str]:
+    """Take a port for the workers to share.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+
+    Returns:
+        A socket that holds the port without listening, and the address with its actual port.
+
+    Raises:
+        AddressInUse: Somebody else has it.
+    """
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        family, kind, protocol, _, name = socket.getaddrinfo(
+            bare, int(port), type=socket.SOCK_STREAM
+        )[0]
+        # Alone first: with SO_REUSEPORT, a port that another service shares would be shared too.
+        with socket.socket(family, kind, protocol) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(name)
+            name = alone.getsockname()
+        shared = socket.socket(family, kind, protocol)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(name)
+    except OSError as error:
+        raise AddressInUse(address) from error
+    return shared, f"{host}:{name[1]}"
+
+
+class Supervisor:
+    """Keeps a number of workers running until told to stop; none outlives it."""
+
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        workers: int,
+        *,
+        patience: timedelta,
+    ) -> None:
+        """Take what to run.
+
+        Args:
+            command: The command of a worker.
+            environment: Its environment, to which its number is added.
+            workers: How many; at least 1.
+            patience: How long a worker that was told to stop may take before it is killed.
+        """
+        self._command = command
+        self._environment = environment
+        self._workers = workers
+        self._patience = patience
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        # What a worker gets that is only just there when the others are told to end.
+        self._last_signal = signal.SIGTERM
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run the workers until told to stop; then stop them and wait for their end.
+
+        Workers that take too long are killed, and so are all when this is cancelled.
+        """
+        minders = [asyncio.create_task(self._mind(number)) for number in range(self._workers)]
+        try:
+            await stop.wait()
+            self._end_all(signal.SIGTERM)
+            await asyncio.wait(minders, timeout=self._patience.total_seconds())
+            for number in self._running:
+                log.error("worker does not end and is killed", worker=number)
+        finally:
+            self._end_all(signal.SIGKILL)
+            await asyncio.wait(minders)
+
+    async def _mind(self, number: int) -> None:
+        """Keep one worker running."""
+        clock = asyncio.get_running_loop().time
+        backoff = _FIRST_BACKOFF_SECONDS
+        while not self._stopping.is_set():
+            started_at = clock()
+            code = failure = None
+            try:
+                code = await self._run_once(number)
+            except OSError as error:  # no memory or no process to be had just now
+                failure = str(error)
+            if self._stopping.is_set():
+                return
+            if clock() - started_at > _STEADY_SECONDS:
+                backoff = _FIRST_BACKOFF_SECONDS
+            log.error(
+                "worker died" if failure is None else "worker cannot be started",
+                worker=number,
+                exit_code=code,
+                cause=failure,
+                restart_in_seconds=backoff,
+            )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff)
+            backoff = min(_LAST_BACKOFF_SECONDS, backoff * 2)
+
+    async def _run_once(self, number: int) -> int:
+        """Run a worker to its end, and return its exit code.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            env=self._environment | {WORKER_VARIABLE: str(number)},
+            # A Ctrl-C is for the supervisor, which passes it on.
+            start_new_session=True,
+            stdin=asyncio.subprocess.PIPE,
+        )
+        self._running[number] = process
+        try:
+            if self._stopping.is_set():
+                _send(process, self._last_signal)
+            return await process.wait()
+        finally:
+            del self._running[number]
+
+    def _end_all(self, number: signal.Signals) -> None:
+        self._last_signal = number
+        self._stopping.set()
+        for process in self._running.values():
+            _send(process, number)
+
+
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    # It may have ended without our having heard of it yet.
+    with suppress(ProcessLookupError):
+        process.send_signal(number)

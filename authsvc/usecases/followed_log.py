@@ -1,0 +1,64 @@
+"""How far the change log has been followed, and so how fresh what is kept in memory is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from authsvc.domain.changes import Change, Watermark
+from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
+
+
+class FollowedLog:
+    """The watermark of this process, as the follower of the change log moves it on."""
+
+    def __init__(self, *, max_staleness: timedelta, monotonic: Callable[[], float]) -> None:
+        """Start without having seen anything.
+
+        Args:
+            max_staleness: How long ago the log may have been read for records in memory to
+                answer.
+            monotonic: Seconds from a clock that never goes back.
+        """
+        self._max_staleness = max_staleness.total_seconds()
+        self._monotonic = monotonic
+        self._watermark: Watermark | None = None
+        self._cache: Freshness | None = None
+
+    def on_changes(self, changes: Sequence[Change]) -> None:
+        """Take no note: what is kept is dropped by those who keep it."""
+
+    def on_caught_up(self, watermark: Watermark) -> None:
+        """Move on."""
+        self._watermark = watermark
+        self._cache = Freshness(FreshnessSource.CACHE, watermark.as_of)
+
+    def on_gap(self) -> None:
+        """Start again."""
+        self._watermark = self._cache = None
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """Up to when everything has been seen; None before the first read."""
+        return self._watermark
+
+    def age(self) -> float | None:
+        """Return how many seconds ago the watermark was; None before the first read."""
+        watermark = self._watermark
+        return None if watermark is None else self._monotonic() - watermark.as_of_monotonic
+
+    def freshness_for(self, demand: FreshnessDemand) -> Freshness | None:
+        """Return how fresh records in memory are, or None when that is not fresh enough.
+
+        Args:
+            demand: How fresh the answer must be.
+        """
+        watermark = self._watermark
+        if (
+            watermark is None
+            or demand.authoritative
+            or (demand.at_least_revision or 0) > watermark.revision
+            or self._monotonic() - watermark.as_of_monotonic > self._max_staleness
+        ):
+            return None
+        return self._cache

@@ -1,0 +1,84 @@
+"""The records that credentials are judged by, kept fresh: keys by digest, accounts by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from authsvc.domain.accounts import Account
+from authsvc.domain.changes import Change, ChangeKind, Watermark
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.keys import KeyRecord
+from authsvc.usecases.followed_log import FollowedLog
+from authsvc.usecases.fresh_lookup import FreshLookup, LookupBounds
+
+# What a changed key has become may have been asked for before: a new secret, for instance.
+_MAY_APPEAR = frozenset(
+    {ChangeKind.ACCOUNT_CREATED, ChangeKind.KEY_CREATED, ChangeKind.KEY_CHANGED}
+)
+
+
+class KeyRecordReader(Protocol):
+    """Reads key records from the database."""
+
+    async def find_key_records(
+        self, digests: Sequence[bytes], deadline: Deadline
+    ) -> Mapping[bytes, KeyRecord]:
+        """Return the records of those digests that belong to a key."""
+        ...
+
+
+class AccountReader(Protocol):
+    """Reads accounts from the database."""
+
+    async def find_accounts(
+        self, account_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, Account]:
+        """Return those accounts that exist."""
+        ...
+
+
+class FreshRecords:
+    """Keeps records fresh by what the change log says."""
+
+    def __init__(
+        self,
+        *,
+        log: FollowedLog,
+        keys: KeyRecordReader,
+        accounts: AccountReader,
+        bounds: LookupBounds,
+        clock: Clock,
+    ) -> None:
+        """Take the watermark, the readers and the bounds."""
+        self.keys: FreshLookup[bytes, KeyRecord] = FreshLookup(
+            log=log,
+            read=keys.find_key_records,
+            tags=lambda record: (record.principal.key_id, record.principal.account_id),
+            is_final=lambda record: record.revoked,
+            bounds=bounds,
+            clock=clock,
+        )
+        self.accounts: FreshLookup[str, Account] = FreshLookup(
+            log=log,
+            read=accounts.find_accounts,
+            tags=lambda account: (account.account_id,),
+            is_final=lambda _account: False,
+            bounds=bounds,
+            clock=clock,
+        )
+
+    def on_changes(self, changes: Sequence[Change]) -> None:
+        """Drop what changed."""
+        tags = [change.key_id or change.account_id for change in changes]
+        created = any(change.kind in _MAY_APPEAR for change in changes)
+        self.keys.drop(tags, created=created)
+        self.accounts.drop(tags, created=created)
+
+    def on_caught_up(self, watermark: Watermark) -> None:
+        """Take no note: the log keeps it."""
+
+    def on_gap(self) -> None:
+        """Drop everything."""
+        self.keys.clear()
+        self.accounts.clear()
