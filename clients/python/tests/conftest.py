@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import defaultdict
 from concurrent import futures
@@ -17,7 +18,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from orchestrator.auth import AsyncAuthClient, AuthClient
+from orchestrator.auth import AsyncAuthClient, AsyncWatch, AuthClient, Watch
 from orchestrator.auth.v1 import (
     account_pb2,
     account_service_pb2,
@@ -37,6 +38,7 @@ EXAMPLE_KEY = "orch_" + "0" * 40
 AT = Timestamp(seconds=1_700_000_000)
 METHODS = (
     "ValidateCredential",
+    "BatchValidateCredentials",
     "CreateKey",
     "RevokeKey",
     "CreateAccount",
@@ -53,6 +55,10 @@ class Failure:
     text: str = "scripted"
     trailers: tuple[tuple[str, str | bytes], ...] = ()
 
+    def end(self, context: grpc.ServicerContext) -> None:
+        context.set_trailing_metadata(self.trailers)
+        context.abort(self.code, self.text)
+
 
 @dataclass
 class Slow:
@@ -62,13 +68,19 @@ class Slow:
 
 
 @dataclass
+class Stay:
+    """In a scripted stream: stay silent until the client is gone."""
+
+
+@dataclass
 class Call:
     """What the server saw of a call."""
 
     method: str
     request: Any
     metadata: dict[str, str | bytes]
-    seconds_left: float
+    seconds_left: float | None
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -83,17 +95,36 @@ class ScriptedServer:
         self.steps[method] = list(steps)
 
     def answer(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
-        metadata = {str(key): value for key, value in context.invocation_metadata()}
-        self.calls.append(Call(method, request, metadata, context.time_remaining()))
-        steps = self.steps[method]
-        step = steps.pop(0) if len(steps) > 1 else steps[0]
+        self._note(method, request, context)
+        step = self._step(method)
         if isinstance(step, Slow):
             time.sleep(step.seconds)
             return auth_service_pb2.ValidateCredentialResponse()
         if isinstance(step, Failure):
-            context.set_trailing_metadata(step.trailers)
-            context.abort(step.code, step.text)
+            step.end(context)
         return step
+
+    def stream(self, method: str, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Answer with the messages of one step, a list."""
+        call = self._note(method, request, context)
+        for message in self._step(method):
+            if isinstance(message, Stay):
+                call.ended.wait(10)
+            elif isinstance(message, Failure):
+                message.end(context)
+            else:
+                yield message
+
+    def _note(self, method: str, request: Any, context: grpc.ServicerContext) -> Call:
+        metadata = {str(key): value for key, value in context.invocation_metadata()}
+        call = Call(method, request, metadata, context.time_remaining())
+        context.add_callback(call.ended.set)
+        self.calls.append(call)
+        return call
+
+    def _step(self, method: str) -> Any:
+        steps = self.steps[method]
+        return steps.pop(0) if len(steps) > 1 else steps[0]
 
 
 class Answers:
@@ -103,6 +134,7 @@ class Answers:
     AT = AT
     Failure = Failure
     Slow = Slow
+    Stay = Stay
 
     @staticmethod
     def fresh(source: int = freshness_pb2.FRESHNESS_SOURCE_DATABASE) -> freshness_pb2.Freshness:
@@ -134,6 +166,23 @@ class Answers:
         )
         denial.MergeFrom(denial_pb2.Denial(**changes))
         return auth_service_pb2.ValidateCredentialResponse(denial=denial, freshness=Answers.fresh())
+
+    @staticmethod
+    def batch(*responses: Any) -> auth_service_pb2.BatchValidateCredentialsResponse:
+        return auth_service_pb2.BatchValidateCredentialsResponse(responses=responses)
+
+    @staticmethod
+    def told(revision: int, **event: Any) -> auth_service_pb2.WatchRevocationsResponse:
+        return auth_service_pb2.WatchRevocationsResponse(revision=revision, **event)
+
+    @staticmethod
+    def beat(revision: int) -> auth_service_pb2.WatchRevocationsResponse:
+        return Answers.told(revision, heartbeat=auth_service_pb2.Heartbeat(as_of=AT))
+
+    @staticmethod
+    def ended(revision: int) -> auth_service_pb2.WatchRevocationsResponse:
+        event = auth_service_pb2.KeyRevoked(key_id=f"key_{revision}", account_id="acct_1")
+        return Answers.told(revision, key_revoked=event)
 
     @staticmethod
     def key(**changes: Any) -> key_pb2.Key:
@@ -183,7 +232,10 @@ def start_server() -> Iterator[StartServer]:
     def start(credentials: grpc.ServerCredentials | None = None) -> ScriptedServer:
         script = ScriptedServer()
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
-        servicer: Any = SimpleNamespace(**{m: partial(script.answer, m) for m in METHODS})
+        servicer: Any = SimpleNamespace(
+            **{method: partial(script.answer, method) for method in METHODS},
+            WatchRevocations=partial(script.stream, "WatchRevocations"),
+        )
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server)
         if credentials is None:
@@ -205,6 +257,8 @@ def server(start_server: StartServer) -> ScriptedServer:
     """Give a server that likes everything, until a test scripts it otherwise."""
     script = start_server()
     script.script("ValidateCredential", Answers.good())
+    script.script("BatchValidateCredentials", Answers.batch(Answers.good()))
+    script.script("WatchRevocations", [Answers.beat(1), Stay()])
     script.script("CreateKey", Answers.created())
     script.script("RevokeKey", Answers.revoked())
     script.script(
@@ -215,6 +269,28 @@ def server(start_server: StartServer) -> ScriptedServer:
         "ListAccounts", account_service_pb2.ListAccountsResponse(accounts=[Answers.account()])
     )
     return script
+
+
+class Reader:
+    """Reads either watch by the same awaitable methods."""
+
+    def __init__(self, watch: Watch | AsyncWatch) -> None:
+        self.watch = watch
+
+    async def next(self) -> Any:
+        """Return the next event, or None at the end."""
+        if isinstance(self.watch, AsyncWatch):
+            return await anext(self.watch, None)
+        return await asyncio.to_thread(next, self.watch, None)
+
+    async def take(self, count: int) -> list[Any]:
+        return [await self.next() for _ in range(count)]
+
+    async def close(self) -> None:
+        if isinstance(self.watch, AsyncWatch):
+            await self.watch.close()
+        else:
+            await asyncio.to_thread(self.watch.close)
 
 
 class Driver:
@@ -232,6 +308,9 @@ class Driver:
             return await asyncio.to_thread(method, *args, **kwargs)
 
         return call
+
+    def watch(self, after_revision: int = 0) -> Reader:
+        return Reader(self.client.watch(after_revision))
 
     async def list_accounts(self, **kwargs: Any) -> list[Any]:
         if isinstance(self.client, AsyncAuthClient):

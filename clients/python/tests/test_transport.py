@@ -25,6 +25,7 @@ from orchestrator.auth import (
 
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "ValidateCredential": ("validate", ("x",), {}),
+    "BatchValidateCredentials": ("check_many", (["x"],), {}),
     "RevokeKey": ("revoke_key", (), {"key_id": "key_1"}),
     "GetAccount": ("get_account", ("acct_1",), {}),
     "ListAccounts": ("list_accounts", (), {}),

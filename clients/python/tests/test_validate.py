@@ -25,6 +25,7 @@ from orchestrator.auth import (
     Principal,
     PrincipalKind,
     RequestContext,
+    Secret,
 )
 from orchestrator.auth.v1 import auth_service_pb2, denial_pb2, freshness_pb2
 
@@ -138,6 +139,8 @@ async def test_a_denial_says_when_to_try_again(client: Any, server: Any, answers
     ("authorization", "sent"),
     [
         ("Bearer orch_x", "Bearer orch_x"),
+        (Secret("orch_x"), "orch_x"),
+        (Secret("Bearer \udc80"), "Bearer ?"),
         ("orch_x\n", "orch_x\n"),
         ("  ", "  "),
         ("", ""),
@@ -146,7 +149,7 @@ async def test_a_denial_says_when_to_try_again(client: Any, server: Any, answers
     ],
 )
 async def test_the_header_is_sent_as_it_came(
-    client: Any, server: Any, authorization: str | None, sent: str
+    client: Any, server: Any, authorization: Secret | str | None, sent: str
 ) -> None:
     await client.validate(authorization)
 
@@ -200,7 +203,7 @@ async def test_the_clients_own_key_travels_as_call_metadata(
 
 @pytest.mark.parametrize("authorization", [b"Bearer x", 1, ["x"]])
 async def test_a_header_that_is_no_text_is_a_mistake(client: Any, authorization: Any) -> None:
-    with pytest.raises(TypeError, match="authorization is a str or None"):
+    with pytest.raises(TypeError, match="authorization is a str, a Secret or None"):
         await client.validate(authorization)
 
 

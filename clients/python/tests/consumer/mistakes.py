@@ -8,6 +8,9 @@ from orchestrator.auth import AsyncAuthClient, AuthClient, Principal, Verdict
 def mistakes(client: AuthClient, other: AsyncAuthClient, verdict: Verdict) -> None:
     client.validate(b"Bearer x")  # type: ignore[arg-type]
     client.validate()  # type: ignore[call-arg]
+    client.check_many([b"Bearer x"])  # type: ignore[list-item]
+    client.check_many(["x"], required_scopes=["a"])  # type: ignore[call-arg]
+    client.watch("1")  # type: ignore[arg-type]
     client.create_key("ci", "acct_1")  # type: ignore[call-arg]
     client.revoke_key("key_1")  # type: ignore[call-arg]
     AuthClient(1)  # type: ignore[arg-type]

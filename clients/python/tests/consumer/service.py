@@ -10,7 +10,9 @@ import grpc
 
 from orchestrator.auth import (
     Account,
+    AccountChanged,
     AsyncAuthClient,
+    AsyncWatch,
     AuthClient,
     AuthServiceError,
     CreatedKey,
@@ -18,17 +20,24 @@ from orchestrator.auth import (
     Denial,
     DenialReason,
     ErrorReason,
+    Event,
     FieldViolation,
     Freshness,
+    Heartbeat,
     HttpBody,
     Key,
+    KeyChanged,
+    KeyRevoked,
     Principal,
     PrincipalKind,
+    Question,
     RequestContext,
+    Reset,
     RevocationReason,
     RevokedKey,
     Secret,
     Verdict,
+    Watch,
 )
 from orchestrator.auth.v1 import auth_service_pb2
 
@@ -59,12 +68,23 @@ def use(client: AuthClient) -> None:
         case other:
             assert_never(other)
 
+    headers: list[str] = ["Bearer x"]
+    assert_type(client.check_many(headers), list[Verdict])
+    optional: tuple[str | None, ...] = ("Bearer x", None)
+    assert_type(client.check_many(optional), list[Verdict])
+    questions = [Question("Bearer x", required_scopes=("a",)), Question(Secret("x"))]
+    assert_type(client.check_many(questions, timeout=5), list[Verdict])
+    assert_type(client.check_many([None, "x", Secret("x"), *questions]), list[Verdict])
+
     created = client.create_key("ci", scopes=("a",), ttl=timedelta(days=1), metadata={"a": "b"})
     assert_type(created, CreatedKey)
     assert_type(created.key, Key)
     assert_type(created.secret, Secret)
     assert_type(created.secret.reveal(), str)
     assert_type(created.revision, int)
+
+    assert_type(client.validate(created.secret), Principal)
+    assert_type(client.check(created.secret), Verdict)
 
     revoked = client.revoke_key(secret=created.secret, reason=RevocationReason.SUPERSEDED)
     assert_type(revoked, RevokedKey)
@@ -75,9 +95,45 @@ def use(client: AuthClient) -> None:
     assert_type(client.list_accounts(page_size=10), Iterator[Account])
 
 
+def tell(event: Event) -> str:
+    assert_type(event.revision, int)
+    match event:
+        case KeyRevoked() | KeyChanged():
+            return event.key_id + event.account_id
+        case AccountChanged():
+            return event.account_id
+        case Heartbeat():
+            assert_type(event.as_of, datetime)
+            return "heartbeat"
+        case Reset():
+            return "reset"
+        case other:
+            assert_never(other)
+
+
+def watch(client: AuthClient) -> None:
+    events: Iterator[Event] = client.watch(after_revision=4)
+    for event in events:
+        tell(event)
+    with client.watch() as watched:
+        assert_type(watched, Watch)
+        assert_type(next(watched), Event)
+        watched.close()
+
+
+async def watch_async(client: AsyncAuthClient) -> None:
+    events: AsyncIterator[Event] = client.watch(4)
+    async for event in events:
+        tell(event)
+    async with client.watch() as watched:
+        assert_type(watched, AsyncWatch)
+        await watched.close()
+
+
 async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.validate("Bearer x"), Principal)
     assert_type(await client.check("Bearer x", at_least_revision=1), Verdict)
+    assert_type(await client.check_many(["Bearer x", None]), list[Verdict])
     assert_type(await client.create_key("ci"), CreatedKey)
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
     assert_type(await client.create_account("Example"), Account)

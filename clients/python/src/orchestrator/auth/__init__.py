@@ -41,6 +41,14 @@ from orchestrator.auth._errors import (
     Unauthenticated,
     Unavailable,
 )
+from orchestrator.auth._events import (
+    AccountChanged,
+    Event,
+    Heartbeat,
+    KeyChanged,
+    KeyRevoked,
+    Reset,
+)
 from orchestrator.auth._model import (
     Account,
     CreatedKey,
@@ -49,17 +57,21 @@ from orchestrator.auth._model import (
     HttpBody,
     Key,
     Principal,
+    Question,
     RequestContext,
     RevokedKey,
     Verdict,
 )
 from orchestrator.auth._secret import Secret
+from orchestrator.auth._watch import AsyncWatch, Watch
 
 __all__ = [
     "Account",
+    "AccountChanged",
     "AccountState",
     "AlreadyExists",
     "AsyncAuthClient",
+    "AsyncWatch",
     "AuthClient",
     "AuthError",
     "AuthServiceError",
@@ -70,21 +82,27 @@ __all__ = [
     "Denial",
     "DenialReason",
     "ErrorReason",
+    "Event",
     "FailedPrecondition",
     "FieldViolation",
     "Freshness",
     "FreshnessSource",
+    "Heartbeat",
     "HttpBody",
     "Internal",
     "InvalidArgument",
     "Key",
+    "KeyChanged",
+    "KeyRevoked",
     "KeyState",
     "MalformedResponse",
     "NotFound",
     "PermissionDenied",
     "Principal",
     "PrincipalKind",
+    "Question",
     "RequestContext",
+    "Reset",
     "ResourceExhausted",
     "RevocationReason",
     "RevokedKey",
@@ -92,4 +110,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Verdict",
+    "Watch",
 ]

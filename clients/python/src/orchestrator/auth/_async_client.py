@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, cast
+from weakref import WeakSet
 
 import grpc.aio
 
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError, MalformedResponse, from_rpc_error
+from orchestrator.auth._model import Question
+from orchestrator.auth._watch import AsyncWatch
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
     from types import TracebackType
 
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
     )
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
+    from orchestrator.auth.v1.auth_service_pb2 import (
+        WatchRevocationsRequest,
+        WatchRevocationsResponse,
+    )
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
 
 _Request = TypeVar("_Request")
@@ -71,10 +78,11 @@ class AsyncAuthClient:
         )
         self._opened: _Open | None = None
         self._closed = False
+        self._watches: WeakSet[AsyncWatch] = WeakSet()
 
     async def validate(
         self,
-        authorization: str | None,
+        authorization: Secret | str | None,
         *,
         required_scopes: Collection[str] = (),
         context: RequestContext | None = None,
@@ -96,7 +104,7 @@ class AsyncAuthClient:
 
     async def check(
         self,
-        authorization: str | None,
+        authorization: Secret | str | None,
         *,
         required_scopes: Collection[str] = (),
         context: RequestContext | None = None,
@@ -105,15 +113,36 @@ class AsyncAuthClient:
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
     ) -> Verdict:
         """Return the verdict on a credential: see `AuthClient.check`."""
-        request = _requests.validate_credential(
+        question = Question(
             authorization,
             required_scopes=required_scopes,
             context=context,
             at_least_revision=at_least_revision,
             authoritative=authoritative,
         )
+        request = _requests.validate_credential(question)
         response = await self._call(self._open().auth.ValidateCredential, request, timeout)
         return _responses.verdict(response)
+
+    async def check_many(
+        self,
+        questions: Iterable[Question | Secret | str | None],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> list[Verdict]:
+        """Return the verdicts on many credentials: see `AuthClient.check_many`."""
+        request = _requests.batch_validate_credentials(questions)
+        method = self._open().auth.BatchValidateCredentials
+        response = await self._call(method, request, timeout)
+        return _responses.verdicts(response, len(request.requests))
+
+    def watch(self, after_revision: int = 0) -> AsyncWatch:
+        """Iterate over revocations and other changes: see `AuthClient.watch`."""
+        if self._closed:
+            raise ConfigurationError("this client is closed")
+        watch = AsyncWatch(self._stream, after_revision)
+        self._watches.add(watch)
+        return watch
 
     async def create_key(
         self,
@@ -194,6 +223,8 @@ class AsyncAuthClient:
     async def close(self) -> None:
         """End all connections and calls. Repeating it does nothing."""
         self._closed = True
+        for watch in tuple(self._watches):
+            await watch.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.channel.close()
@@ -225,6 +256,12 @@ class AsyncAuthClient:
         if self._opened.loop is not loop:
             raise ConfigurationError("this client belongs to another event loop; make one for each")
         return self._opened
+
+    def _stream(
+        self, request: WatchRevocationsRequest
+    ) -> grpc.aio.UnaryStreamCall[WatchRevocationsRequest, WatchRevocationsResponse]:
+        method = self._open().auth.WatchRevocations
+        return method(request, metadata=self._connection.metadata())
 
     async def _call(
         self,

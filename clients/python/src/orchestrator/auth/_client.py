@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError, from_rpc_error
+from orchestrator.auth._model import Question
+from orchestrator.auth._watch import Stream, Watch
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
     from types import TracebackType
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from orchestrator.auth._secret import Secret
+    from orchestrator.auth.v1.auth_service_pb2 import WatchRevocationsRequest
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -87,10 +91,11 @@ class AuthClient:
         self._lock = threading.Lock()
         self._opened: _Open | None = None
         self._closed = False
+        self._watches: WeakSet[Watch] = WeakSet()
 
     def validate(
         self,
-        authorization: str | None,
+        authorization: Secret | str | None,
         *,
         required_scopes: Collection[str] = (),
         context: RequestContext | None = None,
@@ -114,7 +119,7 @@ class AuthClient:
         Raises:
             CredentialDenied: The credential is refused; answer with the error's `denial`.
             AuthServiceError: Nobody could decide; answer 503.
-            TypeError: `authorization` is neither `str` nor None, or `required_scopes` is a `str`.
+            TypeError: `authorization` is neither a text nor None, or `required_scopes` is a `str`.
             ValueError: Both demands on freshness are given, or `timeout` is out of bounds.
         """
         return _responses.principal_of(
@@ -130,7 +135,7 @@ class AuthClient:
 
     def check(
         self,
-        authorization: str | None,
+        authorization: Secret | str | None,
         *,
         required_scopes: Collection[str] = (),
         context: RequestContext | None = None,
@@ -142,15 +147,72 @@ class AuthClient:
 
         As `validate`, except that a denial is returned and not raised.
         """
-        request = _requests.validate_credential(
+        question = Question(
             authorization,
             required_scopes=required_scopes,
             context=context,
             at_least_revision=at_least_revision,
             authoritative=authoritative,
         )
+        request = _requests.validate_credential(question)
         response = self._call(self._open().auth.ValidateCredential, request, timeout)
         return _responses.verdict(response)
+
+    def check_many(
+        self,
+        questions: Iterable[Question | Secret | str | None],
+        *,
+        timeout: float | None = None,
+    ) -> list[Verdict]:
+        """Return the verdicts on many credentials, in their order, from one call.
+
+        Args:
+            questions: The credentials, each alone, as `validate` takes it, or in a `Question` with
+                demands of its own. At most 1,000, and 4 MiB in all.
+            timeout: Seconds for all of them; default: the client's.
+
+        Raises:
+            AuthServiceError: Nobody could decide on one of them; there is no verdict at all then.
+            InvalidArgument: There are too many, or one breaks its bounds; see `field_violations`.
+            TypeError: `questions` is a `str`, or one of them is what `validate` refuses.
+            ValueError: One has both demands on freshness.
+        """
+        request = _requests.batch_validate_credentials(questions)
+        method = self._open().auth.BatchValidateCredentials
+        response = self._call(method, request, timeout)
+        return _responses.verdicts(response, len(request.requests))
+
+    def watch(self, after_revision: int = 0) -> Watch:
+        """Iterate over revocations and other changes as they happen, for a cache of one's own.
+
+        A `KeyRevoked`, `KeyChanged` or `AccountChanged` ends what is known of that key or account.
+        A `Reset` ends all that is known: it comes first when there is no revision to begin from,
+        then whenever something may have been missed, and in place of an event of a kind that this
+        client does not know. A `Heartbeat` comes each second and says up to when everything has
+        been told; while none comes, what is kept grows old. The README has a cache built on it.
+
+        There is no deadline. A stream that breaks off or cannot be had (UNAVAILABLE) is replaced,
+        from where it was, after a short pause spread at random, again and again; the first attempt
+        of an outage is logged by `orchestrator.auth`. The iteration ends by `close` only, the
+        iterator's or the client's, or by an error.
+
+        Args:
+            after_revision: Begin with what came after this revision: that of the last event of an
+                earlier watch, or of a `CreatedKey` or `RevokedKey`. 0: from now on.
+
+        Raises:
+            Unauthenticated: This client's key is no good, or no longer.
+            PermissionDenied: It lacks the scope `authsvc:validate`.
+            InvalidArgument: The revision is negative.
+            ResourceExhausted: The server has as many streams as it may have.
+            ConfigurationError: This client is closed.
+        """
+        watch = Watch(self._stream, after_revision)
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError("this client is closed")
+            self._watches.add(watch)
+        return watch
 
     def create_key(
         self,
@@ -282,6 +344,9 @@ class AuthClient:
         """End all connections and calls. Repeating it does nothing."""
         with self._lock:
             self._closed = True
+            watches = tuple(self._watches)
+            for watch in watches:
+                watch.close()
             opened, self._opened = self._opened, None
         if opened is not None:
             opened.channel.close()
@@ -308,6 +373,10 @@ class AuthClient:
                 channel = self._connection.open()
                 self._opened = _Open(channel, AuthServiceStub(channel), AccountServiceStub(channel))
             return self._opened
+
+    def _stream(self, request: WatchRevocationsRequest) -> Stream:
+        method = self._open().auth.WatchRevocations
+        return method(request, metadata=self._connection.metadata())
 
     def _call(
         self,

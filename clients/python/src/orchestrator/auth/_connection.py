@@ -21,9 +21,11 @@ DEFAULT_TIMEOUT: Final = 2.0
 _SERVICES: Final = "orchestrator.auth.v1"
 
 # What may be repeated without harm: the answer to a first attempt may be lost on the way.
-# CreateKey and CreateAccount are not here, as each attempt might create another one.
+# CreateKey and CreateAccount are not here, as each attempt might create another one, and
+# WatchRevocations is not, as only `_watch` knows from where to go on.
 _REPEATABLE: Final = (
     ("AuthService", "ValidateCredential"),
+    ("AuthService", "BatchValidateCredentials"),
     ("AuthService", "RevokeKey"),
     ("AccountService", "GetAccount"),
     ("AccountService", "ListAccounts"),
@@ -66,6 +68,9 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
+    # The default of 4 MiB is less than what a batch of 1,000 principals may take: metadata and
+    # scopes at their bounds make up some 75 KB each.
+    ("grpc.max_receive_message_length", 128 << 20),
     # The default lets two minutes pass between attempts to connect after a long outage.
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )

@@ -102,3 +102,7 @@ class ErrorReason(_Word):
     KEY_NAME_TAKEN = auto()
     ACCOUNT_DISABLED = auto()
     DATABASE_UNAVAILABLE = auto()
+    TOO_MANY_LOOKUPS = auto()
+    TOO_MANY_STREAMS = auto()
+    SERVER_STOPPING = auto()
+    REVISION_NOT_REACHED = auto()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime, timedelta
 
     from orchestrator.auth._enums import (
@@ -45,6 +45,20 @@ class RequestContext:
     client_ip: str | None = None
     user_agent: str | None = None
     method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A credential to be judged by `check_many`, with its own demands.
+
+    The arguments are those of `validate`. `repr` does not show the credential.
+    """
+
+    authorization: Secret | str | None = field(repr=False)
+    required_scopes: Collection[str] = ()
+    at_least_revision: int | None = None
+    authoritative: bool = False
+    context: RequestContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to `check`: a principal or a denial, and how old it is.
+    """The answer to a question: a principal or a denial, and how old it is.
 
     A verdict counts as true only when the credential is good, so that a bare `if verdict:` cannot
     let a denial pass.

@@ -12,43 +12,49 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from orchestrator.auth._enums import RevocationReason
+from orchestrator.auth._model import Question
 from orchestrator.auth._secret import Secret, revealed
 from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, freshness_pb2, key_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from orchestrator.auth._model import RequestContext
 
-
-def validate_credential(
-    authorization: str | None,
-    *,
-    required_scopes: Collection[str],
-    context: RequestContext | None,
-    at_least_revision: int | None,
-    authoritative: bool,
-) -> auth_service_pb2.ValidateCredentialRequest:
+def validate_credential(question: Question) -> auth_service_pb2.ValidateCredentialRequest:
     """Build the request of ValidateCredential; None and "" mean that there was no header."""
-    if authorization is not None and not isinstance(authorization, str):
-        raise TypeError(f"authorization is a str or None, not {type(authorization).__name__}")
+    authoritative, at_least_revision = question.authoritative, question.at_least_revision
     if authoritative and at_least_revision is not None:
         raise ValueError("at_least_revision and authoritative exclude each other")
     request = auth_service_pb2.ValidateCredentialRequest(
-        credential=_encodable(authorization),
-        required_scopes=_scopes(required_scopes, "required_scopes"),
+        credential=_credential(question.authorization),
+        required_scopes=_scopes(question.required_scopes, "required_scopes"),
     )
-    if context is not None:
-        request.context.client_ip = _encodable(context.client_ip)
-        request.context.user_agent = _encodable(context.user_agent)
-        request.context.method = _encodable(context.method)
+    if question.context is not None:
+        request.context.client_ip = _encodable(question.context.client_ip)
+        request.context.user_agent = _encodable(question.context.user_agent)
+        request.context.method = _encodable(question.context.method)
     if at_least_revision is not None:
         requirement = freshness_pb2.FreshnessRequirement(at_least_revision=at_least_revision)
         request.freshness.CopyFrom(requirement)
     elif authoritative:
         request.freshness.authoritative = True
     return request
+
+
+def batch_validate_credentials(
+    questions: Iterable[Question | Secret | str | None],
+) -> auth_service_pb2.BatchValidateCredentialsRequest:
+    """Build the request of BatchValidateCredentials; a bare credential has no demands."""
+    # A str is a sequence of its characters; taken as one, each would be judged.
+    if isinstance(questions, str):
+        raise TypeError("questions is a sequence of credentials or Questions, not a str")
+    return auth_service_pb2.BatchValidateCredentialsRequest(
+        requests=[
+            validate_credential(one if isinstance(one, Question) else Question(one))
+            for one in questions
+        ]
+    )
 
 
 def create_key(
@@ -113,6 +119,14 @@ def get_account(account_id: str) -> account_service_pb2.GetAccountRequest:
 def list_accounts(page_size: int, page_token: str) -> account_service_pb2.ListAccountsRequest:
     """Build the request of ListAccounts for one page."""
     return account_service_pb2.ListAccountsRequest(page_size=page_size, page_token=page_token)
+
+
+def _credential(authorization: Secret | str | None) -> str:
+    if authorization is not None and not isinstance(authorization, Secret | str):
+        raise TypeError(
+            f"authorization is a str, a Secret or None, not {type(authorization).__name__}"
+        )
+    return _encodable(None if authorization is None else revealed(authorization))
 
 
 def _scopes(scopes: Collection[str], argument: str) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import UTC
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from orchestrator.auth import _enums, _model
+from orchestrator.auth import _enums, _events, _model
 from orchestrator.auth._errors import CredentialDenied, MalformedResponse
 from orchestrator.auth._secret import Secret
 from orchestrator.auth.v1 import account_pb2, denial_pb2, freshness_pb2, key_pb2, principal_pb2
@@ -71,6 +71,43 @@ def verdict(response: auth_service_pb2.ValidateCredentialResponse) -> _model.Ver
     return _model.Verdict(outcome, freshness)
 
 
+def verdicts(
+    response: auth_service_pb2.BatchValidateCredentialsResponse, questions: int
+) -> list[_model.Verdict]:
+    """Read the response of BatchValidateCredentials to so many questions.
+
+    Raises:
+        MalformedResponse: There is not one verdict for each, or one is malformed.
+    """
+    # A verdict for another credential would be taken for this one's.
+    if len(response.responses) != questions:
+        raise MalformedResponse("the response has not one verdict for each question")
+    return [verdict(one) for one in response.responses]
+
+
+def event(response: auth_service_pb2.WatchRevocationsResponse) -> _events.Event:
+    """Read a response of WatchRevocations; one of a kind that is not known is a reset.
+
+    Raises:
+        MalformedResponse: It lacks what it must have.
+    """
+    revision = response.revision
+    match response.WhichOneof("event"):
+        case "key_revoked":
+            revoked = response.key_revoked
+            return _events.KeyRevoked(_named(revoked.key_id), revoked.account_id, revision)
+        case "key_changed":
+            changed = response.key_changed
+            return _events.KeyChanged(_named(changed.key_id), changed.account_id, revision)
+        case "account_changed":
+            return _events.AccountChanged(_named(response.account_changed.account_id), revision)
+        case "heartbeat":
+            heartbeat = response.heartbeat
+            return _events.Heartbeat(_always(heartbeat, "as_of", heartbeat.as_of), revision)
+        case _:
+            return _events.Reset(revision)
+
+
 def principal_of(verdict: _model.Verdict) -> _model.Principal:
     """Return the principal.
 
@@ -115,6 +152,12 @@ def accounts(
     if response.next_page_token and response.next_page_token == page_token:
         raise MalformedResponse("a page of accounts names itself as the next one")
     return [_account(message) for message in response.accounts], response.next_page_token
+
+
+def _named(identifier: str) -> str:
+    if not identifier:
+        raise MalformedResponse("the event does not say what it is about")
+    return identifier
 
 
 def _principal(message: principal_pb2.Principal) -> _model.Principal:
