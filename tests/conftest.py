@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +40,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((order[p] for p in order if p in item.path.parts), 1))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+# The two fixtures of the session are plain functions: one that is bound to an event loop is taken
+# down and made again wherever tests that use the loop and tests that do not take turns.
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a database on a server where databases may be made and dropped."""
     url = os.environ.get("AUTHSVC_TEST_DATABASE_URL")
     if url:
         yield url
         return
-    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as postgres:
+    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    asyncio.run(postgres.start())
+    try:
         yield postgres.url()
+    finally:
+        asyncio.run(postgres.stop())
 
 
 def with_database(url: str, name: str) -> str:
@@ -66,14 +72,14 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def template_database(postgres_url: str) -> AsyncIterator[str]:
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> Iterator[str]:
     """The name of a database with the newest schema and nothing in it."""
     name = f"authsvc_template_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name}")
-    await schema.migrate(with_database(postgres_url, name))
+    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
+    asyncio.run(schema.migrate(with_database(postgres_url, name)))
     yield name
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -167,7 +173,9 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
     async with app.open_parts(settings) as opened:
         system = await opened.bootstrap.prepare(app.time_limit())
         account = await opened.bootstrap.default_account(app.time_limit())
-        issued = await opened.bootstrap.create_admin_key(system, "admin", app.time_limit())
+        issued = await opened.bootstrap.create_admin_key(
+            system, f"admin {secrets.token_hex(4)}", app.time_limit()
+        )
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
         task = asyncio.create_task(app.serve(opened, stop, ready.set_result))
         await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)

@@ -49,6 +49,19 @@ async def validate_credential(service: Service) -> Message:
     return pb.ValidateCredentialRequest(credential=await service.create_key())
 
 
+async def batch_validate_credentials(service: Service) -> Message:
+    return pb.BatchValidateCredentialsRequest(
+        requests=[
+            pb.ValidateCredentialRequest(credential=await service.create_key()),
+            pb.ValidateCredentialRequest(),
+        ]
+    )
+
+
+async def watch_revocations(_service: Service) -> Message:
+    return pb.WatchRevocationsRequest()
+
+
 async def create_key(service: Service) -> Message:
     account_id = service.account.account_id
     return pb.CreateKeyRequest(account_id=account_id, name=fresh_name(), scopes=["keys:*"])
@@ -77,6 +90,8 @@ async def list_accounts(_service: Service) -> Message:
 
 REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "ValidateCredential": validate_credential,
+    "BatchValidateCredentials": batch_validate_credentials,
+    "WatchRevocations": watch_revocations,
     "CreateKey": create_key,
     "RevokeKey": revoke_key,
     "CreateAccount": create_account,
@@ -87,7 +102,13 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
 
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
-MANAGES: Final = {"ValidateCredential": VALIDATE, "CreateKey": OK, "RevokeKey": OK, **ACCOUNTS}
+JUDGES: Final = ("ValidateCredential", "BatchValidateCredentials", "WatchRevocations")
+MANAGES: Final = {
+    **dict.fromkeys(JUDGES, VALIDATE),
+    "CreateKey": OK,
+    "RevokeKey": OK,
+    **ACCOUNTS,
+}
 MANAGES_NOTHING: Final = {**MANAGES, "CreateKey": OWN, "RevokeKey": OWN}
 SYSTEM_NOTHING: Final = {**MANAGES, "CreateKey": KEYS, "RevokeKey": KEYS}
 
@@ -104,7 +125,7 @@ PERMISSIONS: Final = {
     "system key *": SYSTEM_NOTHING,
     "system key keys:*": SYSTEM_NOTHING,
     "system token *": SYSTEM_NOTHING,
-    "authsvc:validate": {**SYSTEM_NOTHING, "ValidateCredential": OK},
+    "authsvc:validate": {**SYSTEM_NOTHING, **dict.fromkeys(JUDGES, OK)},
     "authsvc:keys": MANAGES,
 }
 
@@ -185,14 +206,25 @@ async def metadata_of(caller: str, service: Service) -> Metadata:
 async def call(
     channel: grpc.aio.Channel, method: str, request: Message, metadata: Metadata
 ) -> Message:
-    """Call any method."""
+    """Call any method, and return its answer or the first of many."""
     described = METHODS[method]
-    multi_callable = channel.unary_unary(
-        f"/{described.containing_service.full_name}/{method}",
-        request_serializer=type(request).SerializeToString,
-        response_deserializer=GetMessageClass(described.output_type).FromString,
-    )
-    answer: Message = await multi_callable(request, metadata=metadata, timeout=10)
+    path = f"/{described.containing_service.full_name}/{method}"
+    serialize = type(request).SerializeToString
+    parse = GetMessageClass(described.output_type).FromString
+    answer: Message
+    if described.server_streaming:
+        stream = channel.unary_stream(path, serialize, parse)(
+            request, metadata=metadata, timeout=10
+        )
+        first = await stream.read()
+        assert isinstance(first, Message)
+        stream.cancel()
+        answer = first
+    else:
+        answer = await channel.unary_unary(path, serialize, parse)(
+            request, metadata=metadata, timeout=10
+        )
+    assert isinstance(answer, GetMessageClass(described.output_type))
     return answer
 
 

@@ -70,6 +70,7 @@ def request_for(service: Service, **fields: Any) -> pb.CreateKeyRequest:  # noqa
         ({"metadata": {"a b": "v"}}, "metadata"),
         ({"metadata": {"größe": "v"}}, "metadata"),
         ({"metadata": {"k": "v" * 513}}, "metadata"),
+        ({"metadata": {f"k{n:02}": "v" * 510 for n in range(8)}}, "metadata"),
         ({"metadata": {"k": "a\x00b"}}, "metadata"),
         ({"metadata": {"k": "a\nb"}}, "metadata"),
         ({"request_id": "again"}, "request_id"),

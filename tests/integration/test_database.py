@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import secrets
 import time
 from datetime import timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from authsvc.domain.errors import AccountNotFound, DatabaseUnavailable, KeyNameT
 from authsvc.postgres.database import Connection
 from authsvc.postgres.errors import translate
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1.freshness_pb2 import FRESHNESS_SOURCE_CACHE
 from tests.conftest import Service, serving
 from tests.integration.support import (
     KEYS_LOCKED,
@@ -45,23 +48,42 @@ SELECT count(*) FROM pg_stat_activity
 def settings(settings: Settings) -> Settings:
     """A small pool, and a server that leaves all timing to the callers' deadlines."""
     return settings.model_copy(
-        update={"database_pool_size": POOL_SIZE, "database_timeout": 60.0, "shutdown_grace": 0.5}
+        update={
+            "database_pool_size": POOL_SIZE,
+            "database_timeout": 60.0,
+            "shutdown_grace": 0.5,
+            # What is stuck here are calls and nothing else.
+            "usage_flush_interval": 3600.0,
+        }
     )
 
 
 def validate(
     service: Service, stubs: Stubs, seconds: float
 ) -> grpc.aio.UnaryUnaryCall[pb.ValidateCredentialRequest, pb.ValidateCredentialResponse]:
-    request = pb.ValidateCredentialRequest(credential="orch_" + "0" * 40)
+    """Ask for a key that nobody has asked for, so that the database must be asked."""
+    request = pb.ValidateCredentialRequest(credential=f"orch_{secrets.token_hex(20)}")
     return stubs.auth.ValidateCredential(
         request, metadata=bearer(service.admin_key), timeout=seconds
     )
 
 
+async def until_known(service: Service, stubs: Stubs) -> None:
+    """Wait until the admin key is in memory, so that its caller needs no database."""
+    request = pb.ValidateCredentialRequest(credential=service.admin_key)
+
+    async def known() -> bool:
+        answer = await stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key))
+        return answer.freshness.source == FRESHNESS_SOURCE_CACHE
+
+    await until(known)
+
+
 async def test_a_pool_that_slow_statements_use_up_is_unavailable_in_time(
     service: Service, stubs: Stubs
 ) -> None:
-    # Given as many stuck calls as there are connections
+    # Given a caller that is known, and as many stuck calls as there are connections
+    await until_known(service, stubs)
     async with locked(service, KEYS_LOCKED) as connection:
         stuck = [validate(service, stubs, 30) for _ in range(POOL_SIZE)]
         await until_waiting(connection, POOL_SIZE)
@@ -127,7 +149,9 @@ async def test_a_server_gives_up_by_itself_when_callers_set_no_deadline(
 async def test_a_hundred_calls_that_are_cancelled_leave_the_pool_whole(
     service: Service, stubs: Stubs
 ) -> None:
-    # Given calls of both kinds, stuck in the database or waiting for a connection
+    # Given a caller that is known, and calls of both kinds that are stuck in the database or wait
+    # for a connection
+    await until_known(service, stubs)
     create = pb.CreateKeyRequest(account_id=service.account.account_id, name="never")
     async with locked(service, f"{KEYS_LOCKED}; {WRITERS_LOCKED}") as connection:
         for _ in range(10):
@@ -150,9 +174,46 @@ async def test_a_hundred_calls_that_are_cancelled_leave_the_pool_whole(
     answers = await asyncio.gather(*(validate(service, stubs, 10) for _ in range(POOL_SIZE * 4)))
     assert all(answer.HasField("denial") for answer in answers)
     async with connected(url_of(service)) as connection:
-        assert await connection.fetchval(_BACKENDS) <= POOL_SIZE
+        # One more follows the changes.
+        assert await connection.fetchval(_BACKENDS) <= POOL_SIZE + 1
         assert await connection.fetchval("SELECT count(*) FROM authsvc.keys") == 1
         assert await connection.fetchval(f"{_BACKENDS} AND state <> 'idle'") == 0
+
+
+async def test_a_statement_that_was_interrupted_costs_no_connection(service: Service) -> None:
+    # Given the connections of the pool, and whatever goes wrong behind the callers' backs
+    database = service.parts.database
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+
+    async def backend(connection: Connection) -> int:
+        pid = await connection.fetchval("SELECT pg_backend_pid() FROM pg_sleep(0.1)")
+        assert isinstance(pid, int)
+        return pid
+
+    async def begin_and_sleep(connection: Connection) -> None:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT pg_sleep(60)")
+
+    async def sleep(connection: Connection) -> None:
+        await connection.execute("SELECT pg_sleep(60)")
+
+    try:
+        before = await database.run(backend, app.time_limit())
+
+        # When statements are cut, outside of a transaction and inside
+        for work in (sleep, begin_and_sleep, sleep):
+            with pytest.raises(DatabaseUnavailable):
+                await database.run(work, app.time_limit(0.2))
+
+        # Then the same connection is good for more
+        at_once = (database.run(backend, app.time_limit()) for _ in range(POOL_SIZE))
+        assert before in await asyncio.gather(*at_once)
+        gc.collect()
+        await asyncio.sleep(0)
+        assert unhandled == []
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
 
 
 async def test_calls_recover_when_their_connections_are_ended(

@@ -61,7 +61,9 @@ async def test_a_revoked_key_is_denied_and_says_when_and_why(
     assert key.revoke_note == "Found in a log.\r\n\tSee \N{ROBOT FACE}."
     assert key.etag != before.etag
     assert revoked.revision > created.revision
-    denial = (await shared_client.check(created.secret.reveal())).denial
+    denial = (
+        await shared_client.check(created.secret.reveal(), at_least_revision=revoked.revision)
+    ).denial
     assert denial is not None
     assert denial.reason == "KEY_REVOKED"
 

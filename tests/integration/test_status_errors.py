@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from authsvc.config import Settings
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
@@ -22,9 +23,11 @@ from tests.integration.support import (
     fresh_name,
     locked,
     refused,
+    until_waiting,
 )
 
 SECRET = "orch_" + "5ec2e7" * 6 + "5ec2"
+UNKNOWN = "orch_" + "0" * 40
 INSIDE = ("SELECT", "INSERT", "authsvc.keys", "asyncpg", "postgres", "Traceback", "keys_live", "/")
 """What tells of the inside; no text, description or value of metadata has any of it."""
 
@@ -39,6 +42,12 @@ def bare_call(
     bare: Any = stubs.channel.unary_unary(method)
     call: Awaitable[Any] = bare(request, metadata=metadata)
     return call
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A server that looks one credential up at a time, and has one stream."""
+    return settings.model_copy(update={"max_lookups": 1, "watch_streams": 1})
 
 
 async def invalid(service: Service, stubs: Stubs) -> Refusal:
@@ -108,6 +117,51 @@ async def database_locked(service: Service, stubs: Stubs) -> Refusal:
         )
 
 
+async def too_many_lookups(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    async with locked(service, KEYS_LOCKED) as connection:
+        busy = stubs.auth.ValidateCredential(request, metadata=bearer(UNKNOWN), timeout=10)
+        await until_waiting(connection, 1)
+        refusal = await refused(
+            stubs.auth.ValidateCredential(request, metadata=bearer(SECRET), timeout=10)
+        )
+        busy.cancel()
+    return refusal
+
+
+async def too_many_streams(service: Service, stubs: Stubs) -> Refusal:
+    first = stubs.auth.WatchRevocations(
+        pb.WatchRevocationsRequest(), metadata=bearer(service.admin_key)
+    )
+    await first.read()
+    second = stubs.auth.WatchRevocations(
+        pb.WatchRevocationsRequest(), metadata=bearer(service.admin_key)
+    )
+    refusal = await refused(second.read())
+    first.cancel()
+    return refusal
+
+
+async def server_stopping(service: Service, stubs: Stubs) -> Refusal:
+    stream = stubs.auth.WatchRevocations(
+        pb.WatchRevocationsRequest(), metadata=bearer(service.admin_key)
+    )
+    await stream.read()
+    service.stop.set()
+
+    async def read_on() -> None:
+        while await stream.read() is not grpc.aio.EOF:
+            pass
+
+    return await refused(read_on())
+
+
+async def revision_not_reached(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.ValidateCredentialRequest(credential=await service.create_key())
+    request.freshness.at_least_revision = 2**62
+    return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key)))
+
+
 async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
     await service.execute("DROP TABLE authsvc.keys")
     request = pb.ValidateCredentialRequest(credential=SECRET)
@@ -138,6 +192,10 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (name_taken, "ALREADY_EXISTS", "KEY_NAME_TAKEN", {}),
         (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
+        (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
+        (too_many_streams, "RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS", {}),
+        (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
+        (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
         (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
     ],
 )
@@ -162,7 +220,8 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     assert refusal.trailing["x-request-id"] == refusal.request_id
     # What else belongs to the code
     assert bool(refusal.violations) is (fail is invalid)
-    delay = timedelta(seconds=1) if code == "UNAVAILABLE" else None
+    retried = code in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
+    delay = timedelta(seconds=1) if retried else None
     assert refusal.retry_delay == delay
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything

@@ -123,7 +123,8 @@ async def test_a_denial_is_ready_for_an_http_response(  # noqa: PLR0917 - pytest
     assert await shared_client.check(created.secret.reveal())
 
     await change(shared_service, created, statement)
-    denial = (await shared_client.check(created.secret.reveal())).denial
+    verdict = await shared_client.check(created.secret.reveal(), authoritative=True)
+    denial = verdict.denial
 
     assert denial is not None
     assert (denial.reason, denial.http_status) == (reason, status)
@@ -158,7 +159,9 @@ async def test_when_several_reasons_hold_the_first_of_the_order_is_given(
         "SELECT 1",
     )
     for repair in repairs:
-        verdict = await shared_client.check(created.secret.reveal(), required_scopes=["keys:read"])
+        verdict = await shared_client.check(
+            created.secret.reveal(), required_scopes=["keys:read"], authoritative=True
+        )
         assert verdict.denial is not None
         reasons.append(verdict.denial.reason)
         await change(shared_service, created, repair)

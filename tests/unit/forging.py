@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from authsvc.domain.access_tokens import AccessTokenClaims, TokenRules
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
+from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.key_material import generate
 from authsvc.tokens.keyring import Keyring
@@ -118,7 +120,9 @@ class Issuer:
         return f"{message}.{b64(sign(self.algorithm, self.private_bytes, message.encode()))}"
 
     def sealed_by(self, sealer: Sealer, create_time: datetime = NOW) -> SealedSigningKey:
-        sealed = sealer.seal(self.private_bytes, f"signing key {self.kid} ({self.algorithm})")
+        fingerprint = hashlib.sha256(self.public_bytes or b"").hexdigest()
+        label = f"signing key {self.kid} ({self.algorithm}, public key {fingerprint})"
+        sealed = sealer.seal(self.private_bytes, label)
         return SealedSigningKey(self.kid, self.algorithm, self.public_bytes, sealed, create_time)
 
 
@@ -130,10 +134,13 @@ class KeysInMemory:
         self.reads = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.is_away = False
 
     async def list_signing_keys(self, deadline: Deadline) -> list[SealedSigningKey]:
         assert deadline.remaining() > 0
         self.reads += 1
+        if self.is_away:
+            raise DatabaseUnavailable
         found = list(self.keys)
         await self.may_answer.wait()
         return found
@@ -182,12 +189,14 @@ def a_keyring(
 def a_verifier(*issuers: Issuer) -> AccessTokenVerifier:
     """Return a verifier whose keyring holds the keys of these issuers."""
     store = KeysInMemory(*(issuer.sealed_by(SEALER) for issuer in issuers))
-    return AccessTokenVerifier(keyring=a_keyring(store, Watch()), rules=RULES, clock=lambda: NOW)
+    return AccessTokenVerifier(
+        keyring=a_keyring(store, Watch()), rules=RULES, remembered=100, clock=lambda: NOW
+    )
 
 
 async def outcome(token: str, *issuers: Issuer) -> AccessTokenClaims | DenialReason:
     """Verify a token against the keys of these issuers."""
-    verification = await a_verifier(*issuers).verify(token, fresh=False, deadline=NoHurry())
+    verification = await a_verifier(*issuers).verify(token, NO_DEMAND, NoHurry())
     return verification.outcome
 
 

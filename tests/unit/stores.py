@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
 from authsvc.usecases.call import Call
+from authsvc.usecases.failure_limit import FailureLimit
+from authsvc.usecases.followed_log import FollowedLog
+from authsvc.usecases.fresh_lookup import LookupBounds
+from authsvc.usecases.fresh_records import AccountReader, FreshRecords, KeyRecordReader
+from authsvc.usecases.judge_credential import JudgeCredential, TokenVerifier
 from tests.unit.examples import (
     ACCOUNT_ID,
     FAKE_KEY,
@@ -47,6 +53,12 @@ class Accounts:
         assert deadline
         return next((a for a in self.accounts if a.account_id == account_id), None)
 
+    async def find_accounts(
+        self, account_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, Account]:
+        assert deadline
+        return {a.account_id: a for a in self.accounts if a.account_id in account_ids}
+
     async def list_accounts(
         self, *, after_account_id: str, limit: int, deadline: Deadline
     ) -> list[Account]:
@@ -75,10 +87,12 @@ class Keys:
         assert deadline
         return self.owners.get(KEY_ID) if digest == digest_of(FAKE_KEY) else None
 
-    async def find_key_record(self, digest: bytes, deadline: Deadline) -> KeyRecord | None:
+    async def find_key_records(
+        self, digests: Sequence[bytes], deadline: Deadline
+    ) -> Mapping[bytes, KeyRecord]:
         assert deadline
-        assert digest
-        return None
+        assert digests
+        return {}
 
     async def revoke_key(
         self,
@@ -108,18 +122,86 @@ class Keys:
 
 
 class NoTokens:
-    """A verifier that takes no token, and remembers how fresh it was asked to be."""
+    """A verifier that takes no token, and remembers what was asked of it."""
 
     def __init__(self) -> None:
-        self.fresh: list[bool] = []
+        self.recalled = 0
+        self.demands: list[FreshnessDemand] = []
 
-    async def verify(self, token: str, *, fresh: bool, deadline: Deadline) -> TokenVerification:
+    def knows(self, token: str) -> bool:
+        assert token
+        return False
+
+    def verify_now(self, token: str) -> TokenVerification | None:
+        assert token
+        self.recalled += 1
+        return None
+
+    async def verify(
+        self, token: str, demand: FreshnessDemand, deadline: Deadline
+    ) -> TokenVerification:
         assert token
         assert deadline
-        self.fresh.append(fresh)
+        self.demands.append(demand)
         return TokenVerification(
             DenialReason.TOKEN_INVALID, Freshness(FreshnessSource.DATABASE, NOW)
         )
+
+
+class Usage:
+    """What was counted."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, str]] = []
+
+    def count(self, key_id: str, outcome: str) -> None:
+        self.counted.append((key_id, outcome))
+
+
+BOUNDS = LookupBounds(records=10, absent=10, reads=10, outage_max_staleness=None)
+
+
+def some_records(
+    keys: KeyRecordReader | None = None,
+    accounts: AccountReader | None = None,
+    *,
+    log: FollowedLog | None = None,
+    bounds: LookupBounds = BOUNDS,
+) -> FreshRecords:
+    """Records that are looked up in these stores; by default nothing was followed yet."""
+    unfollowed = FollowedLog(max_staleness=timedelta(seconds=5), monotonic=lambda: 0.0)
+    return FreshRecords(
+        log=log or unfollowed,
+        keys=keys or Keys(),
+        accounts=accounts or some_accounts(),
+        bounds=bounds,
+        clock=lambda: NOW,
+    )
+
+
+class Changes:
+    """A change log that has every revision."""
+
+    async def newest_revision(self, _deadline: Deadline) -> int:
+        return 1_000_000
+
+
+def a_judge(
+    records: FreshRecords | None = None,
+    tokens: TokenVerifier | None = None,
+    usage: Usage | None = None,
+    failures: FailureLimit | None = None,
+) -> JudgeCredential:
+    found = records or some_records()
+    return JudgeCredential(
+        keys=found.keys,
+        accounts=found.accounts,
+        tokens=tokens or NoTokens(),
+        usage=usage or Usage(),
+        changes=Changes(),
+        failures=failures or FailureLimit(failures_per_minute=1000, monotonic=lambda: 0.0),
+        clock=lambda: NOW,
+    )
 
 
 def a_call(caller: Caller) -> Call:

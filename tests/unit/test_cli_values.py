@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from authsvc.cli.key import _metadata, parse_duration, read_credential
 from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
 from authsvc.cli.output import plain, print_json
-from authsvc.config import decode_encryption_key
+from authsvc.config_values import decode_encryption_key
 from authsvc.domain.scopes import ALL
 from orchestrator.auth import RevocationReason, Secret
 from tests.unit.examples import FAKE_KEY

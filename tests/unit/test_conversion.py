@@ -11,21 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsvc.domain.accounts import AccountState
-from authsvc.domain.denials import DENIALS, DenialReason, insufficient_scope
-from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.changes import Change, ChangeKind
+from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_scope
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.rpc import conversion
 from authsvc.usecases.create_key import CreateKeyCommand
-from authsvc.usecases.judge_credential import Verdict
+from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
-from authsvc.usecases.validate_credential import ValidateCredentialQuery
-from orchestrator.auth.v1 import account_pb2, auth_service_pb2, denial_pb2, freshness_pb2, key_pb2
+from orchestrator.auth.v1 import (
+    account_pb2,
+    auth_service_pb2,
+    denial_pb2,
+    freshness_pb2,
+    key_pb2,
+    principal_pb2,
+)
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, KEY_ID, NOW, SECOND, an_account
 
 int64 = st.integers(-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1)
 FRESHNESS = Freshness(FreshnessSource.CACHE, NOW)
+T_2026 = int(NOW.timestamp())
 
 
 def _key(**changes: object) -> Key:
@@ -43,8 +51,21 @@ def _key(**changes: object) -> Key:
     return Key(**(values | changes))  # type: ignore[arg-type] # the test names them
 
 
-def _response(outcome: Principal) -> auth_service_pb2.ValidateCredentialResponse:
-    return conversion.validate_credential_response(Verdict(outcome, FRESHNESS))
+def _response(outcome: Principal | Denial) -> auth_service_pb2.ValidateCredentialResponse:
+    serialised = conversion.validate_credential_response(Verdict(outcome, FRESHNESS))
+    return auth_service_pb2.ValidateCredentialResponse.FromString(serialised)
+
+
+def _principal(**changes: object) -> Principal:
+    values: dict[str, object] = {
+        "kind": PrincipalKind.API_KEY,
+        "account_id": ACCOUNT_ID,
+        "scopes": frozenset({"*"}),
+        "is_system": False,
+        "expire_time": None,
+        "key_id": KEY_ID,
+    }
+    return Principal(**(values | changes))  # type: ignore[arg-type] # the test names them
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
@@ -96,26 +117,69 @@ def test_a_duration_beyond_all_bounds_is_the_greatest(seconds: int, span: timede
     assert conversion.to_timedelta(Duration(seconds=seconds)) == span
 
 
-def test_an_empty_query_asks_for_nothing() -> None:
+@pytest.mark.parametrize("nanos", [-(2**31), -1, 1_000_000_000, 2**31 - 1])
+def test_a_timestamp_with_nanos_out_of_range_is_no_moment_of_use(nanos: int) -> None:
+    converted = conversion.to_datetime(Timestamp(seconds=T_2026, nanos=nanos))
+
+    assert converted == datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("nanos", [-(2**31), -1_000_000_000, 1_000_000_000, 2**31 - 1])
+def test_a_duration_with_nanos_out_of_range_is_no_span_of_use(nanos: int) -> None:
+    assert conversion.to_timedelta(Duration(seconds=90, nanos=nanos)) == timedelta.min
+
+
+def test_the_greatest_nanos_are_in_range() -> None:
+    nanos = 999_999_999
+
+    assert conversion.to_datetime(Timestamp(nanos=nanos)).microsecond == 999_999
+    assert conversion.to_timedelta(Duration(nanos=nanos)) == timedelta(microseconds=999_999)
+    assert conversion.to_timedelta(Duration(nanos=-nanos)) <= timedelta(microseconds=-999_999)
+
+
+def test_an_empty_request_asks_for_nothing() -> None:
     request = auth_service_pb2.ValidateCredentialRequest()
 
-    assert conversion.validate_credential_query(request) == ValidateCredentialQuery("")
+    assert conversion.question(request) == Question("", (), NO_DEMAND)
 
 
-def test_a_query_is_converted_whole() -> None:
+@pytest.mark.parametrize(
+    ("requirement", "demand"),
+    [
+        (freshness_pb2.FreshnessRequirement(), NO_DEMAND),
+        (freshness_pb2.FreshnessRequirement(authoritative=False), NO_DEMAND),
+        (
+            freshness_pb2.FreshnessRequirement(authoritative=True),
+            FreshnessDemand(authoritative=True),
+        ),
+        (
+            freshness_pb2.FreshnessRequirement(at_least_revision=0),
+            FreshnessDemand(at_least_revision=0),
+        ),
+    ],
+)
+def test_every_requirement_of_freshness_is_a_demand(
+    requirement: freshness_pb2.FreshnessRequirement, demand: FreshnessDemand
+) -> None:
+    request = auth_service_pb2.ValidateCredentialRequest(freshness=requirement)
+
+    assert conversion.question(request).demand == demand
+
+
+def test_a_question_is_converted_whole() -> None:
     request = auth_service_pb2.ValidateCredentialRequest(
         credential=" x\n",
         required_scopes=["a", "b"],
         freshness=freshness_pb2.FreshnessRequirement(at_least_revision=7),
     )
 
-    assert conversion.validate_credential_query(request) == ValidateCredentialQuery(
-        " x\n", ("a", "b"), authoritative=False, at_least_revision=7
+    assert conversion.question(request) == Question(
+        " x\n", ("a", "b"), FreshnessDemand(at_least_revision=7)
     )
 
 
-def test_a_query_does_not_show_its_credential() -> None:
-    assert FAKE_KEY not in repr(ValidateCredentialQuery(FAKE_KEY))
+def test_a_question_does_not_show_its_credential() -> None:
+    assert FAKE_KEY not in repr(Question(FAKE_KEY))
 
 
 def test_a_command_to_create_a_key_is_converted_whole() -> None:
@@ -202,7 +266,7 @@ def test_a_keys_etag_is_its_revision_quoted() -> None:
 
 @pytest.mark.parametrize("reason", DenialReason)
 def test_every_denial_reason_has_a_wire_value(reason: DenialReason) -> None:
-    response = conversion.validate_credential_response(Verdict(DENIALS[reason], FRESHNESS))
+    response = _response(DENIALS[reason])
 
     assert denial_pb2.DenialReason.Name(response.denial.reason) == f"DENIAL_REASON_{reason.name}"
 
@@ -210,7 +274,7 @@ def test_every_denial_reason_has_a_wire_value(reason: DenialReason) -> None:
 def test_a_denial_is_converted_whole() -> None:
     denial = insufficient_scope(["a"])
 
-    response = conversion.validate_credential_response(Verdict(denial, FRESHNESS))
+    response = _response(denial)
 
     assert response.denial == denial_pb2.Denial(
         reason=denial_pb2.DENIAL_REASON_INSUFFICIENT_SCOPE,
@@ -222,9 +286,7 @@ def test_a_denial_is_converted_whole() -> None:
 
 
 def test_a_verdict_says_how_old_it_is() -> None:
-    response = conversion.validate_credential_response(
-        Verdict(DENIALS[DenialReason.KEY_REVOKED], FRESHNESS)
-    )
+    response = _response(DENIALS[DenialReason.KEY_REVOKED])
 
     assert response.freshness == freshness_pb2.Freshness(
         source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=conversion.timestamp(NOW)
@@ -233,8 +295,116 @@ def test_a_verdict_says_how_old_it_is() -> None:
 
 @pytest.mark.parametrize("kind", PrincipalKind)
 def test_a_principals_scopes_are_in_order(kind: PrincipalKind) -> None:
-    principal = Principal(
-        kind, ACCOUNT_ID, frozenset({"b", "a"}), is_system=False, expire_time=None
-    )
+    principal = _principal(kind=kind, scopes=frozenset({"b", "a"}))
 
     assert list(_response(principal).principal.scopes) == ["a", "b"]
+
+
+def test_a_principal_is_converted_whole() -> None:
+    principal = _principal(
+        key_name="ci", expire_time=NOW, metadata={"team": "a"}, user_id="u", session_id="s"
+    )
+
+    assert _response(principal) == auth_service_pb2.ValidateCredentialResponse(
+        principal=principal_pb2.Principal(
+            kind=principal_pb2.PRINCIPAL_KIND_API_KEY,
+            account_id=ACCOUNT_ID,
+            key_id=KEY_ID,
+            key_name="ci",
+            user_id="u",
+            session_id="s",
+            scopes=["*"],
+            expire_time=conversion.timestamp(NOW),
+            metadata={"team": "a"},
+        ),
+        freshness=freshness_pb2.Freshness(
+            source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=conversion.timestamp(NOW)
+        ),
+    )
+
+
+@pytest.mark.parametrize("source", FreshnessSource)
+def test_the_same_principal_says_how_old_each_answer_is(source: FreshnessSource) -> None:
+    principal = _principal()
+    earlier = Verdict(principal, Freshness(FreshnessSource.DATABASE, NOW - SECOND))
+    conversion.validate_credential_response(earlier)
+
+    serialised = conversion.validate_credential_response(Verdict(principal, Freshness(source, NOW)))
+
+    response = auth_service_pb2.ValidateCredentialResponse.FromString(serialised)
+    assert freshness_pb2.FreshnessSource.Name(response.freshness.source).endswith(source)
+    assert response.freshness.as_of == conversion.timestamp(NOW)
+
+
+def test_two_keys_that_differ_in_one_thing_are_presented_apart() -> None:
+    one, other = _principal(key_name="one"), _principal(key_name="other")
+
+    assert [_response(each).principal.key_name for each in (one, other, one)] == [
+        "one",
+        "other",
+        "one",
+    ]
+
+
+# Up to 127 bytes a length takes one byte, up to 16,383 two, and three above.
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 100_000])
+def test_a_batch_keeps_answers_of_every_length_apart(length: int) -> None:
+    wanted = _principal(metadata={"k": "x" * length})
+    verdicts = [
+        Verdict(DENIALS[DenialReason.KEY_REVOKED], FRESHNESS),
+        Verdict(wanted, FRESHNESS),
+        Verdict(_principal(), FRESHNESS),
+    ]
+
+    batch = auth_service_pb2.BatchValidateCredentialsResponse.FromString(
+        conversion.batch_response(verdicts)
+    )
+
+    assert list(batch.responses) == [_response(verdict.outcome) for verdict in verdicts]
+
+
+@pytest.mark.parametrize("size", [126, 127, 128, 129, 16_382, 16_383, 16_384, 16_385])
+def test_a_batch_keeps_answers_apart_at_the_ends_of_each_length(size: int) -> None:
+    # Given a principal whose answer has exactly this many bytes
+    empty = len(conversion.validate_credential_response(Verdict(_principal(), FRESHNESS)))
+    verdict = next(
+        verdict
+        for length in range(max(0, size - empty - 20), size)
+        if len(
+            conversion.validate_credential_response(
+                verdict := Verdict(_principal(key_name="x" * length), FRESHNESS)
+            )
+        )
+        >= size
+    )
+    serialised = conversion.validate_credential_response(verdict)
+    assert len(serialised) <= size + 2
+
+    batch = auth_service_pb2.BatchValidateCredentialsResponse.FromString(
+        conversion.batch_response([verdict, verdict])
+    )
+
+    assert list(batch.responses) == [_response(verdict.outcome)] * 2
+
+
+def test_an_empty_batch_has_no_answers() -> None:
+    assert conversion.batch_response([]) == b""
+
+
+@pytest.mark.parametrize("kind", ChangeKind)
+def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
+    key_id = KEY_ID if kind.startswith("KEY") else ""
+
+    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id))
+
+    told = {
+        ChangeKind.KEY_REVOKED: "key_revoked",
+        ChangeKind.KEY_CHANGED: "key_changed",
+        ChangeKind.KEY_CREATED: "key_changed",
+        ChangeKind.ACCOUNT_CHANGED: "account_changed",
+        ChangeKind.ACCOUNT_CREATED: "account_changed",
+    }[kind]
+    assert (response.revision, response.WhichOneof("event")) == (7, told)
+    event = getattr(response, told)
+    assert event.account_id == ACCOUNT_ID
+    assert getattr(event, "key_id", "") == key_id

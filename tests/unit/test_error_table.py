@@ -38,7 +38,10 @@ CODES = {
     "ERROR_REASON_KEY_NAME_TAKEN": grpc.StatusCode.ALREADY_EXISTS,
     "ERROR_REASON_ACCOUNT_DISABLED": grpc.StatusCode.FAILED_PRECONDITION,
     "ERROR_REASON_DATABASE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
-    "ERROR_REASON_DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "ERROR_REASON_TOO_MANY_LOOKUPS": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "ERROR_REASON_TOO_MANY_STREAMS": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "ERROR_REASON_SERVER_STOPPING": grpc.StatusCode.UNAVAILABLE,
+    "ERROR_REASON_REVISION_NOT_REACHED": grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -46,7 +49,7 @@ def _error_classes() -> set[type[AuthsvcError]]:
     return {
         found
         for _, found in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(found, AuthsvcError) and found is not AuthsvcError
+        if issubclass(found, AuthsvcError) and found not in {AuthsvcError, errors.Retriable}
     }
 
 
@@ -82,11 +85,20 @@ def test_a_fault_of_the_caller_is_not_logged_as_an_error_of_ours(row: object) ->
         pytest.param(ValueError("text"), id="a library's"),
         pytest.param(SealBroken("label"), id="one of ours that no call should meet"),
         pytest.param(AuthsvcError(), id="the root of ours"),
+        pytest.param(errors.Retriable(), id="a root of some"),
         pytest.param(type("Other", (errors.KeyNotFound,), {})(), id="an unlisted subclass"),
     ],
 )
 def test_whatever_is_not_in_the_table_is_internal(error: Exception) -> None:
     assert row_of(error) is INTERNAL
+
+
+def test_what_is_to_be_tried_again_says_when() -> None:
+    retried = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+    found = {error for error, row in ERROR_TABLE.items() if row.code in retried}
+
+    assert found == {error for error in ERROR_TABLE if issubclass(error, errors.Retriable)}
 
 
 def test_a_listed_error_has_its_own_row() -> None:

@@ -12,34 +12,24 @@ from authsvc.domain.errors import (
     CallerNotPermitted,
     InvalidRequest,
 )
+from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
-from authsvc.usecases.judge_credential import JudgeCredential
-from authsvc.usecases.validate_credential import ValidateCredential, ValidateCredentialQuery
-from tests.unit.examples import (
-    FAKE_KEY,
-    NOW,
-    NoHurry,
-)
+from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.validate_credential import ValidateCredential
+from tests.unit.examples import FAKE_KEY, NoHurry
 from tests.unit.stores import (
     ADMIN,
     KEYS,
     OWNER,
-    Keys,
     NoTokens,
     a_call,
-    some_accounts,
+    a_judge,
 )
-
-
-def _judge(tokens: NoTokens | None = None) -> JudgeCredential:
-    return JudgeCredential(
-        keys=Keys(), accounts=some_accounts(), tokens=tokens or NoTokens(), clock=lambda: NOW
-    )
 
 
 async def test_a_caller_without_a_credential_is_told_so() -> None:
     with pytest.raises(CallerCredentialMissing):
-        await AuthenticateCaller(_judge())([], NoHurry())
+        await AuthenticateCaller(a_judge())([], NoHurry())
 
 
 @pytest.mark.parametrize(
@@ -57,54 +47,76 @@ async def test_a_caller_with_a_bad_credential_is_told_why(
     values: list[str], reason: DenialReason
 ) -> None:
     with pytest.raises(CallerCredentialInvalid) as caught:
-        await AuthenticateCaller(_judge())(values, NoHurry())
+        await AuthenticateCaller(a_judge())(values, NoHurry())
 
     assert caught.value.reason is reason
 
 
 @pytest.mark.parametrize(
-    ("query", "fresh"),
-    [
-        (ValidateCredentialQuery("a.b.c"), False),
-        (ValidateCredentialQuery("a.b.c", authoritative=True), True),
-        (ValidateCredentialQuery("a.b.c", at_least_revision=1), True),
-    ],
+    "demand",
+    [NO_DEMAND, FreshnessDemand(authoritative=True), FreshnessDemand(at_least_revision=1)],
 )
 async def test_a_demand_for_freshness_reaches_the_keys_that_verify(
-    query: ValidateCredentialQuery, *, fresh: bool
+    demand: FreshnessDemand,
 ) -> None:
     tokens = NoTokens()
 
-    await ValidateCredential(_judge(tokens))(query, a_call(ADMIN))
+    await ValidateCredential(a_judge(tokens=tokens))(
+        Question("a.b.c", demand=demand), a_call(ADMIN)
+    )
 
-    assert tokens.fresh == [fresh]
+    assert tokens.demands == [demand]
+
+
+@pytest.mark.parametrize(
+    ("demand", "recalled"),
+    [
+        (NO_DEMAND, 1),
+        (FreshnessDemand(authoritative=True), 0),
+        (FreshnessDemand(at_least_revision=1), 0),
+    ],
+)
+async def test_a_remembered_token_answers_only_where_no_freshness_is_demanded(
+    demand: FreshnessDemand, recalled: int
+) -> None:
+    tokens = NoTokens()
+
+    await a_judge(tokens=tokens)(Question("a.b.c", demand=demand), NoHurry())
+
+    assert tokens.recalled == recalled
 
 
 @pytest.mark.parametrize("caller", [OWNER, KEYS])
 async def test_only_validators_validate(caller: Caller) -> None:
     with pytest.raises(CallerNotPermitted):
-        await ValidateCredential(_judge())(ValidateCredentialQuery(FAKE_KEY), a_call(caller))
+        await ValidateCredential(a_judge())(Question(FAKE_KEY), a_call(caller))
 
 
 @pytest.mark.parametrize(
-    ("query", "field"),
+    ("question", "field"),
     [
-        (ValidateCredentialQuery("", ("BAD",)), "required_scopes[0]"),
-        (ValidateCredentialQuery("", at_least_revision=0), "freshness.at_least_revision"),
-        (ValidateCredentialQuery("", at_least_revision=-1), "freshness.at_least_revision"),
+        (Question("", ("BAD",)), "required_scopes[0]"),
+        (
+            Question("", demand=FreshnessDemand(at_least_revision=0)),
+            "freshness.at_least_revision",
+        ),
+        (
+            Question("", demand=FreshnessDemand(at_least_revision=-1)),
+            "freshness.at_least_revision",
+        ),
     ],
 )
-async def test_a_malformed_query_is_an_error_and_no_denial(
-    query: ValidateCredentialQuery, field: str
+async def test_a_malformed_question_is_an_error_and_no_denial(
+    question: Question, field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await ValidateCredential(_judge())(query, a_call(ADMIN))
+        await ValidateCredential(a_judge())(question, a_call(ADMIN))
 
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
 async def test_an_unknown_key_is_a_denial() -> None:
-    verdict = await ValidateCredential(_judge())(ValidateCredentialQuery(FAKE_KEY), a_call(ADMIN))
+    verdict = await ValidateCredential(a_judge())(Question(FAKE_KEY), a_call(ADMIN))
 
     assert isinstance(verdict.outcome, Denial)
     assert verdict.outcome.reason is DenialReason.KEY_NOT_FOUND

@@ -12,14 +12,12 @@ from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
 from authsvc.domain.signing_keys import SigningAlgorithm
 from authsvc.tokens.keyring import Keyring
-from authsvc.tokens.sealing import SealBroken, Sealer
 from tests.unit.examples import NoHurry
 from tests.unit.forging import NOW, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 
 Issuers = Mapping[SigningAlgorithm, Issuer]
 ES256, HS256 = SigningAlgorithm.ES256, SigningAlgorithm.HS256
 NO_HURRY = NoHurry()
-STRANGER = Sealer(bytes(32), bytes)
 
 
 class NoTimeLeft:
@@ -219,15 +217,44 @@ async def test_a_snapshot_answers_without_time(keyring: Keyring) -> None:
 
 
 async def test_a_failed_read_leaves_no_snapshot_behind(
-    keyring: Keyring, store: KeysInMemory, issuers: Issuers, watch: Watch
+    keyring: Keyring, store: KeysInMemory, watch: Watch
 ) -> None:
-    store.keys = [issuers[HS256].sealed_by(STRANGER)]
-    with pytest.raises(SealBroken):
+    store.is_away = True
+    with pytest.raises(DatabaseUnavailable):
         await _is_known(keyring)
-    store.keys = [issuers[ES256].sealed_by(SEALER)]
+    store.is_away = False
     watch.seconds += 0.01
 
     assert await _is_known(keyring)
+
+
+async def test_a_failed_read_does_not_make_a_snapshot_any_younger(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    await _is_known(keyring)
+    store.is_away = True
+    watch.seconds += 4.9
+    with pytest.raises(DatabaseUnavailable):
+        await _is_known(keyring, fresh=True)
+    watch.seconds += 0.2
+
+    assert keyring.find_verification_key_now("jwk_es256") is None
+    with pytest.raises(DatabaseUnavailable):
+        await _is_known(keyring)
+
+
+@pytest.mark.parametrize(("age", "known"), [(0.0, True), (5.0, True), (5.1, False)])
+async def test_memory_answers_at_once_until_the_greatest_age(
+    keyring: Keyring, watch: Watch, age: float, *, known: bool
+) -> None:
+    assert keyring.find_verification_key_now("jwk_es256") is None
+    await _is_known(keyring)
+    watch.seconds += age
+
+    found = keyring.find_verification_key_now("jwk_es256")
+
+    assert (found is not None) is known
+    assert found is None or found[1] == Freshness(FreshnessSource.CACHE, NOW)
 
 
 async def test_unknown_names_that_come_during_a_read_wait_for_it(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from authsvc.config import LogFormat, LogLevel
+from authsvc.config_values import LogFormat, LogLevel
 from authsvc.logs import configure_logs
 from tests.unit.examples import FAKE_KEY
 
@@ -143,7 +143,7 @@ def test_nothing_is_logged_to_standard_output(capsys: pytest.CaptureFixture[str]
 
 LIBRARY = """
 import logging, sys
-from authsvc.config import LogFormat, LogLevel
+from authsvc.config_values import LogFormat, LogLevel
 from authsvc.logs import configure_logs
 configure_logs(LogLevel.INFO, LogFormat.JSON)
 try:

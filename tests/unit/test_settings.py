@@ -11,11 +11,10 @@ import pytest
 from authsvc.config import (
     InvalidSettings,
     Settings,
-    decode_encryption_key,
-    is_loopback,
     load_database_url,
     load_settings,
 )
+from authsvc.config_values import decode_encryption_key, is_loopback
 from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.signing_keys import SigningAlgorithm
 

@@ -32,9 +32,20 @@ ERRORS = [
     errors.KeyNotFound(),
     errors.KeyNameTaken(),
     errors.AccountIsDisabled(),
+    errors.TooManyLookups(),
+    errors.TooManyStreams(),
+    errors.ServerStopping(),
+    errors.RevisionNotReached(),
     errors.DatabaseUnavailable("hidden cause"),
     ValueError("hidden cause"),
 ]
+RETRIED = {
+    errors.TooManyLookups,
+    errors.TooManyStreams,
+    errors.ServerStopping,
+    errors.RevisionNotReached,
+    errors.DatabaseUnavailable,
+}
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 
 
@@ -102,10 +113,10 @@ def test_no_text_of_the_cause_is_sent(error: Exception) -> None:
 
 
 @each_error
-def test_only_an_unavailable_database_says_when_to_try_again(error: Exception) -> None:
+def test_only_what_may_go_well_later_says_when_to_try_again(error: Exception) -> None:
     delays = [info.retry_delay.ToTimedelta() for info in _details(error, details_pb2.RetryInfo)]
 
-    expected = [timedelta(seconds=1)] if isinstance(error, errors.DatabaseUnavailable) else []
+    expected = [timedelta(seconds=1)] if type(error) in RETRIED else []
     assert delays == expected
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from authsvc.domain.access_tokens import AccessTokenClaims
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.freshness import FreshnessSource
+from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand, FreshnessSource
 from authsvc.domain.signing_keys import SigningAlgorithm
 from authsvc.tokens.key_material import load_private_key
 from authsvc.tokens.keyring import SigningKey
@@ -34,6 +34,7 @@ from tests.unit.forging import (
 Issuers = Mapping[SigningAlgorithm, Issuer]
 EXPIRED_CLAIMS = CLAIMS | {"iat": T - 3600, "exp": T - 60}
 NO_HURRY = NoHurry()
+AUTHORITATIVE = FreshnessDemand(authoritative=True)
 
 
 @pytest.fixture(params=list(SigningAlgorithm))
@@ -42,7 +43,7 @@ def issuer(issuers: Issuers, request: pytest.FixtureRequest) -> Issuer:
 
 
 async def _outcome(token: str, *issuers: Issuer) -> AccessTokenClaims | DenialReason:
-    verification = await a_verifier(*issuers).verify(token, fresh=False, deadline=NO_HURRY)
+    verification = await a_verifier(*issuers).verify(token, NO_DEMAND, NO_HURRY)
     return verification.outcome
 
 
@@ -152,11 +153,11 @@ def test_a_signed_token_has_the_claims_of_rfc_9068(issuers: Issuers) -> None:
 async def test_a_verdict_says_how_old_the_keys_were(issuers: Issuers) -> None:
     issuer, watch = issuers[SigningAlgorithm.ES256], Watch()
     keyring = a_keyring(KeysInMemory(issuer.sealed_by(SEALER)), watch)
-    verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, clock=watch.now)
-    await verifier.verify(issuer.token(), fresh=False, deadline=NO_HURRY)
+    verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, remembered=100, clock=watch.now)
+    await verifier.verify(issuer.token(), NO_DEMAND, NO_HURRY)
     watch.seconds += 2
 
-    verification = await verifier.verify(issuer.token(), fresh=False, deadline=NO_HURRY)
+    verification = await verifier.verify(issuer.token(), NO_DEMAND, NO_HURRY)
 
     assert (verification.freshness.source, verification.freshness.as_of) == (
         FreshnessSource.CACHE,
@@ -167,11 +168,13 @@ async def test_a_verdict_says_how_old_the_keys_were(issuers: Issuers) -> None:
 async def test_a_fresh_verdict_does_not_trust_a_key_that_was_taken_out(issuers: Issuers) -> None:
     issuer, watch = issuers[SigningAlgorithm.ES256], Watch()
     store = KeysInMemory(issuer.sealed_by(SEALER))
-    verifier = AccessTokenVerifier(keyring=a_keyring(store, watch), rules=RULES, clock=watch.now)
-    await verifier.verify(issuer.token(), fresh=False, deadline=NO_HURRY)
+    verifier = AccessTokenVerifier(
+        keyring=a_keyring(store, watch), rules=RULES, remembered=100, clock=watch.now
+    )
+    await verifier.verify(issuer.token(), NO_DEMAND, NO_HURRY)
     store.keys.clear()
 
-    verification = await verifier.verify(issuer.token(), fresh=True, deadline=NO_HURRY)
+    verification = await verifier.verify(issuer.token(), AUTHORITATIVE, NO_HURRY)
 
     assert verification.outcome is DenialReason.TOKEN_INVALID
 
@@ -179,9 +182,9 @@ async def test_a_fresh_verdict_does_not_trust_a_key_that_was_taken_out(issuers: 
 async def test_a_malformed_token_does_not_cost_a_read(issuers: Issuers) -> None:
     store = KeysInMemory(issuers[SigningAlgorithm.ES256].sealed_by(SEALER))
     verifier = AccessTokenVerifier(
-        keyring=a_keyring(store, Watch()), rules=RULES, clock=lambda: NOW
+        keyring=a_keyring(store, Watch()), rules=RULES, remembered=100, clock=lambda: NOW
     )
 
-    await verifier.verify("a.b.c", fresh=False, deadline=NO_HURRY)
+    await verifier.verify("a.b.c", NO_DEMAND, NO_HURRY)
 
     assert store.reads == 0

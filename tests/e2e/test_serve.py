@@ -1,0 +1,295 @@
+"""`authsvc migrate`, `bootstrap` and `serve`, as an operator runs them on a database of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+import pytest_asyncio
+import trustme
+
+from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
+from tests.conftest import ENCRYPTION_KEY, execute, with_database
+from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
+
+WAITING: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+TLS_SETTINGS: Final = ("AUTHSVC_TLS_CERTIFICATE_FILE", "AUTHSVC_TLS_KEY_FILE")
+
+
+@pytest.fixture
+def settings(empty_database_url: str) -> dict[str, str]:
+    """The settings of a service on an empty database."""
+    return {
+        "AUTHSVC_DATABASE_URL": empty_database_url,
+        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "AUTHSVC_LISTEN_ADDRESS": "127.0.0.1:0",
+    }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A database that is migrated and bootstrapped, for tests that leave each other alone."""
+
+    settings: dict[str, str]
+    admin_key: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def prepared(postgres_url: str, template_database: str) -> AsyncIterator[Prepared]:
+    name = f"authsvc_e2e_{secrets.token_hex(4)}"
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    settings = {
+        "AUTHSVC_DATABASE_URL": with_database(postgres_url, name),
+        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+    }
+    done = run("bootstrap", "--json", settings=settings)
+    assert done.code == 0, done.err
+    yield Prepared(settings, json.loads(done.out)["secret"])
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_an_operator_gets_from_an_empty_database_to_a_key(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    refused = run_all(
+        [Command(["serve"], settings=settings), Command(["bootstrap"], settings=settings)]
+    )
+    for ended in refused:
+        assert ended.code == 1
+        assert ended.out == ""
+        assert ended.err.startswith("authsvc: the database schema is at revision none")
+        assert ended.err.endswith("run `authsvc migrate`\n")
+
+    migrated = run("migrate", settings=settings)
+    assert re.fullmatch(r"schema: none -> \d{4}\n", migrated.out)
+
+    first = run("bootstrap", settings=settings)
+    shown = SECRET.findall(first.out)
+    assert first.code == 0
+    assert len(shown) == 1
+
+    second = run("bootstrap", settings=settings)
+    assert second.code == 1
+    assert second.out == ""
+    assert "has a key named 'admin'" in second.err
+    assert "--key-name" in second.err
+
+    with serve(tmp_path, settings) as (process, address):
+        caller = {
+            "AUTHSVC_ADDRESS": address,
+            "AUTHSVC_API_KEY": shown[0],
+            "AUTHSVC_PLAINTEXT": "true",
+        }
+        account = json.loads(run("account", "create", "Acme", "--json", settings=caller).out)
+        key = run("key", "create", "ci", "--account", account["account_id"], settings=caller)
+        assert key.code == 0
+        assert process.terminate() == 0
+
+
+def test_migrate_tells_the_revision_and_loses_data_only_when_forced(database_url: str) -> None:
+    settings = {"AUTHSVC_DATABASE_URL": database_url}
+    shown, again, unforced, unknown = run_all(
+        [
+            Command(["migrate", *more], settings=settings)
+            for more in (["--show"], [], ["base"], ["nonsense"])
+        ]
+    )
+    forced = run("migrate", "base", "--force", settings=settings)
+
+    assert re.fullmatch(r"(\d{4}) \(newest: \1\)\n", shown.out)
+    assert re.fullmatch(r"schema at \d{4}\n", again.out)
+    assert [unforced.code, unknown.code] == [1, 1]
+    assert "--force" in unforced.err
+    assert "there is no revision 'nonsense'" in unknown.err
+    assert re.fullmatch(r"schema: \d{4} -> none\n", forced.out)
+
+
+def test_sigterm_lets_a_server_end_in_order(prepared: Prepared, tmp_path: Path) -> None:
+    with serve(tmp_path, prepared.settings) as (process, _):
+        assert process.terminate() == 0
+
+        events = [json.loads(line)["event"] for line in process.errors().splitlines()]
+    assert events == ["serving", "draining", "stopped"]
+
+
+async def test_a_second_signal_does_not_wait_for_running_calls(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    patient = {"AUTHSVC_DATABASE_TIMEOUT": "60", "AUTHSVC_SHUTDOWN_GRACE": "60"}
+    blocker = await asyncpg.connect(prepared.settings["AUTHSVC_DATABASE_URL"])
+    try:
+        with serve(tmp_path, {**prepared.settings, **patient}) as (process, address):
+            async with AsyncAuthClient(
+                address, api_key=prepared.admin_key, plaintext=True, timeout=60.0
+            ) as client:
+                async with blocker.transaction():
+                    await blocker.execute("LOCK TABLE authsvc.keys")
+                    call = asyncio.create_task(client.check("Bearer x"))
+                    while not await blocker.fetchval(WAITING) and not call.done():
+                        pass
+                    process.signal(signal.SIGTERM)
+                    await asyncio.to_thread(process.wait_for, "draining", process.errors)
+
+                    code = await asyncio.to_thread(process.terminate)
+                with pytest.raises(AuthServiceError):
+                    await call
+    finally:
+        await blocker.close()
+
+    assert code == 0
+
+
+# Which settings are wrong, and what standard error says.
+REFUSALS: Final = {
+    "nothing set": (
+        dict.fromkeys(("AUTHSVC_DATABASE_URL", "AUTHSVC_ENCRYPTION_KEY"), ""),
+        ["\n  AUTHSVC_DATABASE_URL: is required\n  AUTHSVC_ENCRYPTION_KEY: is required\n"],
+    ),
+    "everything wrong": (
+        {
+            "AUTHSVC_DATABASE_URL": "mysql://user:hunter2@host/name",
+            "AUTHSVC_ENCRYPTION_KEY": "hunter2",
+            "AUTHSVC_LISTEN_ADDRESS": "nonsense",
+            "AUTHSVC_TLS_KEY_FILE": "/key.pem",
+            "AUTHSVC_LOG_LEVEL": "loud",
+            "AUTHSVC_TOKEN_LEEWAY": "-1",
+        },
+        [
+            "\n  AUTHSVC_DATABASE_URL: must begin with postgresql://",
+            "\n  AUTHSVC_ENCRYPTION_KEY: must be 32 random bytes in base64",
+            "\n  AUTHSVC_LISTEN_ADDRESS: must be host:port",
+            "\n  AUTHSVC_TLS_KEY_FILE: goes with AUTHSVC_TLS_CERTIFICATE_FILE",
+            "\n  AUTHSVC_LOG_LEVEL: ",
+            "\n  AUTHSVC_TOKEN_LEEWAY: ",
+        ],
+    ),
+    "a public address without TLS": (
+        {"AUTHSVC_LISTEN_ADDRESS": "0.0.0.0:50051"},
+        [
+            "AUTHSVC_LISTEN_ADDRESS: is not a loopback address",
+            "AUTHSVC_TLS_CERTIFICATE_FILE",
+            "AUTHSVC_TLS_KEY_FILE",
+            "AUTHSVC_ALLOW_PLAINTEXT=true",
+        ],
+    ),
+    "another encryption key": (
+        {"AUTHSVC_ENCRYPTION_KEY": base64.b64encode(bytes(32)).decode()},
+        ["cannot be opened with this AUTHSVC_ENCRYPTION_KEY", "configure the key that it was"],
+    ),
+    "TLS files that are none": (
+        dict.fromkeys(TLS_SETTINGS, __file__),
+        ["must be a certificate chain in PEM and its private key"],
+    ),
+    "TLS files that are missing": (
+        dict.fromkeys(TLS_SETTINGS, "/nowhere/x.pem"),
+        ["/nowhere/x.pem: No such file or directory"],
+    ),
+    "a database that is away": (
+        {"AUTHSVC_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/name"},
+        ["the database cannot be reached (Connection refused)", "AUTHSVC_DATABASE_URL"],
+    ),
+    "a # in the database's password": (
+        {"AUTHSVC_DATABASE_URL": "postgresql://u:hunter2#x@host/name"},
+        ["AUTHSVC_DATABASE_URL cannot be read", "# as %23"],
+    ),
+    "a ? in the database's password": (
+        {"AUTHSVC_DATABASE_URL": "postgresql://u:12?hunter2@host/name"},
+        ["AUTHSVC_DATABASE_URL cannot be read"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def refused(prepared: Prepared) -> dict[str, Ended]:
+    """What `authsvc serve` says of wrong settings."""
+    commands = [
+        Command(["serve"], settings={**prepared.settings, **settings})
+        for settings, _ in REFUSALS.values()
+    ]
+    return dict(zip(REFUSALS, run_all(commands), strict=True))
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_serve_refuses_wrong_settings_and_says_what_to_do(
+    refused: dict[str, Ended], name: str
+) -> None:
+    _, texts = REFUSALS[name]
+    ended = refused[name]
+
+    assert ended.code == 1
+    assert ended.out == ""
+    assert ended.err.startswith("authsvc: ")
+    assert [text for text in texts if text not in ended.err] == [], ended.err
+    assert "hunter2" not in ended.err
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """A server with TLS."""
+
+    address: str
+    admin_key: str
+    ca_file: Path
+
+
+@pytest.fixture(scope="module")
+def encrypted(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
+    directory = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    ca_file, chain, key = (directory / name for name in ("ca.pem", "chain.pem", "key.pem"))
+    authority.cert_pem.write_to_path(ca_file)
+    certificate.private_key_pem.write_to_path(key)
+    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    files = dict(zip(TLS_SETTINGS, (str(chain), str(key)), strict=True))
+    with serve(directory, {**prepared.settings, **files}) as (_, address):
+        yield Encrypted(address, prepared.admin_key, ca_file)
+
+
+def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> None:
+    caller = {"AUTHSVC_ADDRESS": encrypted.address, "AUTHSVC_API_KEY": encrypted.admin_key}
+    good, unknown, plaintext, both = run_all(
+        [
+            Command(["account", "list", *more], settings=caller)
+            for more in (
+                ["--ca-file", str(encrypted.ca_file)],
+                [],
+                ["--plaintext"],
+                ["--plaintext", "--ca-file", str(encrypted.ca_file)],
+            )
+        ]
+    )
+
+    assert good.code == 0
+    assert [unknown.code, plaintext.code, both.code] == [1, 1, 1]
+    assert "CERTIFICATE_VERIFY_FAILED" in unknown.err
+    assert "one with TLS must not have it" in plaintext.err
+    assert both.err.startswith("authsvc: --ca-file is for TLS")
+
+
+def test_with_tls_the_client_trusts_the_authority_given(encrypted: Encrypted) -> None:
+    with AuthClient(
+        encrypted.address,
+        api_key=encrypted.admin_key,
+        root_certificates=encrypted.ca_file.read_bytes(),
+    ) as client:
+        assert client.validate(encrypted.admin_key).key_name == "admin"
+
+
+def test_a_second_server_on_the_port_is_refused(prepared: Prepared, encrypted: Encrypted) -> None:
+    address = encrypted.address
+
+    second = run("serve", settings={**prepared.settings, "AUTHSVC_LISTEN_ADDRESS": address})
+
+    assert second.code == 1
+    assert f"cannot listen on {address}: the port is in use" in second.err

@@ -1,0 +1,274 @@
+"""What keys are used for is counted, and a clean stop loses nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from authsvc import app
+from authsvc.postgres.usage import PostgresUsage
+from orchestrator.auth import AuthServiceError
+from orchestrator.auth.v1 import auth_service_pb2 as pb
+from tests.conftest import Service
+from tests.integration.support import bearer, connected, stubs_of, until, until_waiting, url_of
+from tests.integration.support_fresh import Served, remembered, served, until_verdict
+from tests.integration.support_proxy import proxied
+
+NEVER = 3600.0
+USAGE_LOCKED = "LOCK TABLE authsvc.key_usage IN ACCESS EXCLUSIVE MODE"
+
+
+async def usage_of(url: str) -> Counter[tuple[str, str]]:
+    """Return the counts in the database by key id and outcome."""
+    async with connected(url) as connection:
+        rows = await connection.fetch(
+            "SELECT key_id, outcome, sum(count)::bigint AS count FROM authsvc.key_usage"
+            " GROUP BY key_id, outcome"
+        )
+    return Counter({(row["key_id"], row["outcome"]): row["count"] for row in rows})
+
+
+async def id_of(server: Served) -> str:
+    """Return the id of the key that the server's client calls with."""
+    verdict = await server.client.check(server.service.admin_key)
+    assert verdict.principal is not None
+    assert verdict.principal.key_id
+    return verdict.principal.key_id
+
+
+async def last_use_of(connection: asyncpg.Connection, key_id: str) -> datetime | None:
+    moment: datetime | None = await connection.fetchval(
+        "SELECT last_use_time FROM authsvc.keys WHERE key_id = $1", key_id
+    )
+    return moment
+
+
+async def test_after_a_clean_stop_the_counts_are_those_of_the_calls_made(
+    database_url: str,
+) -> None:
+    async with served(database_url, usage_flush_interval=NEVER) as server:
+        good, revoked, narrow = [await server.new_key(s) for s in ("*", "*", "sessions:read")]
+        await server.client.revoke_key(key_id=revoked.key_id)
+        for _ in range(30):
+            await server.client.check(good.secret)
+        for _ in range(7):
+            await server.client.check(revoked.secret, authoritative=True)
+        for _ in range(5):
+            await server.client.check(narrow.secret, required_scopes=["sessions:write"])
+        for malformed in ("", "orch_1", "orch_" + "0" * 40):
+            await server.client.check(malformed)
+        async with stubs_of(server.service.address) as stubs:
+            questions = [pb.ValidateCredentialRequest(credential=good.secret)] * 20
+            await stubs.auth.BatchValidateCredentials(
+                pb.BatchValidateCredentialsRequest(requests=questions),
+                metadata=bearer(server.service.admin_key),
+            )
+        admin = await id_of(server)
+
+    # 3 creations, a revocation, 46 checks with the one for the id, a batch, and itself that once
+    assert await usage_of(database_url) == {
+        (good.key_id, "OK"): 50,
+        (revoked.key_id, "KEY_REVOKED"): 7,
+        (narrow.key_id, "INSUFFICIENT_SCOPE"): 5,
+        (admin, "OK"): 3 + 1 + 46 + 1 + 1,
+    }
+
+
+async def test_the_counts_of_two_servers_add_up(database_url: str) -> None:
+    async with (
+        served(database_url, usage_flush_interval=0.05) as one,
+        served(database_url, usage_flush_interval=0.05) as other,
+    ):
+        keys = [await one.new_key() for _ in range(10)]
+
+        async def use(server: Served) -> None:
+            for _ in range(20):
+                await asyncio.gather(*(server.client.check(key.secret) for key in keys))
+
+        await asyncio.gather(use(one), use(other), use(one))
+
+    usage = await usage_of(database_url)
+    assert {key.key_id: usage[key.key_id, "OK"] for key in keys} == {key.key_id: 60 for key in keys}
+
+
+async def test_a_stop_in_the_middle_of_a_flush_loses_nothing_and_counts_nothing_twice(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as connection, connected(database_url) as watcher:
+        transaction = connection.transaction()
+        async with served(database_url, usage_flush_interval=0.05, database_timeout=10) as server:
+            key = await server.new_key()
+            # Given a flush that waits in the database
+            await transaction.start()
+            await connection.execute(USAGE_LOCKED)
+            await server.client.check(key.secret)
+            await until_waiting(watcher, 1)
+            for _ in range(9):
+                await server.client.check(key.secret)
+
+            # When the server stops
+            server.service.stop.set()
+            await asyncio.sleep(0.1)
+            await transaction.rollback()
+
+    assert (await usage_of(database_url))[key.key_id, "OK"] == 10
+
+
+async def test_what_could_not_be_written_is_kept_and_written_later(database_url: str) -> None:
+    async with (
+        proxied(database_url) as proxy,
+        served(proxy.url, usage_flush_interval=NEVER, max_staleness=NEVER) as server,
+    ):
+        key = await server.new_key()
+        await server.remember(key)
+        await remembered(server.client, server.service.admin_key)
+        flush = server.service.parts.usage.flush
+        await flush(app.time_limit())
+        before = (await usage_of(database_url))[key.key_id, "OK"]
+        for _ in range(5):
+            await server.client.check(key.secret)
+
+        # When it fails, more is counted, and then it can be written
+        proxy.refuse()
+        await flush(app.time_limit(0.5))
+        for _ in range(4):
+            await server.client.check(key.secret)
+        await flush(app.time_limit(0.5))
+        assert (await usage_of(database_url))[key.key_id, "OK"] == before
+        proxy.accept()
+        await flush(app.time_limit())
+
+        assert (await usage_of(database_url))[key.key_id, "OK"] == before + 9
+
+
+async def test_flushing_goes_on_after_a_fault_in_the_database(database_url: str) -> None:
+    async with served(database_url, usage_flush_interval=0.3) as server:
+        key = await server.new_key()
+        await server.service.execute("ALTER TABLE authsvc.key_usage RENAME TO usage_elsewhere")
+        for _ in range(3):
+            await server.client.check(key.secret)
+            await asyncio.sleep(0.2)
+        await server.service.execute("ALTER TABLE authsvc.usage_elsewhere RENAME TO key_usage")
+
+        async def is_written() -> bool:
+            return (await usage_of(database_url))[key.key_id, "OK"] == 3
+
+        await until(is_written)
+
+
+async def test_a_flush_is_one_statement_for_all_keys(database_url: str) -> None:
+    async with (
+        proxied(database_url) as proxy,
+        served(proxy.url, usage_flush_interval=NEVER) as server,
+    ):
+        for _ in range(20):
+            key = await server.new_key()
+            await server.client.check(key.secret)
+
+        await server.service.parts.usage.flush(app.time_limit())
+
+        assert proxy.count_of("key_usage") == 1
+        # And when there is nothing to write, there is none
+        await server.service.parts.usage.flush(app.time_limit())
+        assert proxy.count_of("key_usage") == 1
+
+
+async def test_a_flush_is_no_change_of_a_key(service: Service) -> None:
+    async with service.client() as client, connected(url_of(service)) as connection:
+        await client.check(service.admin_key)
+        newest = "SELECT max(revision) FROM authsvc.changes"
+        before = await connection.fetchval(newest)
+
+        await service.parts.usage.flush(app.time_limit())
+
+        assert await connection.fetchval(newest) == before
+
+
+async def test_the_time_of_last_use_is_written_at_most_once_a_minute(service: Service) -> None:
+    usage = PostgresUsage(service.parts.database)
+    async with service.client() as client, connected(url_of(service)) as connection:
+        verdict = await client.check(service.admin_key)
+        assert verdict.principal is not None
+        key_id = verdict.principal.key_id
+        assert key_id is not None
+        noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        written = []
+        for seconds in (0, 30, 60, 61, 100, 122):
+            now = noon + timedelta(seconds=seconds)
+            await usage.add_usage(noon, now, {(key_id, "OK"): 1}, app.time_limit())
+            written.append(await last_use_of(connection, key_id))
+
+        at = [noon + timedelta(seconds=seconds) for seconds in (0, 61, 122)]
+        assert written == [at[0]] * 3 + [at[1]] * 2 + [at[2]]
+
+
+async def test_a_denied_key_was_not_used(service: Service) -> None:
+    usage = PostgresUsage(service.parts.database)
+    async with service.client() as client, connected(url_of(service)) as connection:
+        created = await client.create_key("idle", account_id=service.account.account_id)
+        noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+        await usage.add_usage(
+            noon, noon, {(created.key.key_id, "KEY_DISABLED"): 1}, app.time_limit()
+        )
+
+        assert await last_use_of(connection, created.key.key_id) is None
+
+
+async def test_hours_are_counted_apart(service: Service) -> None:
+    usage = PostgresUsage(service.parts.database)
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    one = noon + timedelta(hours=1)
+    for hour, count in ((noon, 1), (noon, 2), (one, 4)):
+        await usage.add_usage(hour, hour, {("key_1", "OK"): count}, app.time_limit())
+
+    async with connected(url_of(service)) as connection:
+        rows = await connection.fetch(
+            "SELECT hour, count FROM authsvc.key_usage WHERE key_id = 'key_1' ORDER BY hour"
+        )
+    assert [(row["hour"], row["count"]) for row in rows] == [(noon, 3), (one, 4)]
+
+
+async def test_flushes_of_two_servers_do_not_lock_each_other_out(database_url: str) -> None:
+    async with (
+        served(database_url, usage_flush_interval=NEVER) as one,
+        served(database_url, usage_flush_interval=NEVER) as other,
+    ):
+        keys = [(await one.new_key()).key_id for _ in range(200)]
+        begun = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+        async def write(server: Served, order: list[str]) -> None:
+            usage = PostgresUsage(server.service.parts.database)
+            for number in range(10):
+                await usage.add_usage(
+                    begun,
+                    begun + timedelta(hours=number),
+                    {(key_id, "OK"): 1 for key_id in order},
+                    app.time_limit(),
+                )
+
+        await asyncio.gather(write(one, keys), write(other, keys[::-1]), write(one, keys[::-1]))
+
+        usage = await usage_of(database_url)
+        assert {usage[key_id, "OK"] for key_id in keys} == {30}
+
+
+async def test_a_call_that_is_refused_for_its_own_key_counts_for_that_key(
+    database_url: str,
+) -> None:
+    async with served(database_url, usage_flush_interval=NEVER) as server:
+        key = await server.new_key()
+        await server.client.revoke_key(key_id=key.key_id)
+        await until_verdict(server.client, key.secret, "KEY_REVOKED")
+        await server.service.parts.usage.flush(app.time_limit())
+        before = (await usage_of(database_url))[key.key_id, "KEY_REVOKED"]
+
+        async with server.service.client(key.secret) as stranger:
+            with suppress(AuthServiceError):
+                await stranger.check("")
+
+    assert (await usage_of(database_url))[key.key_id, "KEY_REVOKED"] == before + 1

@@ -1,0 +1,135 @@
+"""The limit on guesses: who is told to wait, for how long, and who is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+import pytest
+
+from authsvc.domain.denials import Denial, DenialReason
+from authsvc.usecases.failure_limit import MAX_ADDRESSES, WINDOW_SECONDS, FailureLimit
+from authsvc.usecases.judge_credential import Question
+from tests.unit.examples import FAKE_KEY, NoHurry
+from tests.unit.stores import a_judge
+
+ADDRESS = "192.0.2.1"
+
+
+class Monotonic:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def a_limit(monotonic: Monotonic, failures: int = 3) -> FailureLimit:
+    return FailureLimit(failures_per_minute=failures, monotonic=monotonic)
+
+
+def fail(limit: FailureLimit, address: str, times: int) -> None:
+    for _ in range(times):
+        limit.count(address)
+
+
+def test_an_address_below_the_limit_does_not_wait() -> None:
+    limit = a_limit(Monotonic())
+
+    fail(limit, ADDRESS, 2)
+
+    assert limit.wait_for(ADDRESS) is None
+
+
+def test_an_address_at_the_limit_waits_for_the_rest_of_the_minute() -> None:
+    monotonic = Monotonic()
+    limit = a_limit(monotonic)
+    fail(limit, ADDRESS, 3)
+
+    monotonic.seconds += 20
+
+    assert limit.wait_for(ADDRESS) == timedelta(seconds=WINDOW_SECONDS - 20)
+
+
+def test_the_wait_ends_with_the_minute() -> None:
+    monotonic = Monotonic()
+    limit = a_limit(monotonic)
+    fail(limit, ADDRESS, 3)
+
+    monotonic.seconds += WINDOW_SECONDS
+
+    assert limit.wait_for(ADDRESS) is None
+    fail(limit, ADDRESS, 1)
+    assert limit.wait_for(ADDRESS) is None
+
+
+@pytest.mark.parametrize(
+    ("failed", "asking"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1"),
+        ("2001:DB8:0:0::1", "2001:db8::2"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::2"),
+    ],
+)
+def test_what_shares_a_site_shares_a_count(failed: str, asking: str) -> None:
+    limit = a_limit(Monotonic())
+
+    fail(limit, failed, 3)
+
+    assert limit.wait_for(asking) is not None
+
+
+@pytest.mark.parametrize(
+    ("failed", "asking"),
+    [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1"), ("192.0.2.1", "::1")],
+)
+def test_what_shares_no_site_shares_no_count(failed: str, asking: str) -> None:
+    limit = a_limit(Monotonic())
+
+    fail(limit, failed, 3)
+
+    assert limit.wait_for(asking) is None
+
+
+def test_an_unknown_address_is_never_limited() -> None:
+    limit = a_limit(Monotonic())
+
+    fail(limit, "", 100)
+
+    assert limit.wait_for("") is None
+
+
+def test_the_address_that_failed_longest_ago_is_forgotten_first() -> None:
+    limit = a_limit(Monotonic(), failures=1)
+
+    for number in range(MAX_ADDRESSES + 1):
+        limit.count(str(IPv4Address(number)))
+
+    assert limit.wait_for(str(IPv4Address(0))) is None
+    assert limit.wait_for(str(IPv4Address(1))) is not None
+
+
+async def test_a_guesser_is_told_to_wait_before_anything_is_looked_up() -> None:
+    limit = a_limit(Monotonic(), failures=2)
+    judge = a_judge(failures=limit)
+    guesses = [f"orch_{number:040x}" for number in range(2)]
+
+    for guess in guesses:
+        await judge(Question(guess, client_address=ADDRESS), NoHurry())
+    verdict = await judge(Question(FAKE_KEY, client_address=ADDRESS), NoHurry())
+
+    assert isinstance(verdict.outcome, Denial)
+    assert verdict.outcome.reason is DenialReason.RATE_LIMITED
+    assert verdict.outcome.retry_after == timedelta(seconds=WINDOW_SECONDS)
+
+
+async def test_others_are_judged_while_a_guesser_waits() -> None:
+    limit = a_limit(Monotonic(), failures=1)
+    judge = a_judge(failures=limit)
+
+    await judge(Question("a.b.c", client_address=ADDRESS), NoHurry())
+    verdict = await judge(Question(FAKE_KEY, client_address="192.0.2.9"), NoHurry())
+
+    assert isinstance(verdict.outcome, Denial)
+    assert verdict.outcome.reason is DenialReason.KEY_NOT_FOUND
