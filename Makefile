@@ -6,10 +6,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports protos-check docs-check bench proto docs format clean
+.PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness soak \
+	proto docs format clean
 
 help: ## Show what there is to make.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What it takes to run, with buf for trying it out.
 $(VENV)/.run: pyproject.toml clients/python/pyproject.toml constraints.txt
@@ -59,6 +60,12 @@ docs-check: $(VENV)/.dev ## Check that the configuration reference is fresh.
 
 bench: $(VENV)/.dev ## Load the service with h2load and compare it with a bare server.
 	$(BIN)/python -m benchmarks
+
+bench-freshness: $(VENV)/.dev ## Measure how soon a revocation counts, at four servers.
+	$(BIN)/python -m benchmarks.freshness
+
+soak: $(VENV)/.dev ## Load the service for ten minutes and look for growth and wrong verdicts.
+	$(BIN)/python -m benchmarks.soak
 
 proto: $(VENV)/.dev ## Generate the Python stubs from protos/.
 	$(BIN)/python .ci/stubs.py

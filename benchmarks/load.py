@@ -13,11 +13,13 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from benchmarks.cases import AnswerSize, Case
+from benchmarks.cases import AnswerSize, Case, Concurrency
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.processes import cpu_seconds, output_of
+
+N = TypeVar("N", int, float)
 
 _GRACE_SECONDS: Final = 30.0
 _HTTP_OK: Final = "200"
@@ -43,31 +45,19 @@ class H2loadMissing(BenchmarkFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Concurrency:
-    """How much is under way at once."""
-
-    connections: int
-    streams: int
-    """Calls in flight on each connection."""
-
-    @property
-    def in_flight(self) -> int:
-        """Calls in flight altogether."""
-        return self.connections * self.streams
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """What one run of one case came to."""
 
     rate: float
     """Requests answered per second."""
+    credentials: float
+    """Credentials judged per second."""
     p50: float
     """Milliseconds."""
     p99: float
     """Milliseconds."""
     cpu: float | None
-    """Microseconds of processor time of the server's process per request; None: not known."""
+    """Microseconds of processor time of the server's processes per request; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +72,21 @@ class Summary:
 class H2load:
     """Runs h2load."""
 
-    def __init__(self, program: str, directory: Path, concurrency: Concurrency) -> None:
-        """Take the program, a directory for its files, and how much is under way at once."""
+    def __init__(
+        self, program: str, directory: Path, concurrency: Concurrency, spread: Concurrency
+    ) -> None:
+        """Take the program, a directory for its files, and how much is under way at once.
+
+        Args:
+            program: The path of h2load.
+            directory: An existing one.
+            concurrency: How much is under way at once.
+            spread: The same for cases whose load comes over many connections.
+        """
         self._program = program
         self._directory = directory
         self._concurrency = concurrency
+        self._spread = spread
         # The load comes from one thread and asks for nothing that the environment could say.
         self._environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
@@ -117,19 +117,23 @@ class H2load:
         Raises:
             BenchmarkFailed: Not every request was answered as it should be.
         """
+        concurrency = self._spread if case.spread else self._concurrency
         body, log = self._directory / f"{case.letter}.body", self._directory / "requests.log"
         body.write_bytes(case.body)
         log.unlink(missing_ok=True)
         before = cpu_seconds(case.server.pid)
         printed = await output_of(
-            self._command(case, body, log, seconds), self._environment, seconds + _GRACE_SECONDS
+            self._command(case, body, log, seconds, concurrency),
+            self._environment,
+            seconds + _GRACE_SECONDS,
         )
         after = cpu_seconds(case.server.pid)
         summary = read_summary(printed)
-        check_answers(summary, size, self._concurrency.in_flight)
+        check_answers(summary, size, concurrency.in_flight)
         latencies = read_latencies(log.read_text(encoding="ascii").splitlines())
         return Sample(
             rate=summary.rate,
+            credentials=summary.rate * case.credentials,
             p50=percentile(latencies, 50) / 1000,
             p99=percentile(latencies, 99) / 1000,
             cpu=(
@@ -139,14 +143,16 @@ class H2load:
             ),
         )
 
-    def _command(self, case: Case, body: Path, log: Path, seconds: float) -> list[str]:
+    def _command(
+        self, case: Case, body: Path, log: Path, seconds: float, concurrency: Concurrency
+    ) -> list[str]:
         # h2load takes headers from its arguments only, where every user of the machine can read
         # them. The key there opens a service on this loopback that lives as long as this run.
         headers = (("content-type", "application/grpc"), ("te", "trailers"), *case.metadata)
         return [
             self._program,
-            f"--clients={self._concurrency.connections}",
-            f"--max-concurrent-streams={self._concurrency.streams}",
+            f"--clients={concurrency.connections}",
+            f"--max-concurrent-streams={concurrency.streams}",
             f"--duration={round(seconds * 1000)}ms",
             f"--data={body}",
             f"--log-file={log}",
@@ -220,6 +226,6 @@ def read_latencies(lines: Iterable[str]) -> list[int]:
     return sorted(latencies)
 
 
-def percentile(ascending: Sequence[int], percent: float) -> int:
+def percentile(ascending: Sequence[N], percent: float) -> N:
     """Return the nearest-rank percentile of values in ascending order, of which there are some."""
     return ascending[max(math.ceil(len(ascending) * percent / 100), 1) - 1]

@@ -15,7 +15,7 @@ _PACKAGES: Final = ("grpcio", "uvloop", "asyncpg")
 _GIB: Final = 1024**3
 
 
-def describe(postgres_version: str, h2load_version: str) -> dict[str, str]:
+def describe(postgres_version: str, h2load_version: str | None = None) -> dict[str, str]:
     """Return the description, by what is described."""
     return {
         "Processor": f"{_cpu_model()}, {_cores()} cores",
@@ -25,7 +25,7 @@ def describe(postgres_version: str, h2load_version: str) -> dict[str, str]:
         **{name: version(name) for name in _PACKAGES},
         "protobuf": f"{version('protobuf')} ({api_implementation.Type()})",
         "PostgreSQL": postgres_version,
-        "h2load": h2load_version.removeprefix("h2load "),
+        **({"h2load": h2load_version.removeprefix("h2load ")} if h2load_version else {}),
         "authsvc": version("authsvc"),
         "Load average at the start": f"{os.getloadavg()[0]:.2f}",
     }

@@ -37,7 +37,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    command: Sequence[str], log: Path, environment: Mapping[str, str]
+    command: Sequence[str], log: Path, environment: Mapping[str, str], instances: int = 1
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends.
 
@@ -46,6 +46,7 @@ async def serving(
             and its `address` as soon as it answers.
         log: Where its output goes.
         environment: Its whole environment.
+        instances: How many processes of it write such a line.
 
     Raises:
         BenchmarkFailed: It ended, or did not answer in time.
@@ -61,7 +62,7 @@ async def serving(
             start_new_session=True,
         )
     try:
-        yield Server(await _address(process, log), process.pid, log)
+        yield Server(await _address(process, log, instances), process.pid, log)
     finally:
         await _end(process)
 
@@ -98,42 +99,75 @@ async def output_of(
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Return the processor time that a process has used, or None where there is no /proc."""
+    """Return the processor time of a process and its children, or None where there is no /proc."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        return sum(_own_cpu_seconds(one) for one in family(pid))
     except OSError:
         return None
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process and its children have in use.
+
+    Raises:
+        BenchmarkFailed: There is no /proc to tell.
+    """
+    try:
+        pages = sum(
+            int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1])
+            for one in family(pid)
+        )
+    except OSError:
+        raise BenchmarkFailed("memory is read from /proc, which is not here") from None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children, as a supervisor and its workers.
+
+    Raises:
+        OSError: There is no /proc, or no such process.
+    """
+    children = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children += (task / "children").read_text(encoding="ascii").split()
+    return [pid, *map(int, children)]
+
+
+def _own_cpu_seconds(pid: int) -> float:
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     # The name in parentheses may hold anything; user and system time are the 14th and 15th fields.
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def find_event(log: Path, event: str) -> dict[str, object] | None:
-    """Return the first line of a log that tells of an event, or None."""
+def find_events(log: Path, event: str) -> list[dict[str, object]]:
+    """Return the lines of a log that tell of an event."""
+    entries = []
     for line in _text(log).splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("event") == event:
-            return entry
-    return None
+            entries.append(entry)
+    return entries
 
 
 def _text(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")
 
 
-async def _address(process: Process, log: Path) -> str:
+async def _address(process: Process, log: Path, instances: int) -> str:
     try:
         async with asyncio.timeout(_START_SECONDS):
-            while (entry := find_event(log, "serving")) is None:
+            while len(entries := find_events(log, "serving")) < instances:
                 if process.returncode is not None:
                     raise BenchmarkFailed(f"a server ended at its start: {_text(log).strip()}")
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         raise BenchmarkFailed(f"a server did not answer within {_START_SECONDS:g} s") from None
-    return str(entry["address"])
+    return str(entries[0]["address"])
 
 
 async def _end(process: Process) -> None:

@@ -1,10 +1,9 @@
-"""The figures of a run: medians over rounds, and the table of them for terminal and page."""
+"""The figures of the comparison: medians over rounds, as tables for terminal and page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
 from typing import Final
 
@@ -13,24 +12,25 @@ from rich.table import Table
 
 from benchmarks.cases import Case
 from benchmarks.load import Sample
+from benchmarks.results import table_lines
 
 COLUMNS: Final = (
-    "req/s",
-    "of (a)",
+    "calls/s",
+    "credentials/s",
     "p50 ms",
-    "of (a)",
     "p99 ms",
-    "of (a)",
     "CPU µs",
-    "of (a)",
+    "of",
+    "credentials/s",
+    "least to greatest",
+    "CPU",
 )
-SPREAD: Final = "req/s of (a), least to greatest"
 NOTE: Final = (
     "The absolute figures are this machine's, and servers, database and load share it. Compare "
-    "only the ratios to (a): each is taken within one round, and the table has their medians over "
-    "the rounds. The load is closed: a fixed number of calls is always in flight, so that "
-    "latencies are those of a server at its limit. CPU is the processor time that the server's "
-    "process takes for a call; Postgres is not in it."
+    "only the ratios to the yardstick, the case named under `of`: each is taken within one round, "
+    "and the table has their medians over the rounds. The load is closed: a fixed number of calls "
+    "is always in flight, so that latencies are those of a server at its limit. CPU is the "
+    "processor time that the server's processes take for a call; Postgres is not in it."
 )
 
 
@@ -38,93 +38,79 @@ NOTE: Final = (
 class Figures:
     """One case over all rounds, as text for each of the columns."""
 
+    letter: str
     title: str
     cells: tuple[str, ...]
-    spread: str
 
 
-def summarise(cases: Sequence[Case], rounds: Sequence[Sequence[Sample]]) -> list[Figures]:
-    """Return the figures of each case.
+Rounds = Sequence[Mapping[str, Sample]]
+"""For each round, the samples by the letters of their cases."""
 
-    Args:
-        cases: The first is the yardstick.
-        rounds: For each round, a sample for each case in their order.
-    """
-    return [
-        Figures(
-            f"({case.letter}) {case.title}",
-            (
-                *_cells(rounds, number, lambda sample: sample.rate, ",.0f"),
-                *_cells(rounds, number, lambda sample: sample.p50, ".2f"),
-                *_cells(rounds, number, lambda sample: sample.p99, ".2f"),
-                *_cells(rounds, number, lambda sample: sample.cpu, ".0f"),
-            ),
-            _spread([samples[number].rate / samples[0].rate for samples in rounds]),
+
+def ratios(
+    rounds: Rounds, letter: str, yardstick: str, value: Callable[[Sample], float | None]
+) -> list[float]:
+    """Return the ratio of two cases for each round in which both values are known."""
+    pairs = [(value(samples[letter]), value(samples[yardstick])) for samples in rounds]
+    return [one / other for one, other in pairs if one is not None and other]
+
+
+def rate_ratio(rounds: Rounds, letter: str, yardstick: str) -> float:
+    """Return the median ratio of two cases in credentials per second."""
+    return median(ratios(rounds, letter, yardstick, _credentials))
+
+
+def summarise(cases: Sequence[Case], rounds: Rounds) -> list[Figures]:
+    """Return the figures of each case."""
+    figures = []
+    for case in cases:
+        rates = ratios(rounds, case.letter, case.yardstick, _credentials)
+        cpu = ratios(rounds, case.letter, case.yardstick, lambda sample: sample.cpu)
+        samples = [one[case.letter] for one in rounds]
+        cells = (
+            f"{median(sample.rate for sample in samples):,.0f}",
+            f"{median(sample.credentials for sample in samples):,.0f}",
+            f"{median(sample.p50 for sample in samples):.2f}",
+            f"{median(sample.p99 for sample in samples):.2f}",
+            _median_of([sample.cpu for sample in samples if sample.cpu is not None], ",.0f"),
         )
-        for number, case in enumerate(cases)
-    ]
+        compared = (
+            f"({case.yardstick})",
+            f"{median(rates):.2f}",
+            f"{min(rates):.2f} to {max(rates):.2f}",
+            _median_of(cpu, ".2f"),
+        )
+        is_yardstick = case.letter == case.yardstick
+        figures.append(
+            Figures(
+                case.letter,
+                case.title,
+                (*cells, *(("",) * len(compared) if is_yardstick else compared)),
+            )
+        )
+    return figures
 
 
 def terminal_table(figures: Sequence[Figures]) -> Table:
-    """Return the table for the terminal."""
+    """Return the table for the terminal, which names the cases by their letters."""
     table = Table("", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column.replace("credentials/s", "cred/s"), justify="right")
     for row in figures:
-        table.add_row(row.title, *row.cells)
+        table.add_row(f"({row.letter})", *row.cells)
     return table
 
 
-def page(
-    figures: Sequence[Figures],
-    *,
-    machine: Mapping[str, str],
-    parameters: Mapping[str, str],
-    finished: datetime,
-) -> str:
-    """Return the page for RESULTS.md."""
-    return "\n".join(
-        [
-            "# Benchmark",
-            "",
-            "Written by `make bench`, which loads a bare grpc.aio server with one empty handler",
-            "(a) and `ValidateCredential` of the real service (b, c, d) in turn. Every call of",
-            "the service authenticates its caller, by an API key, before it judges a credential.",
-            "",
-            *_markdown_table(
-                ("", *COLUMNS, SPREAD), [(row.title, *row.cells, row.spread) for row in figures]
-            ),
-            "",
-            NOTE,
-            "",
-            f"Taken on {finished:%Y-%m-%d %H:%M} UTC.",
-            "",
-            *_markdown_table(("Parameter", ""), list(parameters.items())),
-            "",
-            *_markdown_table(("Machine", ""), list(machine.items())),
-            "",
-        ]
+def figure_lines(figures: Sequence[Figures]) -> list[str]:
+    """Return the table for the page."""
+    return table_lines(
+        ("", *COLUMNS), [(f"({row.letter}) {row.title}", *row.cells) for row in figures]
     )
 
 
-def _cells(
-    rounds: Sequence[Sequence[Sample]],
-    number: int,
-    value: Callable[[Sample], float | None],
-    form: str,
-) -> tuple[str, str]:
-    pairs = [(value(samples[number]), value(samples[0])) for samples in rounds]
-    values = [one for one, _ in pairs if one is not None]
-    ratios = [one / empty for one, empty in pairs if one is not None and empty]
-    if not values or not ratios:
-        return "–", "–"  # noqa: RUF001 - a dash for what is not known
-    return f"{median(values):{form}}", f"{median(ratios):.2f}"
+def _credentials(sample: Sample) -> float:
+    return sample.credentials
 
 
-def _spread(ratios: Sequence[float]) -> str:
-    return f"{min(ratios):.2f} to {max(ratios):.2f}"
-
-
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---", *["---:" if len(head) > 2 else "---"] * (len(head) - 1)]  # noqa: PLR2004 - a table of figures
-    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+def _median_of(values: Sequence[float], form: str) -> str:
+    return f"{median(values):{form}}" if values else "–"  # noqa: RUF001 - a dash for what is not known
