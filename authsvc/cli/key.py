@@ -110,7 +110,10 @@ def create(
     print_fields("Key created.", _fields(created.key))
     typer.echo("\nThe secret, shown this once and stored nowhere:\n")
     typer.echo(f"  {created.secret.reveal()}\n")
-    typer.echo("Keep it in ORCHESTRATOR_API_KEY of the program that uses it, never in code.")
+    # Keys with scopes of this service's own are for its callers.
+    calls_us = any(granted.startswith("authsvc:") for granted in created.key.scopes)
+    variable = "AUTHSVC_API_KEY" if calls_us else "ORCHESTRATOR_API_KEY"
+    typer.echo(f"Keep it in {variable} of the program that uses it, never in code.")
 
 
 @app.command("revoke")
