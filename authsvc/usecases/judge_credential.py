@@ -165,9 +165,9 @@ class JudgeCredential:
             if verdict is not None:
                 continue
             revision = max(revision, question.demand.at_least_revision or 0)
+            demand = demand if question.demand == NO_DEMAND else question.demand
             if isinstance(credential, KeyCredential):
                 missing.add(credential.digest)
-                demand = demand if question.demand == NO_DEMAND else question.demand
         await self._require_revision(revision, deadline)
         found = await self._keys.read_all(list(missing), deadline, demand) if missing else {}
         verifications = await self._verify_missing(credentials, questions, verdicts, deadline)
@@ -216,7 +216,8 @@ class JudgeCredential:
             if isinstance(verification.outcome, DenialReason):
                 continue
             account_id = verification.outcome.account_id
-            in_memory = self._accounts.find_now(account_id, demand)
+            # Of several demands this is but one, so memory is asked only where there is none.
+            in_memory = self._accounts.find_now(account_id) if demand == NO_DEMAND else None
             if in_memory is None:
                 missing.add(account_id)
             else:
