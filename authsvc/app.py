@@ -47,6 +47,7 @@ from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.issue_key import IssueKey
+from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.usage import UsageCounter
@@ -84,6 +85,7 @@ class Parts:
     keys: PostgresKeys
     keyring: Keyring
     judge: JudgeCredential
+    judge_batch: JudgeBatch
     usage: UsageCounter
     log: FollowedLog
     feed: RevocationFeed
@@ -141,6 +143,17 @@ def _build(settings: Settings, database: Database) -> Parts:
         clock=utc_now,
     )
     usage = UsageCounter(store=PostgresUsage(database), clock=utc_now)
+    judge = JudgeCredential(
+        keys=records.keys,
+        accounts=records.accounts,
+        tokens=tokens,
+        usage=usage,
+        failures=FailureLimit(
+            failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
+        ),
+        changes=PostgresChangeLog(database),
+        clock=utc_now,
+    )
     feed = RevocationFeed(max_streams=settings.watch_streams, buffer=settings.watch_buffer)
     issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
     return Parts(
@@ -149,16 +162,9 @@ def _build(settings: Settings, database: Database) -> Parts:
         accounts=accounts,
         keys=keys,
         keyring=keyring,
-        judge=JudgeCredential(
-            keys=records.keys,
-            accounts=records.accounts,
-            tokens=tokens,
-            usage=usage,
-            failures=FailureLimit(
-                failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
-            ),
-            changes=PostgresChangeLog(database),
-            clock=utc_now,
+        judge=judge,
+        judge_batch=JudgeBatch(
+            judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens
         ),
         usage=usage,
         log=followed_log,
@@ -233,7 +239,7 @@ async def serve(
     services = {
         _AUTH_SERVICE: AuthServicer(
             validate_credential=ValidateCredential(parts.judge),
-            batch_validate_credentials=BatchValidateCredentials(parts.judge),
+            batch_validate_credentials=BatchValidateCredentials(parts.judge_batch),
             watch_revocations=WatchRevocations(
                 feed=parts.feed, log=PostgresChangeLog(parts.database)
             ),

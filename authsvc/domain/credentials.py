@@ -12,7 +12,7 @@ Nothing is trimmed inside a credential, and nothing is computed on a value over 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.key_secrets import FORM, digest_of
@@ -29,14 +29,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _BEARER = "bearer"
 
 
-class KeyCredential:
-    """A well-formed API key, known by its digest from here on."""
-
-    __slots__ = ("digest",)
-
-    def __init__(self, digest: bytes) -> None:
-        """Take the SHA-256 digest of the secret."""
-        self.digest = digest
+KeyDigest: TypeAlias = bytes
+"""A well-formed API key, which from here on is known by the SHA-256 digest of its secret."""
 
 
 class TokenCredential:
@@ -49,20 +43,20 @@ class TokenCredential:
         self.token = token
 
 
-def parse_credential(value: str) -> KeyCredential | TokenCredential | DenialReason:
+def parse_credential(value: str) -> KeyDigest | TokenCredential | DenialReason:
     """Read an Authorization header's value, or a bare credential.
 
     Args:
         value: As it came; empty when there was no header.
 
     Returns:
-        The credential, or the reason why its form is refused.
+        The digest of a key, or a token, or the reason why the form of the value is refused.
     """
     if len(value) > MAX_LENGTH:
         return DenialReason.INVALID_KEY_FORMAT
     key = _KEY.fullmatch(value)
     if key is not None:
-        return KeyCredential(digest_of(key[1]))
+        return digest_of(key[1])
     credential = value
     scheme, blank, rest = value.partition(" ")
     if scheme.lower() == _BEARER:

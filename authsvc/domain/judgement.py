@@ -6,10 +6,10 @@ The order of the checks is part of the contract: revoked, disabled, expired, acc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from authsvc.domain.access_tokens import AccessTokenClaims
 from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.clock import Clock
 from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_scope
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal, PrincipalKind
@@ -17,24 +17,24 @@ from authsvc.domain.scopes import covers, without_reserved
 
 
 def judge_key(
-    record: KeyRecord, required_scopes: Sequence[str], now: datetime
+    record: KeyRecord, required_scopes: Sequence[str], clock: Clock
 ) -> Principal | Denial:
     """Judge a key by its record.
 
     Args:
         record: The key's record.
         required_scopes: Well-formed scopes, all of which it must have.
-        now: The moment of the call.
+        clock: Tells the moment of the call, which only a key that expires has to know.
     """
     if record.revoked:
         return DENIALS[DenialReason.KEY_REVOKED]
     if record.disabled:
         return DENIALS[DenialReason.KEY_DISABLED]
-    if record.expire_time is not None and record.expire_time <= now:
+    if record.expire_time is not None and record.expire_time <= clock():
         return DENIALS[DenialReason.KEY_EXPIRED]
-    return _judge_account_and_scope(
-        record.principal, required_scopes, account_disabled=record.account_disabled
-    )
+    if record.account_disabled:
+        return DENIALS[DenialReason.ACCOUNT_DISABLED]
+    return _judge_scopes(record.principal, required_scopes) if required_scopes else record.principal
 
 
 def judge_token(
@@ -56,15 +56,12 @@ def judge_token(
         user_id=claims.subject,
         session_id=claims.session_id,
     )
-    disabled = account.state is AccountState.DISABLED
-    return _judge_account_and_scope(principal, required_scopes, account_disabled=disabled)
-
-
-def _judge_account_and_scope(
-    principal: Principal, required_scopes: Sequence[str], *, account_disabled: bool
-) -> Principal | Denial:
-    if account_disabled:
+    if account.state is AccountState.DISABLED:
         return DENIALS[DenialReason.ACCOUNT_DISABLED]
+    return _judge_scopes(principal, required_scopes)
+
+
+def _judge_scopes(principal: Principal, required_scopes: Sequence[str]) -> Principal | Denial:
     for scope in required_scopes:
         if not covers(principal.scopes, scope):
             return insufficient_scope(required_scopes)

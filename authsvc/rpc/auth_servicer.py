@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from authsvc.domain.callers import Caller
-from authsvc.domain.clock import Clock
+from authsvc.domain.clock import Clock, Deadline
 from authsvc.rpc import conversion
+from authsvc.rpc.calls import Rest
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.judge_batch import settled
+from authsvc.usecases.judge_credential import Unsettled, Verdict
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import WatchRevocations
@@ -36,24 +40,35 @@ class AuthServicer:
         self._revoke_key = revoke_key
         self._clock = clock
 
-    async def validate_credential(self, request: pb.ValidateCredentialRequest, call: Call) -> bytes:
-        """Judge one credential."""
-        verdict = await self._validate_credential(conversion.question(request), call)
-        return conversion.validate_credential_response(verdict)
-
     def validate_credential_now(
         self, request: pb.ValidateCredentialRequest, caller: Caller
-    ) -> bytes | None:
-        """Judge one credential by what is in memory; None when that does not do."""
-        verdict = self._validate_credential.now(conversion.question(request), caller)
-        return None if verdict is None else conversion.validate_credential_response(verdict)
+    ) -> bytes | Rest:
+        """Judge one credential."""
+        answer = self._validate_credential.now(conversion.question(request), caller)
+        if isinstance(answer, Verdict):
+            return conversion.validate_credential_response(answer)
+        return partial(self._settle, answer)
 
-    async def batch_validate_credentials(
-        self, request: pb.BatchValidateCredentialsRequest, call: Call
-    ) -> bytes:
+    async def _settle(self, unsettled: Unsettled, deadline: Deadline) -> bytes:
+        verdict = await self._validate_credential.settle(unsettled, deadline)
+        return conversion.validate_credential_response(verdict)
+
+    def batch_validate_credentials_now(
+        self, request: pb.BatchValidateCredentialsRequest, caller: Caller
+    ) -> bytes | Rest:
         """Judge many credentials."""
         questions = [conversion.question(one) for one in request.requests]
-        return conversion.batch_response(await self._batch_validate_credentials(questions, call))
+        answers = self._batch_validate_credentials.now(questions, caller)
+        verdicts = settled(answers)
+        if verdicts is not None:
+            return conversion.batch_response(verdicts)
+        return partial(self._settle_batch, answers)
+
+    async def _settle_batch(
+        self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
+    ) -> bytes:
+        verdicts = await self._batch_validate_credentials.settle(answers, deadline)
+        return conversion.batch_response(verdicts)
 
     async def watch_revocations(
         self, request: pb.WatchRevocationsRequest, call: Call

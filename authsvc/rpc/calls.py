@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 import grpc
@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import InvalidRequest
 from authsvc.rpc.error_table import INTERNAL, row_of
 from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
@@ -28,12 +29,14 @@ from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Request = TypeVar("Request", bound=Message)
-Method = Callable[[Any, Call], Awaitable[Message | bytes]]
-MethodNow = Callable[[Any, Caller], bytes | None]
+Method = Callable[[Any, Call], Awaitable[Message]]
+Rest = Callable[[Deadline], Awaitable[bytes]]
+"""What is left of a call that cannot be answered without waiting."""
+MethodNow = Callable[[Any, Caller], bytes | Rest]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
-StreamingBehaviour = Callable[[Any, Context], AsyncIterator[Message]]
-Behaviour = Callable[[Any, Context], Awaitable[Message | bytes]]
+StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
+Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
+Parse = Callable[[bytes], Message]
 
 AUTHORIZATION_KEY: Final = "authorization"
 
@@ -97,10 +100,6 @@ class StreamDeadline:
         return self._limit if left is None else min(self._limit, left)
 
 
-class UnreadableRequest:
-    """Stands for a request that is not the message it should be."""
-
-
 class Calls:
     """Puts the methods of servicers on a server."""
 
@@ -132,90 +131,99 @@ class Calls:
         Args:
             server: A server that is not started yet.
             service: The service's descriptor.
-            servicer: Has a coroutine `create_key(request, call)` for a method `CreateKey`, and
-                may have a plain function `create_key_now(request, caller)`, which is asked first
-                and returns None when it cannot answer without waiting.
+            servicer: Has a coroutine function `create_key(request, call)` for a method
+                `CreateKey`; or, for one that seldom has to wait, a plain function
+                `create_key_now(request, caller)`. That returns the serialised answer, or a
+                coroutine function that makes it and takes the deadline of the call.
 
         Raises:
             AttributeError: The servicer lacks a method of the service.
         """
         handlers = {}
         for method in service.methods:
-            name = _snake_case(method.name)
-            serve, serve_now = getattr(servicer, name), getattr(servicer, f"{name}_now", None)
-            handlers[method.name] = self._handler(method, serve, serve_now)
+            handlers[method.name] = self._handler(method, servicer)
         server.add_registered_method_handlers(service.full_name, handlers)
 
     def _handler(
-        self,
-        method: MethodDescriptor,
-        serve: Any,  # noqa: ANN401 - a Method or a StreamingMethod, as the descriptor says
-        serve_now: MethodNow | None,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        parse = GetMessageClass(method.input_type).FromString
-
-        def deserialize(data: bytes) -> Message | UnreadableRequest:
-            # Left to grpc, the parser's exception would reach the client in its own words.
-            try:
-                return parse(data)
-            except DecodeError:
-                return UnreadableRequest()
-
+        self, method: MethodDescriptor, servicer: object
+    ) -> grpc.RpcMethodHandler[bytes, bytes]:
+        # Messages are read and written here and not by grpc: a parser's exception would reach the
+        # client in its own words.
+        parse: Parse = GetMessageClass(method.input_type).FromString
+        name, attribute = method.full_name, _snake_case(method.name)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming_behaviour(method.full_name, serve),
-                request_deserializer=deserialize,
-                response_serializer=_serialize,
+                self._streaming_behaviour(name, parse, getattr(servicer, attribute))
             )
-        return grpc.unary_unary_rpc_method_handler(
-            self._behaviour(method.full_name, serve, serve_now),
-            request_deserializer=deserialize,
-            response_serializer=_serialize,
-        )
+        serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
+        if serve_now is None:
+            return grpc.unary_unary_rpc_method_handler(
+                self._behaviour(name, parse, getattr(servicer, attribute))
+            )
+        return grpc.unary_unary_rpc_method_handler(self._behaviour_now(name, parse, serve_now))
 
-    def _behaviour(self, name: str, serve: Method, serve_now: MethodNow | None = None) -> Behaviour:
+    def _behaviour_now(self, name: str, parse: Parse, serve: MethodNow) -> Behaviour:
+        """Return the way of a method that seldom waits. Almost every call goes it."""
         authenticate, work_limit = self._authenticate, self._work_limit
         monotonic = self._monotonic
 
-        async def behave(request: Message | UnreadableRequest, context: Context) -> Message | bytes:
+        async def behave(data: bytes, context: Context) -> bytes:
             try:
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                # First by what is in memory, without waiting: that is almost every call.
                 caller = authenticate.now(authorization)
-                if caller is not None and serve_now is not None:
-                    response = serve_now(_readable(request), caller)
-                    if response is not None:
-                        return response
-                deadline = CallDeadline(context, work_limit, monotonic)
                 if caller is None:
+                    deadline = CallDeadline(context, work_limit, monotonic)
                     caller = await authenticate(authorization, deadline, _address(context))
-                return await serve(_readable(request), Call(caller, deadline))
+                else:
+                    deadline = None
+                answer = serve(parse(data), caller)
+                if isinstance(answer, bytes):
+                    return answer
+                return await answer(deadline or CallDeadline(context, work_limit, monotonic))
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 await self._abort(name, context, error)
 
         return behave
 
-    def _streaming_behaviour(self, name: str, serve: StreamingMethod) -> StreamingBehaviour:
+    def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
+        authenticate, work_limit = self._authenticate, self._work_limit
+        monotonic = self._monotonic
+
+        async def behave(data: bytes, context: Context) -> bytes:
+            try:
+                deadline = CallDeadline(context, work_limit, monotonic)
+                authorization = _metadata(context, AUTHORIZATION_KEY)
+                caller = await authenticate(authorization, deadline, _address(context))
+                response = await serve(parse(data), Call(caller, deadline))
+                return response.SerializeToString()
+            except Exception as error:  # noqa: BLE001 - every error becomes a status here
+                await self._abort(name, context, error)
+
+        return behave
+
+    def _streaming_behaviour(
+        self, name: str, parse: Parse, serve: StreamingMethod
+    ) -> StreamingBehaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
 
-        async def behave(
-            request: Message | UnreadableRequest, context: Context
-        ) -> AsyncIterator[Message]:
+        async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
             try:
                 deadline = StreamDeadline(context, work_limit)
                 authorization = _metadata(context, AUTHORIZATION_KEY)
                 caller = await authenticate(authorization, deadline, _address(context))
                 call = Call(caller, deadline)
-                async for response in serve(_readable(request), call):
+                async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
                     call.caller = await authenticate(authorization, deadline)
-                    yield response
+                    yield response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 await self._abort(name, context, error)
 
         return behave
 
     async def _abort(self, method: str, context: Context, error: Exception) -> NoReturn:
+        if isinstance(error, DecodeError):
+            error = InvalidRequest(())
         row = row_of(error)
         request_id = self._request_id(context)
         log.log(
@@ -241,16 +249,6 @@ class Calls:
         if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
             return sent[0]
         return f"{self._request_id_prefix}-{next(self._request_numbers)}"
-
-
-def _serialize(response: Message | bytes) -> bytes:
-    return response if isinstance(response, bytes) else response.SerializeToString()
-
-
-def _readable(request: Message | UnreadableRequest) -> Message:
-    if isinstance(request, UnreadableRequest):
-        raise InvalidRequest(())
-    return request
 
 
 def _metadata(context: Context, name: str) -> list[str]:

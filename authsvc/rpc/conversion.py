@@ -82,9 +82,10 @@ def to_timedelta(value: Duration) -> timedelta:
 
 def question(request: auth_service_pb2.ValidateCredentialRequest) -> Question:
     """Convert a request of ValidateCredential."""
+    scopes = request.required_scopes
     return Question(
         request.credential,
-        tuple(request.required_scopes) if request.required_scopes else (),
+        tuple(scopes) if scopes else (),
         _demand(request.freshness) if request.HasField("freshness") else NO_DEMAND,
         request.context.client_ip if request.HasField("context") else "",
     )
@@ -107,10 +108,10 @@ def batch_response(verdicts: Iterable[Verdict]) -> bytes:
     Each is a repeated field 1 of wire type 2: its tag, its length, its bytes.
     """
     parts: list[bytes] = []
-    for verdict in verdicts:
-        response = validate_credential_response(verdict)
-        parts.append(_entry_head(len(response)))
-        parts.append(response)
+    for outcome, freshness in verdicts:
+        present = _present_principal if isinstance(outcome, Principal) else _present_denial
+        first, second = outcome.presented(present), freshness.presented(_present_freshness)
+        parts += (_entry_head(len(first) + len(second)), first, second)
     return b"".join(parts)
 
 

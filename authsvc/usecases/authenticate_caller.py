@@ -29,8 +29,8 @@ class AuthenticateCaller:
             CallerCredentialMissing: There is no credential.
             CallerCredentialInvalid: The credential is refused.
         """
-        verdict = self._judge.now(_question(authorization, peer))
-        return None if verdict is None else _caller(verdict)
+        answer = self._judge.now(_question(authorization, peer))
+        return _caller(answer) if isinstance(answer, Verdict) else None
 
     async def __call__(
         self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
@@ -59,9 +59,10 @@ def _question(authorization: Sequence[str], peer: str) -> Question:
 
 
 def _caller(verdict: Verdict) -> Caller:
-    if not isinstance(verdict.outcome, Denial):
-        return Caller(verdict.outcome)
-    reason = verdict.outcome.reason
+    outcome = verdict.outcome
+    if not isinstance(outcome, Denial):
+        return Caller(outcome)
+    reason = outcome.reason
     if reason is DenialReason.MISSING_CREDENTIAL:
         raise CallerCredentialMissing
     if reason is DenialReason.RATE_LIMITED:

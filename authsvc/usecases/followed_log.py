@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from authsvc.domain.changes import Change, Watermark
-from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 
 
 class FollowedLog:
@@ -24,6 +25,7 @@ class FollowedLog:
         self._monotonic = monotonic
         self._watermark: Watermark | None = None
         self._cache: Freshness | None = None
+        self._fresh_until = -math.inf
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Take no note: what is kept is dropped by those who keep it."""
@@ -32,10 +34,12 @@ class FollowedLog:
         """Move on."""
         self._watermark = watermark
         self._cache = Freshness(FreshnessSource.CACHE, watermark.as_of)
+        self._fresh_until = watermark.as_of_monotonic + self._max_staleness
 
     def on_gap(self) -> None:
         """Start again."""
         self._watermark = self._cache = None
+        self._fresh_until = -math.inf
 
     @property
     def watermark(self) -> Watermark | None:
@@ -53,12 +57,13 @@ class FollowedLog:
         Args:
             demand: How fresh the answer must be.
         """
-        watermark = self._watermark
-        if (
-            watermark is None
-            or demand.authoritative
-            or (demand.at_least_revision or 0) > watermark.revision
-            or self._monotonic() - watermark.as_of_monotonic > self._max_staleness
-        ):
+        if demand is not NO_DEMAND and not self._meets(demand):
             return None
-        return self._cache
+        return self._cache if self._monotonic() <= self._fresh_until else None
+
+    def _meets(self, demand: FreshnessDemand) -> bool:
+        return (
+            not demand.authoritative
+            and self._watermark is not None
+            and (demand.at_least_revision or 0) <= self._watermark.revision
+        )

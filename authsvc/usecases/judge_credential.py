@@ -1,19 +1,18 @@
 """One credential to one verdict: parse, look up, judge.
 
 The common path of `ValidateCredential` and of the authentication of this service's own callers.
-Almost every call is judged from memory by `_judge_now`, a plain function that never waits.
+Almost every call is judged from memory by `JudgeCredential.now`, a plain function that never waits.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.credentials import KeyCredential, TokenCredential, parse_credential
+from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
 from authsvc.domain.denials import DENIALS, Denial, DenialReason
 from authsvc.domain.errors import RevisionNotReached
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
@@ -70,6 +69,17 @@ class Verdict(NamedTuple):
     freshness: Freshness
 
 
+class Unsettled(NamedTuple):
+    """A question that memory cannot answer, with what it needs the database for."""
+
+    credential: KeyDigest | TokenCredential
+    question: Question
+
+    def __repr__(self) -> str:
+        """Return a text without the credential."""
+        return "Unsettled(redacted)"
+
+
 class ChangeLog(Protocol):
     """The log of all changes."""
 
@@ -108,196 +118,104 @@ class JudgeCredential:
         self._keys = keys
         self._accounts = accounts
         self._tokens = tokens
-        self._usage = usage
+        self._remembered = keys.remembered
+        self._count = usage.count
         self._failures = failures
         self._changes = changes
         self._clock = clock
 
     async def __call__(self, question: Question, deadline: Deadline) -> Verdict:
-        """Judge a credential.
+        """Judge a credential, from memory or by what the database has.
 
         Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """
-        credential = parse_credential(question.value)
-        verdict = self._judge_now(credential, question)
-        if verdict is None:
-            verdict = self._limit(credential, question)
-        if verdict is not None:
-            return verdict
-        await self._require_revision(question.demand.at_least_revision or 0, deadline)
-        if isinstance(credential, KeyCredential):
-            found = await self._keys.find(credential.digest, deadline, question.demand)
-            return self._judge_key(found, question)
-        assert isinstance(credential, TokenCredential)  # noqa: S101 - all else is judged above
-        return await self._verify_and_judge(credential.token, question, deadline)
+        answer = self.now(question)
+        return answer if isinstance(answer, Verdict) else await self.settle(answer, deadline)
 
-    def now(self, question: Question) -> Verdict | None:
-        """Judge a credential by what is in memory; None when that does not do.
+    def now(self, question: Question) -> Verdict | Unsettled:
+        """Judge a credential by what is in memory, or say what is to be settled.
 
         The path of almost every call: a plain function, without waiting.
         """
-        return self._judge_now(parse_credential(question.value), question)
-
-    async def judge_all(self, questions: Sequence[Question], deadline: Deadline) -> list[Verdict]:
-        """Judge many credentials, with one read for all keys that memory does not have.
-
-        Returns:
-            One verdict for each question, in the same order.
-
-        Raises:
-            DatabaseUnavailable: Some record could not be read before the deadline.
-            TooManyLookups: Too many records are being read already.
-            RevisionNotReached: The database does not have a revision that is demanded.
-        """
-        credentials = [parse_credential(question.value) for question in questions]
-        verdicts = [
-            self._judge_now(credential, question) or self._limit(credential, question)
-            for credential, question in zip(credentials, questions, strict=True)
-        ]
-        # A read that begins now meets every demand; where there is one, memory does not.
-        missing: set[bytes] = set()
-        demand = NO_DEMAND
-        revision = 0
-        for credential, question, verdict in zip(credentials, questions, verdicts, strict=True):
+        credential = parse_credential(question.value)
+        if isinstance(credential, bytes):
+            freshness = self._keys.freshness_for(question.demand)
+            outcome = None if freshness is None else self.judge_now(credential, question)
+            if outcome is not None and freshness is not None:
+                return Verdict(outcome, freshness)
+        elif isinstance(credential, TokenCredential):
+            verdict = self._judge_token_now(credential.token, question)
             if verdict is not None:
-                continue
-            revision = max(revision, question.demand.at_least_revision or 0)
-            demand = demand if question.demand == NO_DEMAND else question.demand
-            if isinstance(credential, KeyCredential):
-                missing.add(credential.digest)
-        await self._require_revision(revision, deadline)
-        found = await self._keys.read_all(list(missing), deadline, demand) if missing else {}
-        verifications = await self._verify_missing(credentials, questions, verdicts, deadline)
-        accounts = await self._find_accounts(verifications, deadline, demand)
-        judged: list[Verdict] = []
-        for index, (question, verdict) in enumerate(zip(questions, verdicts, strict=True)):
-            credential = credentials[index]
-            if verdict is not None:
-                judged.append(verdict)
-            elif isinstance(credential, KeyCredential):
-                judged.append(self._judge_key(found[credential.digest], question))
-            else:
-                judged.append(self._judge_token(verifications[index], accounts, question))
-        return judged
-
-    async def _verify_missing(
-        self,
-        credentials: Sequence[KeyCredential | TokenCredential | DenialReason],
-        questions: Sequence[Question],
-        verdicts: Sequence[Verdict | None],
-        deadline: Deadline,
-    ) -> dict[int, TokenVerification]:
-        """Verify the tokens of a batch that have no verdict yet."""
-        verifications: dict[int, TokenVerification] = {}
-        demand_met = False
-        for index, (credential, question) in enumerate(zip(credentials, questions, strict=True)):
-            if verdicts[index] is None and isinstance(credential, TokenCredential):
-                # Others get their turn between two signatures; and signing keys that were read
-                # for one token of this call are fresh enough for the next.
-                await asyncio.sleep(0)
-                demand = NO_DEMAND if demand_met else question.demand
-                verifications[index] = await self._tokens.verify(credential.token, demand, deadline)
-                demand_met = demand_met or demand != NO_DEMAND
-        return verifications
-
-    async def _find_accounts(
-        self,
-        verifications: Mapping[int, TokenVerification],
-        deadline: Deadline,
-        demand: FreshnessDemand,
-    ) -> dict[str, Found[Account]]:
-        """Look up the accounts that tokens name, with one read for those not in memory."""
-        found: dict[str, Found[Account]] = {}
-        missing: set[str] = set()
-        for verification in verifications.values():
-            if isinstance(verification.outcome, DenialReason):
-                continue
-            account_id = verification.outcome.account_id
-            # Of several demands this is but one, so memory is asked only where there is none.
-            in_memory = self._accounts.find_now(account_id) if demand == NO_DEMAND else None
-            if in_memory is None:
-                missing.add(account_id)
-            else:
-                found[account_id] = in_memory
-        if missing:
-            found |= await self._accounts.read_all(list(missing), deadline, demand)
-        return found
-
-    async def _require_revision(self, revision: int, deadline: Deadline) -> None:
-        """Let pass only a database that has the revision that a read from it must reflect."""
-        if revision and await self._changes.newest_revision(deadline) < revision:
-            raise RevisionNotReached
-
-    def _limit(
-        self, credential: KeyCredential | TokenCredential | DenialReason, question: Question
-    ) -> Verdict | None:
-        """Refuse a guess of an address with many failures, before anything is spent on it."""
-        wait = self._failures.wait_for(question.client_address) if question.client_address else None
-        if wait is None or self._knows(credential):
-            return None
-        denial = Denial(DenialReason.RATE_LIMITED, www_authenticate="", retry_after=wait)
-        return Verdict(denial, Freshness(FreshnessSource.DATABASE, self._clock()))
-
-    def _knows(self, credential: KeyCredential | TokenCredential | DenialReason) -> bool:
-        if isinstance(credential, KeyCredential):
-            return self._keys.knows(credential.digest)
-        return isinstance(credential, TokenCredential) and self._tokens.knows(credential.token)
-
-    def _judge_now(  # noqa: PLR0911 - one way out for each thing that memory may lack
-        self, credential: KeyCredential | TokenCredential | DenialReason, question: Question
-    ) -> Verdict | None:
-        """Judge a credential by what is in memory; None when that does not do."""
-        if isinstance(credential, KeyCredential):
-            found = self._keys.find_now(credential.digest, question.demand)
-            return None if found is None else self._judge_key(found, question)
-        if isinstance(credential, DenialReason):
+                return verdict
+        else:
             freshness = Freshness(FreshnessSource.DATABASE, self._clock())
             return Verdict(DENIALS[credential], freshness)
-        if question.demand != NO_DEMAND:
-            return None
-        verification = self._tokens.verify_now(credential.token)
-        if verification is None:
-            return None
-        claims = verification.outcome
-        if isinstance(claims, DenialReason):
-            return Verdict(DENIALS[claims], verification.freshness)
-        account = self._accounts.find_now(claims.account_id)
-        if account is None:
-            return None
-        return self._judge_token(verification, {claims.account_id: account}, question)
+        return self._limit(credential, question) or Unsettled(credential, question)
 
-    async def _verify_and_judge(
-        self, token: str, question: Question, deadline: Deadline
-    ) -> Verdict:
-        verification = await self._tokens.verify(token, question.demand, deadline)
+    async def settle(self, unsettled: Unsettled, deadline: Deadline) -> Verdict:
+        """Judge a credential that memory could not judge.
+
+        Raises:
+            DatabaseUnavailable: The records could not be read before the deadline.
+            TooManyLookups: Too many records are being read already.
+            RevisionNotReached: The database does not have the revision that is demanded.
+        """
+        credential, question = unsettled
+        if question.demand is not NO_DEMAND:
+            await self.require_revision(question.demand.at_least_revision or 0, deadline)
+        if isinstance(credential, bytes):
+            found = await self._keys.find(credential, deadline, question.demand)
+            return Verdict(self.judge_record(found.record, question), found.freshness)
+        verification = await self._tokens.verify(credential.token, question.demand, deadline)
         claims = verification.outcome
         accounts: dict[str, Found[Account]] = {}
         if not isinstance(claims, DenialReason):
-            found = await self._accounts.find(claims.account_id, deadline, question.demand)
-            accounts[claims.account_id] = found
-        return self._judge_token(verification, accounts, question)
+            account = await self._accounts.find(claims.account_id, deadline, question.demand)
+            accounts[claims.account_id] = account
+        return self.judge_verified(verification, accounts, question)
 
-    def _judge_key(self, found: Found[KeyRecord], question: Question) -> Verdict:
-        record = found.record
+    async def require_revision(self, revision: int, deadline: Deadline) -> None:
+        """Let pass only a database that has the revision that a read from it must reflect.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+            RevisionNotReached: It does not have it.
+        """
+        if revision and await self._changes.newest_revision(deadline) < revision:
+            raise RevisionNotReached
+
+    def judge_now(self, digest: KeyDigest, question: Question) -> Principal | Denial | None:
+        """Judge a key by its record in memory; None when memory knows nothing of it.
+
+        It counts only while the records in memory are fresh enough.
+        """
+        record = self._remembered(digest)
+        if record is not None or self._keys.knows_absent(digest):
+            return self.judge_record(record, question)
+        return None
+
+    def judge_record(self, record: KeyRecord | None, question: Question) -> Principal | Denial:
+        """Judge a key by its record, or for want of one, and count it."""
         if record is None:
             self._failures.count(question.client_address)
-            return Verdict(DENIALS[DenialReason.KEY_NOT_FOUND], found.freshness)
-        outcome = judge_key(record, question.required_scopes, self._clock())
-        self._usage.count(
+            return DENIALS[DenialReason.KEY_NOT_FOUND]
+        outcome = judge_key(record, question.required_scopes, self._clock)
+        self._count(
             record.principal.key_id,
             outcome.reason.name if isinstance(outcome, Denial) else "OK",
         )
-        return Verdict(outcome, found.freshness)
+        return outcome
 
-    def _judge_token(
+    def judge_verified(
         self,
         verification: TokenVerification,
         accounts: Mapping[str, Found[Account]],
         question: Question,
     ) -> Verdict:
+        """Judge a token by its verification and by the account that it names."""
         claims = verification.outcome
         if isinstance(claims, DenialReason):
             if claims is DenialReason.TOKEN_INVALID:
@@ -308,3 +226,29 @@ class JudgeCredential:
         if found.record is None:
             return Verdict(DENIALS[DenialReason.TOKEN_INVALID], freshness)
         return Verdict(judge_token(claims, found.record, question.required_scopes), freshness)
+
+    def _judge_token_now(self, token: str, question: Question) -> Verdict | None:
+        """Judge a token by what is in memory; None when that does not do."""
+        verification = self._tokens.verify_now(token) if question.demand is NO_DEMAND else None
+        if verification is None:
+            return None
+        claims = verification.outcome
+        if isinstance(claims, DenialReason):
+            return Verdict(DENIALS[claims], verification.freshness)
+        account = self._accounts.find_now(claims.account_id)
+        if account is None:
+            return None
+        return self.judge_verified(verification, {claims.account_id: account}, question)
+
+    def _limit(self, credential: KeyDigest | TokenCredential, question: Question) -> Verdict | None:
+        """Refuse a guess of an address with many failures, before anything is spent on it."""
+        wait = self._failures.wait_for(question.client_address) if question.client_address else None
+        if wait is None or self._knows(credential):
+            return None
+        denial = Denial(DenialReason.RATE_LIMITED, www_authenticate="", retry_after=wait)
+        return Verdict(denial, Freshness(FreshnessSource.DATABASE, self._clock()))
+
+    def _knows(self, credential: KeyDigest | TokenCredential) -> bool:
+        if isinstance(credential, bytes):
+            return self._keys.knows(credential)
+        return self._tokens.knows(credential.token)

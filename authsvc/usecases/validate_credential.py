@@ -1,4 +1,8 @@
-"""ValidateCredential and its batch: is this credential good, whose is it, what may it do?"""
+"""ValidateCredential and its batch: is this credential good, whose is it, what may it do?
+
+Each has a plain function that answers from memory, without waiting, and a coroutine that settles
+what memory could not.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from typing import Final
 
 from authsvc.domain.bounds import Violations
 from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
-from authsvc.usecases.call import Call
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_batch import JudgeBatch
+from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 
 MAX_BATCH: Final = 1000
 """The most credentials in one batch."""
@@ -23,70 +28,79 @@ class ValidateCredential:
         """Take the judge of credentials."""
         self._judge = judge
 
-    async def __call__(self, question: Question, call: Call) -> Verdict:
-        """Judge the credential.
+    def now(self, question: Question, caller: Caller) -> Verdict | Unsettled:
+        """Judge the credential by what is in memory, or say what is to be settled.
 
         Raises:
             CallerNotPermitted: The caller lacks `authsvc:validate`.
-            InvalidRequest: A required scope or the revision is malformed.
+            InvalidRequest: A required scope, the address or the revision is malformed.
+        """
+        caller.require(VALIDATE)
+        if _has_bounds(question):
+            violations = Violations()
+            _check(question, "", violations)
+            violations.raise_if_any()
+        return self._judge.now(question)
+
+    async def settle(self, unsettled: Unsettled, deadline: Deadline) -> Verdict:
+        """Judge a credential that memory could not judge.
+
+        Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read already.
+            RevisionNotReached: The database does not have the revision that is demanded.
         """
-        _admit(question, call.caller)
-        return await self._judge(question, call.deadline)
-
-    def now(self, question: Question, caller: Caller) -> Verdict | None:
-        """Judge the credential by what is in memory; None when that does not do.
-
-        Raises:
-            CallerNotPermitted: The caller lacks `authsvc:validate`.
-            InvalidRequest: A required scope or the revision is malformed.
-        """
-        _admit(question, caller)
-        return self._judge.now(question)
+        return await self._judge.settle(unsettled, deadline)
 
 
 class BatchValidateCredentials:
     """Judges many credentials on behalf of a caller that may ask."""
 
-    def __init__(self, judge: JudgeCredential) -> None:
-        """Take the judge of credentials."""
+    def __init__(self, judge: JudgeBatch) -> None:
+        """Take the judge of batches."""
         self._judge = judge
 
-    async def __call__(self, questions: Sequence[Question], call: Call) -> list[Verdict]:
-        """Judge the credentials.
+    def now(self, questions: Sequence[Question], caller: Caller) -> list[Verdict | Unsettled]:
+        """Judge the credentials by what is in memory.
 
         Returns:
-            One verdict for each question, in the same order.
+            One answer for each question, in the same order.
 
         Raises:
             CallerNotPermitted: The caller lacks `authsvc:validate`.
             InvalidRequest: There are over 1,000, or some question breaks its bounds.
-            DatabaseUnavailable: Some record could not be read before the deadline.
-            TooManyLookups: Too many records are being read already.
         """
-        call.caller.require(VALIDATE)
+        caller.require(VALIDATE)
         violations = Violations()
         if len(questions) > MAX_BATCH:
             violations.add("requests", f"has at most {MAX_BATCH} entries")
             violations.raise_if_any()
         for index, question in enumerate(questions):
-            if (
-                question.required_scopes
-                or question.client_address
-                or (question.demand is not NO_DEMAND)
-            ):
+            if _has_bounds(question):
                 _check(question, f"requests[{index}].", violations)
         violations.raise_if_any()
-        return await self._judge.judge_all(questions, call.deadline)
+        return self._judge.now(questions)
+
+    async def settle(
+        self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
+    ) -> list[Verdict]:
+        """Judge the credentials that memory could not judge.
+
+        Returns:
+            One verdict for each answer, in the same order.
+
+        Raises:
+            DatabaseUnavailable: Some record could not be read before the deadline.
+            TooManyLookups: Too many records are being read already.
+            RevisionNotReached: The database does not have a revision that is demanded.
+        """
+        return await self._judge.settle(answers, deadline)
 
 
-def _admit(question: Question, caller: Caller) -> None:
-    caller.require(VALIDATE)
-    if question.required_scopes or question.client_address or question.demand is not NO_DEMAND:
-        violations = Violations()
-        _check(question, "", violations)
-        violations.raise_if_any()
+def _has_bounds(question: Question) -> bool:
+    """Tell whether there is anything about a question that may break its bounds."""
+    _, scopes, demand, address = question
+    return bool(scopes or address or demand is not NO_DEMAND)
 
 
 def _check(question: Question, prefix: str, violations: Violations) -> None:

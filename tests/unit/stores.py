@@ -18,7 +18,13 @@ from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import AccountReader, FreshRecords, KeyRecordReader
-from authsvc.usecases.judge_credential import JudgeCredential, TokenVerifier
+from authsvc.usecases.judge_credential import (
+    JudgeCredential,
+    Question,
+    TokenVerifier,
+    Verdict,
+)
+from authsvc.usecases.validate_credential import ValidateCredential
 from tests.unit.examples import (
     ACCOUNT_ID,
     FAKE_KEY,
@@ -202,6 +208,13 @@ def a_judge(
         failures=failures or FailureLimit(failures_per_minute=1000, monotonic=lambda: 0.0),
         clock=lambda: NOW,
     )
+
+
+async def validated(judge: JudgeCredential, question: Question, caller: Caller) -> Verdict:
+    """Return the verdict that a caller gets, from memory or not."""
+    validate = ValidateCredential(judge)
+    answer = validate.now(question, caller)
+    return answer if isinstance(answer, Verdict) else await validate.settle(answer, NoHurry())
 
 
 def a_call(caller: Caller) -> Call:

@@ -13,7 +13,8 @@ from authsvc.domain.changes import Watermark
 from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.judge_credential import JudgeCredential, Question
+from authsvc.usecases.judge_batch import JudgeBatch
+from authsvc.usecases.judge_credential import Question
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, NOW, NoHurry
 from tests.unit.stores import Accounts, NoTokens, a_judge, some_accounts, some_records
 
@@ -44,20 +45,22 @@ class CountingAccounts(Accounts):
         return await super().find_accounts(account_ids, deadline)
 
 
-async def a_judge_that_knows_the_account() -> tuple[JudgeCredential, CountingAccounts]:
+async def a_judge_that_knows_the_account() -> tuple[JudgeBatch, CountingAccounts]:
     log = FollowedLog(max_staleness=timedelta(seconds=5), monotonic=lambda: 0.0)
     log.on_caught_up(Watermark(7, NOW, 0.0))
     accounts = CountingAccounts(*some_accounts().accounts)
-    judge = a_judge(some_records(accounts=accounts, log=log), GoodTokens())
+    records, tokens = some_records(accounts=accounts, log=log), GoodTokens()
+    judge = a_judge(records, tokens)
     await judge(Question(TOKEN), NoHurry())
     assert accounts.reads == 1
-    return judge, accounts
+    batch = JudgeBatch(judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens)
+    return batch, accounts
 
 
 async def test_without_a_demand_the_account_comes_from_memory() -> None:
     judge, accounts = await a_judge_that_knows_the_account()
 
-    await judge.judge_all([Question(TOKEN)] * 2, NoHurry())
+    await judge.settle(judge.now([Question(TOKEN)] * 2), NoHurry())
 
     assert accounts.reads == 1
 
@@ -78,6 +81,6 @@ async def test_with_a_demand_the_account_is_read_once_for_the_call(
     judge, accounts = await a_judge_that_knows_the_account()
 
     questions = [Question(TOKEN, demand=demand) for demand in demands]
-    await judge.judge_all([*questions, Question(FAKE_KEY)], NoHurry())
+    await judge.settle(judge.now([*questions, Question(FAKE_KEY)]), NoHurry())
 
     assert accounts.reads == 2

@@ -19,7 +19,7 @@ from authsvc.domain.freshness import Freshness, FreshnessSource
 from authsvc.rpc.calls import CallDeadline, Calls, Context
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from tests.unit.examples import NOW, a_system_caller
 
@@ -64,7 +64,8 @@ class WireCall:
 class Judge:
     """Takes one credential for good, but has nothing in memory."""
 
-    def now(self, _question: Question) -> None: ...
+    def now(self, question: Question) -> Unsettled:
+        return Unsettled(b"", question)
 
     async def __call__(self, question: Question, deadline: Deadline) -> Verdict:
         assert deadline
@@ -119,7 +120,7 @@ def _handlers(servicer: object) -> dict[str, Any]:
 async def _serve(servicer: Servicer, call: WireCall, data: bytes = b"") -> None:
     handler = _handlers(servicer)["ValidateCredential"]
     try:
-        await handler.unary_unary(handler.request_deserializer(data), call.context)
+        await handler.unary_unary(data, call.context)
     except Aborted:
         assert call.status is not None
 

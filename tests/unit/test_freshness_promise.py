@@ -335,7 +335,7 @@ class FreshnessPromise(RuleBasedStateMachine):
 
     def verdict_on(self, state: State, secret: str) -> str:
         record = state.record(secret)
-        return "KEY_NOT_FOUND" if record is None else _name(judge_key(record, (), self.now()))
+        return "KEY_NOT_FOUND" if record is None else _name(judge_key(record, (), self.now))
 
 
 def _seen(record: KeyRecord | None) -> tuple[object, ...] | None:

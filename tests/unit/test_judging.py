@@ -15,15 +15,14 @@ from authsvc.domain.errors import (
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.judge_credential import Question
-from authsvc.usecases.validate_credential import ValidateCredential
 from tests.unit.examples import FAKE_KEY, NoHurry
 from tests.unit.stores import (
     ADMIN,
     KEYS,
     OWNER,
     NoTokens,
-    a_call,
     a_judge,
+    validated,
 )
 
 
@@ -61,9 +60,7 @@ async def test_a_demand_for_freshness_reaches_the_keys_that_verify(
 ) -> None:
     tokens = NoTokens()
 
-    await ValidateCredential(a_judge(tokens=tokens))(
-        Question("a.b.c", demand=demand), a_call(ADMIN)
-    )
+    await validated(a_judge(tokens=tokens), Question("a.b.c", demand=demand), ADMIN)
 
     assert tokens.demands == [demand]
 
@@ -89,7 +86,7 @@ async def test_a_remembered_token_answers_only_where_no_freshness_is_demanded(
 @pytest.mark.parametrize("caller", [OWNER, KEYS])
 async def test_only_validators_validate(caller: Caller) -> None:
     with pytest.raises(CallerNotPermitted):
-        await ValidateCredential(a_judge())(Question(FAKE_KEY), a_call(caller))
+        await validated(a_judge(), Question(FAKE_KEY), caller)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +107,20 @@ async def test_a_malformed_question_is_an_error_and_no_denial(
     question: Question, field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await ValidateCredential(a_judge())(question, a_call(ADMIN))
+        await validated(a_judge(), question, ADMIN)
 
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
 async def test_an_unknown_key_is_a_denial() -> None:
-    verdict = await ValidateCredential(a_judge())(Question(FAKE_KEY), a_call(ADMIN))
+    verdict = await validated(a_judge(), Question(FAKE_KEY), ADMIN)
 
     assert isinstance(verdict.outcome, Denial)
     assert verdict.outcome.reason is DenialReason.KEY_NOT_FOUND
+
+
+@pytest.mark.parametrize("value", [FAKE_KEY, "a.b.c"])
+def test_what_is_unsettled_does_not_show_its_credential(value: str) -> None:
+    answer = a_judge().now(Question(value, demand=FreshnessDemand(authoritative=True)))
+
+    assert repr(answer) == "Unsettled(redacted)"

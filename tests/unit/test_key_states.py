@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -29,6 +29,10 @@ STATES = {
     "disabled": KeyState.DISABLED,
     "expired": KeyState.EXPIRED,
 }
+
+
+def at_now() -> datetime:
+    return NOW
 
 
 def _record(
@@ -78,26 +82,26 @@ def _required(*flaws: str) -> list[str]:
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_each_flaw_alone_has_its_own_reason(flaw: str) -> None:
-    verdict = judge_key(_record(flaw), _required(flaw), NOW)
+    verdict = judge_key(_record(flaw), _required(flaw), at_now)
 
     assert _reason(verdict) is FLAWS[flaw]
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations(FLAWS, 2)))
 def test_of_two_flaws_the_earlier_in_the_order_is_given(first: str, second: str) -> None:
-    verdict = judge_key(_record(first, second), _required(first, second), NOW)
+    verdict = judge_key(_record(first, second), _required(first, second), at_now)
 
     assert _reason(verdict) is FLAWS[first]
 
 
 def test_of_all_flaws_revocation_is_given() -> None:
-    verdict = judge_key(_record(*FLAWS), _required(*FLAWS), NOW)
+    verdict = judge_key(_record(*FLAWS), _required(*FLAWS), at_now)
 
     assert _reason(verdict) is DenialReason.KEY_REVOKED
 
 
 def test_a_key_without_flaws_is_good() -> None:
-    verdict = judge_key(_record(), ["sessions:read"], NOW)
+    verdict = judge_key(_record(), ["sessions:read"], at_now)
 
     assert verdict == Principal(
         kind=PrincipalKind.API_KEY,
@@ -112,11 +116,11 @@ def test_a_key_without_flaws_is_good() -> None:
 
 
 def test_a_key_without_scopes_is_good_when_none_is_required() -> None:
-    assert isinstance(judge_key(_record(scopes=()), [], NOW), Principal)
+    assert isinstance(judge_key(_record(scopes=()), [], at_now), Principal)
 
 
 def test_all_required_scopes_are_needed() -> None:
-    verdict = judge_key(_record(), ["sessions:read", "profiles:read"], NOW)
+    verdict = judge_key(_record(), ["sessions:read", "profiles:read"], at_now)
 
     assert _reason(verdict) is DenialReason.INSUFFICIENT_SCOPE
 
@@ -124,18 +128,20 @@ def test_all_required_scopes_are_needed() -> None:
 def test_a_key_is_good_until_the_moment_of_its_expiry() -> None:
     record = _record("expired")
 
-    assert isinstance(judge_key(record, [], NOW - timedelta(microseconds=1)), Principal)
+    assert isinstance(judge_key(record, [], lambda: NOW - timedelta(microseconds=1)), Principal)
 
 
 @pytest.mark.parametrize("scope", [VALIDATE, KEYS, ADMIN])
 def test_a_reserved_scope_in_an_ordinary_accounts_record_opens_nothing(scope: str) -> None:
-    verdict = judge_key(_record(scopes=("*", scope)), [scope], NOW)
+    verdict = judge_key(_record(scopes=("*", scope)), [scope], at_now)
 
     assert _reason(verdict) is DenialReason.INSUFFICIENT_SCOPE
 
 
 def test_a_reserved_scope_of_the_system_account_is_kept() -> None:
-    assert isinstance(judge_key(_record(scopes=(ADMIN,), system=True), [VALIDATE], NOW), Principal)
+    assert isinstance(
+        judge_key(_record(scopes=(ADMIN,), system=True), [VALIDATE], at_now), Principal
+    )
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -191,7 +197,7 @@ def test_a_token_never_carries_reserved_scopes(*, is_system: bool) -> None:
 @pytest.mark.parametrize(
     ("principal", "actor"),
     [
-        (judge_key(_record(), [], NOW), KEY_ID),
+        (judge_key(_record(), [], at_now), KEY_ID),
         (judge_token(_claims(), an_account(), []), "user_1"),
     ],
 )
