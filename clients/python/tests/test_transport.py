@@ -77,7 +77,8 @@ async def test_retrying_ends_after_four_attempts(client: Any, server: Any, answe
     with pytest.raises(Unavailable):
         await client.validate("x")
 
-    assert len(server.calls) == 4
+    # An attempt may find no connection, on a busy machine, and never reach the server.
+    assert server.calls[-1].metadata["grpc-previous-rpc-attempts"] == "3"
 
 
 async def test_the_servers_word_against_retrying_is_followed(
