@@ -25,6 +25,8 @@ from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
+from authsvc.postgres.key_changes import PostgresKeyChanges
+from authsvc.postgres.key_queries import PostgresKeyQueries
 from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
@@ -35,6 +37,7 @@ from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import Tls, open_server, serve_until
 from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.page_tokens import PageTokens
 from authsvc.tokens.sealing import Sealer
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.tokens.verifier import AccessTokenVerifier
@@ -46,10 +49,13 @@ from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
+from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.usage import UsageCounter
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import RevocationFeed, WatchRevocations
@@ -244,6 +250,16 @@ async def serve(
                 feed=parts.feed, log=PostgresChangeLog(parts.database)
             ),
             create_key=CreateKey(accounts=parts.accounts, issue_key=parts.issue_key, clock=utc_now),
+            get_key=GetKey(PostgresKeyQueries(parts.database)),
+            list_keys=ListKeys(
+                accounts=parts.accounts,
+                keys=PostgresKeyQueries(parts.database),
+                page_tokens=PageTokens(
+                    decode_encryption_key(settings.encryption_key.get_secret_value())
+                ),
+                clock=utc_now,
+            ),
+            update_key=UpdateKey(store=PostgresKeyChanges(parts.database), clock=utc_now),
             revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
             clock=utc_now,
         ),

@@ -25,7 +25,7 @@ _COMMANDS: Final = MappingProxyType(
         "migrate": "authsvc.cli.server",
         "bootstrap": "authsvc.cli.server",
         "config": "authsvc.cli.server",
-        "key": "authsvc.cli.key",
+        "key": "authsvc.cli.key_management",
         "account": "authsvc.cli.account",
         "token": "authsvc.cli.token",
     }

@@ -33,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create, revoke and validate API keys.",
+    help="Create, list, change, revoke and validate API keys.",
 )
 
 DENIED_EXIT_CODE: Final = 3
@@ -54,7 +54,12 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def _metadata(pairs: list[str]) -> dict[str, str]:
+def parse_metadata(pairs: list[str]) -> dict[str, str]:
+    """Read notes such as team=payments.
+
+    Raises:
+        typer.BadParameter: One is none, or a name is given twice.
+    """
     metadata = dict(pair.partition("=")[::2] for pair in pairs)
     if any("=" not in pair for pair in pairs) or len(metadata) != len(pairs):
         raise typer.BadParameter("give --metadata as name=value, each name once")
@@ -91,7 +96,7 @@ def create(
     ca_file: CertificatesOption = None,
 ) -> None:
     """Create a key and show its secret, this once."""
-    notes = _metadata(metadata or [])
+    notes = parse_metadata(metadata or [])
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
         try:
             created = client.create_key(
@@ -107,7 +112,7 @@ def create(
     if as_json:
         print_json(created)
         return
-    print_fields("Key created.", _fields(created.key))
+    print_fields("Key created.", key_fields(created.key))
     typer.echo("\nThe secret, shown this once and stored nowhere:\n")
     typer.echo(f"  {created.secret.reveal()}\n")
     # Keys with scopes of this service's own are for its callers.
@@ -149,7 +154,7 @@ def revoke(
     if as_json:
         print_json(revoked)
     else:
-        print_fields("Key revoked.", _fields(revoked.key))
+        print_fields("Key revoked.", key_fields(revoked.key))
 
 
 @app.command("validate")
@@ -226,7 +231,8 @@ def _print_verdict(verdict: Verdict) -> None:
     print_fields(title, fields)
 
 
-def _fields(key: Key) -> dict[str, object]:
+def key_fields(key: Key) -> dict[str, object]:
+    """Return what people see of a key."""
     return {
         "key": key.key_id,
         "account": key.account_id,
@@ -236,6 +242,7 @@ def _fields(key: Key) -> dict[str, object]:
         "hint": key.hint,
         "created": key.create_time,
         "expires": key.expire_time,
+        "last used": key.last_use_time,
         "revoked": key.revoke_time,
         "reason": key.revoke_reason if key.revoke_time else None,
         "note": key.revoke_note,

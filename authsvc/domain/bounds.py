@@ -69,6 +69,13 @@ class Violations:
         if name != name.strip():
             self.add(field, "has no white space at either end")
 
+    def check_name_prefix(self, field: str, prefix: str) -> None:
+        """Check the beginning of a name, which may be left out."""
+        if len(prefix) > MAX_NAME_LENGTH:
+            self.add(field, f"has at most {MAX_NAME_LENGTH} characters")
+        if _has_unfit_characters(prefix):
+            self.add(field, "has no control characters")
+
     def check_id(self, field: str, value: str, prefix: str) -> None:
         """Check a required identifier."""
         if not value:

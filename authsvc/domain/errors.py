@@ -74,6 +74,14 @@ class KeyNameTaken(AuthsvcError):
     """A key of the account that is not revoked has this name."""
 
 
+class KeyIsRevoked(AuthsvcError):
+    """The key is revoked, and so cannot change."""
+
+
+class EtagMismatch(AuthsvcError):
+    """The key is no longer as the caller saw it."""
+
+
 class AccountIsDisabled(AuthsvcError):
     """The account is disabled."""
 

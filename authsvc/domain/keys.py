@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from authsvc.domain.accounts import AccountState
+from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.scopes import without_reserved
 
@@ -56,6 +56,11 @@ class Key:
     revoke_reason: RevocationReason = RevocationReason.UNSPECIFIED
     revoke_note: str = ""
     last_use_time: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """What identifies the present form of this key (AIP-154)."""
+        return f'"{self.revision:x}"'
 
     def state_at(self, now: datetime) -> KeyState:
         """Return the state at a moment: revoked before disabled before expired."""
@@ -126,3 +131,27 @@ class KeyRecord:
 @functools.lru_cache(maxsize=4096)
 def _shared(scopes: tuple[str, ...]) -> frozenset[str]:
     return frozenset(scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedKey:
+    """A key and the account that it belongs to."""
+
+    key: Key
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Which keys of an account are meant: those that match all that is set."""
+
+    account_id: str
+    as_of: datetime
+    """The moment by which states are told."""
+    states: tuple[KeyState, ...] = ()
+    """Empty: any."""
+    name_prefix: str = ""
+    last_used_before: datetime | None = None
+    """A key without a use on record counts as not used since it was created."""
+    expiring_before: datetime | None = None
+    """Keys without expiry never match."""

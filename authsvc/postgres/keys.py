@@ -39,16 +39,16 @@ INSERT INTO authsvc.keys (key_id, account_id, name, digest, scopes, hint, metada
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
 RETURNING revision
 """
-_COLUMNS: Final = """
+COLUMNS: Final = """
 key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
 revoke_time, revoke_reason, revoke_note, last_use_time, revision
 """
-_SELECT: Final = f"SELECT {_COLUMNS} FROM authsvc.keys WHERE key_id = $1"
+_SELECT: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE key_id = $1"
 _REVOKE: Final = f"""
 UPDATE authsvc.keys
    SET revoke_time = $2, revoke_reason = $3, revoke_note = $4
  WHERE key_id = $1 AND revoke_time IS NULL
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 
 
@@ -135,7 +135,7 @@ class PostgresKeys:
         row = await self._database.run(revoke, deadline)
         if row is None:
             raise KeyNotFound
-        return _key(row)
+        return key_of(row)
 
 
 def _metadata(row: Row) -> Mapping[str, str]:
@@ -158,7 +158,8 @@ def _record(row: Row) -> KeyRecord:
     )
 
 
-def _key(row: Row) -> Key:
+def key_of(row: Row) -> Key:
+    """Read a row that has `COLUMNS`."""
     columns = dict(row)
     columns["scopes"] = tuple(row["scopes"])
     columns["metadata"] = _metadata(row)

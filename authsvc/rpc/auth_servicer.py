@@ -7,16 +7,20 @@ from functools import partial
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.rpc import conversion
+from authsvc.rpc import conversion, key_conversion
 from authsvc.rpc.calls import Rest
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.judge_batch import settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
+from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import WatchRevocations
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import key_management_pb2
 
 
 class AuthServicer:
@@ -29,6 +33,9 @@ class AuthServicer:
         batch_validate_credentials: BatchValidateCredentials,
         watch_revocations: WatchRevocations,
         create_key: CreateKey,
+        get_key: GetKey,
+        list_keys: ListKeys,
+        update_key: UpdateKey,
         revoke_key: RevokeKey,
         clock: Clock,
     ) -> None:
@@ -37,6 +44,9 @@ class AuthServicer:
         self._batch_validate_credentials = batch_validate_credentials
         self._watch_revocations = watch_revocations
         self._create_key = create_key
+        self._get_key = get_key
+        self._list_keys = list_keys
+        self._update_key = update_key
         self._revoke_key = revoke_key
         self._clock = clock
 
@@ -84,6 +94,29 @@ class AuthServicer:
             key=conversion.key_message(created.key, self._clock()),
             secret=created.secret.reveal(),
             revision=created.key.revision,
+        )
+
+    async def get_key(
+        self, request: key_management_pb2.GetKeyRequest, call: Call
+    ) -> key_management_pb2.GetKeyResponse:
+        """Return a key."""
+        key = await self._get_key(request.key_id, call)
+        return key_management_pb2.GetKeyResponse(key=conversion.key_message(key, self._clock()))
+
+    async def list_keys(
+        self, request: key_management_pb2.ListKeysRequest, call: Call
+    ) -> key_management_pb2.ListKeysResponse:
+        """Return a page of keys."""
+        page = await self._list_keys(key_conversion.list_keys_query(request), call)
+        return key_conversion.list_keys_response(page)
+
+    async def update_key(
+        self, request: key_management_pb2.UpdateKeyRequest, call: Call
+    ) -> key_management_pb2.UpdateKeyResponse:
+        """Change a key."""
+        key = await self._update_key(key_conversion.update_key_command(request), call)
+        return key_management_pb2.UpdateKeyResponse(
+            key=conversion.key_message(key, self._clock()), revision=key.revision
         )
 
     async def revoke_key(self, request: pb.RevokeKeyRequest, call: Call) -> pb.RevokeKeyResponse:

@@ -182,7 +182,8 @@ def key_message(key: Key, now: datetime) -> key_pb2.Key:
         revoke_time=_optional_timestamp(key.revoke_time),
         last_use_time=_optional_timestamp(key.last_use_time),
         metadata=key.metadata,
-        etag=f'"{key.revision:x}"',
+        etag=key.etag,
+        disabled=key.disabled,
         revoke_reason=key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{key.revoke_reason}"),
         revoke_note=key.revoke_note,
     )

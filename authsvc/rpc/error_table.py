@@ -85,6 +85,18 @@ ERROR_TABLE: Final = MappingProxyType(
             "The account has a key of this name already; revoke it or choose another name.",
             logging.INFO,
         ),
+        errors.KeyIsRevoked: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_KEY_REVOKED,
+            "The API key is revoked, which is final; create another one.",
+            logging.INFO,
+        ),
+        errors.EtagMismatch: Row(
+            grpc.StatusCode.ABORTED,
+            reasons.ERROR_REASON_ETAG_MISMATCH,
+            "The API key has changed in the meantime; read it again and repeat the change.",
+            logging.INFO,
+        ),
         errors.AccountIsDisabled: Row(
             grpc.StatusCode.FAILED_PRECONDITION,
             reasons.ERROR_REASON_ACCOUNT_DISABLED,

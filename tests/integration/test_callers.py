@@ -16,6 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 import orchestrator.auth.v1 as wire
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import key_management_pb2 as key_pb
+from orchestrator.auth.v1.key_pb2 import Key
 from tests.conftest import Service
 from tests.integration.support import (
     Metadata,
@@ -67,13 +69,30 @@ async def create_key(service: Service) -> Message:
     return pb.CreateKeyRequest(account_id=account_id, name=fresh_name(), scopes=["keys:*"])
 
 
-async def revoke_key(service: Service) -> Message:
+async def key_id_of_a_new_key(service: Service) -> str:
     issued = await service.create_key()
     query = pb.ValidateCredentialRequest(credential=issued)
     async with grpc.aio.insecure_channel(service.address) as channel:
         answer = await call(channel, "ValidateCredential", query, bearer(service.admin_key))
     assert isinstance(answer, pb.ValidateCredentialResponse)
-    return pb.RevokeKeyRequest(key_id=answer.principal.key_id)
+    return answer.principal.key_id
+
+
+async def revoke_key(service: Service) -> Message:
+    return pb.RevokeKeyRequest(key_id=await key_id_of_a_new_key(service))
+
+
+async def get_key(service: Service) -> Message:
+    return key_pb.GetKeyRequest(key_id=await key_id_of_a_new_key(service))
+
+
+async def list_keys(service: Service) -> Message:
+    return key_pb.ListKeysRequest(account_id=service.account.account_id)
+
+
+async def update_key(service: Service) -> Message:
+    key = Key(key_id=await key_id_of_a_new_key(service), disabled=True)
+    return key_pb.UpdateKeyRequest(key=key)
 
 
 async def create_account(_service: Service) -> Message:
@@ -93,6 +112,9 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "BatchValidateCredentials": batch_validate_credentials,
     "WatchRevocations": watch_revocations,
     "CreateKey": create_key,
+    "GetKey": get_key,
+    "ListKeys": list_keys,
+    "UpdateKey": update_key,
     "RevokeKey": revoke_key,
     "CreateAccount": create_account,
     "GetAccount": get_account,
@@ -103,14 +125,14 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
 JUDGES: Final = ("ValidateCredential", "BatchValidateCredentials", "WatchRevocations")
+KEY_LIFE: Final = ("CreateKey", "GetKey", "ListKeys", "UpdateKey", "RevokeKey")
 MANAGES: Final = {
     **dict.fromkeys(JUDGES, VALIDATE),
-    "CreateKey": OK,
-    "RevokeKey": OK,
+    **dict.fromkeys(KEY_LIFE, OK),
     **ACCOUNTS,
 }
-MANAGES_NOTHING: Final = {**MANAGES, "CreateKey": OWN, "RevokeKey": OWN}
-SYSTEM_NOTHING: Final = {**MANAGES, "CreateKey": KEYS, "RevokeKey": KEYS}
+MANAGES_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, OWN)}
+SYSTEM_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, KEYS)}
 
 # What each caller gets: OK, or the scope that it is told it lacks.
 PERMISSIONS: Final = {

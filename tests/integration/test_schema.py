@@ -100,7 +100,7 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(empty_database
 async def test_an_unknown_revision_is_refused_with_the_known_ones(
     empty_database_url: str,
 ) -> None:
-    with pytest.raises(schema.UnknownRevision, match=r"base, .*0001"):
+    with pytest.raises(schema.UnknownRevision, match=r"base, .*0002"):
         await schema.migrate(empty_database_url, "0999")
 
 

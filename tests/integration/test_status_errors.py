@@ -13,7 +13,9 @@ import pytest
 from authsvc.config import Settings
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import key_management_pb2 as management_pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
+from orchestrator.auth.v1.key_pb2 import Key
 from tests.conftest import Service
 from tests.integration.support import (
     KEYS_LOCKED,
@@ -98,6 +100,24 @@ async def name_taken(service: Service, stubs: Stubs) -> Refusal:
     request = pb.CreateKeyRequest(account_id=service.account.account_id, name=SECRET)
     await stubs.auth.CreateKey(request, metadata=bearer(service.admin_key))
     return await refused(stubs.auth.CreateKey(request, metadata=bearer(service.admin_key)))
+
+
+async def key_revoked(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    created = pb.CreateKeyRequest(account_id=service.account.account_id, name=fresh_name())
+    key_id = (await stubs.auth.CreateKey(created, metadata=admin)).key.key_id
+    await stubs.auth.RevokeKey(pb.RevokeKeyRequest(key_id=key_id), metadata=admin)
+    request = management_pb.UpdateKeyRequest(key=Key(key_id=key_id, name=SECRET))
+    return await refused(stubs.auth.UpdateKey(request, metadata=admin))
+
+
+async def etag_mismatch(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    created = pb.CreateKeyRequest(account_id=service.account.account_id, name=fresh_name())
+    key_id = (await stubs.auth.CreateKey(created, metadata=admin)).key.key_id
+    key = Key(key_id=key_id, name=SECRET, etag=SECRET)
+    request = management_pb.UpdateKeyRequest(key=key)
+    return await refused(stubs.auth.UpdateKey(request, metadata=admin))
 
 
 async def account_disabled(service: Service, stubs: Stubs) -> Refusal:
@@ -190,6 +210,8 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (no_account, "NOT_FOUND", "ACCOUNT_NOT_FOUND", {}),
         (no_key, "NOT_FOUND", "KEY_NOT_FOUND", {}),
         (name_taken, "ALREADY_EXISTS", "KEY_NAME_TAKEN", {}),
+        (key_revoked, "FAILED_PRECONDITION", "KEY_REVOKED", {}),
+        (etag_mismatch, "ABORTED", "ETAG_MISMATCH", {}),
         (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),

@@ -14,7 +14,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsvc.cli.key import _metadata, parse_duration, read_credential
+from authsvc.cli.key import parse_duration, parse_metadata, read_credential
 from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
 from authsvc.cli.output import plain, print_json
 from authsvc.config_values import decode_encryption_key
@@ -84,13 +84,13 @@ def test_no_text_makes_the_reading_of_a_duration_fail_otherwise(text: str) -> No
     ],
 )
 def test_metadata_are_names_and_values(pairs: list[str], metadata: dict[str, str]) -> None:
-    assert _metadata(pairs) == metadata
+    assert parse_metadata(pairs) == metadata
 
 
 @pytest.mark.parametrize("pairs", [["a"], ["a=1", "a=2"], ["a=1", "b"], [""]])
 def test_metadata_of_another_form_are_refused(pairs: list[str]) -> None:
     with pytest.raises(typer.BadParameter):
-        _metadata(pairs)
+        parse_metadata(pairs)
 
 
 @pytest.mark.parametrize(

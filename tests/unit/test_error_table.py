@@ -23,6 +23,7 @@ CLIENT_FAULTS = {
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.ALREADY_EXISTS,
     grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.ABORTED,
 }
 
 # The contract, as error_reason.proto documents it.
@@ -42,6 +43,8 @@ CODES = {
     "ERROR_REASON_TOO_MANY_STREAMS": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ERROR_REASON_SERVER_STOPPING": grpc.StatusCode.UNAVAILABLE,
     "ERROR_REASON_REVISION_NOT_REACHED": grpc.StatusCode.UNAVAILABLE,
+    "ERROR_REASON_ETAG_MISMATCH": grpc.StatusCode.ABORTED,
+    "ERROR_REASON_KEY_REVOKED": grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 

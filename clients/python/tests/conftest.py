@@ -27,6 +27,7 @@ from orchestrator.auth.v1 import (
     auth_service_pb2_grpc,
     denial_pb2,
     freshness_pb2,
+    key_management_pb2,
     key_pb2,
     principal_pb2,
 )
@@ -40,6 +41,9 @@ METHODS = (
     "ValidateCredential",
     "BatchValidateCredentials",
     "CreateKey",
+    "GetKey",
+    "ListKeys",
+    "UpdateKey",
     "RevokeKey",
     "CreateAccount",
     "GetAccount",
@@ -205,6 +209,15 @@ class Answers:
         return auth_service_pb2.CreateKeyResponse(key=Answers.key(), secret=EXAMPLE_KEY, revision=7)
 
     @staticmethod
+    def page(*key_ids: str, token: str = "") -> key_management_pb2.ListKeysResponse:
+        keys = [Answers.key(key_id=key_id) for key_id in key_ids]
+        return key_management_pb2.ListKeysResponse(keys=keys, next_page_token=token)
+
+    @staticmethod
+    def updated(**changes: Any) -> key_management_pb2.UpdateKeyResponse:
+        return key_management_pb2.UpdateKeyResponse(key=Answers.key(**changes), revision=9)
+
+    @staticmethod
     def revoked(**changes: Any) -> auth_service_pb2.RevokeKeyResponse:
         ended = Answers.key(state=key_pb2.KEY_STATE_REVOKED, revoke_time=AT, **changes)
         return auth_service_pb2.RevokeKeyResponse(key=ended, revision=8)
@@ -260,6 +273,9 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script("BatchValidateCredentials", Answers.batch(Answers.good()))
     script.script("WatchRevocations", [Answers.beat(1), Stay()])
     script.script("CreateKey", Answers.created())
+    script.script("GetKey", key_management_pb2.GetKeyResponse(key=Answers.key()))
+    script.script("ListKeys", Answers.page("key_1"))
+    script.script("UpdateKey", Answers.updated())
     script.script("RevokeKey", Answers.revoked())
     script.script(
         "CreateAccount", account_service_pb2.CreateAccountResponse(account=Answers.account())
@@ -317,6 +333,12 @@ class Driver:
             return [account async for account in self.client.list_accounts(**kwargs)]
         client = self.client
         return await asyncio.to_thread(lambda: list(client.list_accounts(**kwargs)))
+
+    async def list_keys(self, **kwargs: Any) -> list[Any]:
+        if isinstance(self.client, AsyncAuthClient):
+            return [key async for key in self.client.list_keys(**kwargs)]
+        client = self.client
+        return await asyncio.to_thread(lambda: list(client.list_keys(**kwargs)))
 
 
 class Connect(Protocol):

@@ -49,6 +49,7 @@ async def failure_of(client: Any) -> AuthServiceError:
         (grpc.StatusCode.ALREADY_EXISTS, auth.AlreadyExists),
         (grpc.StatusCode.PERMISSION_DENIED, auth.PermissionDenied),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, auth.ResourceExhausted),
+        (grpc.StatusCode.ABORTED, auth.Aborted),
         (grpc.StatusCode.FAILED_PRECONDITION, auth.FailedPrecondition),
         (grpc.StatusCode.INTERNAL, auth.Internal),
         (grpc.StatusCode.UNAVAILABLE, auth.Unavailable),

@@ -26,13 +26,16 @@ from orchestrator.auth import (
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "ValidateCredential": ("validate", ("x",), {}),
     "BatchValidateCredentials": ("check_many", (["x"],), {}),
+    "GetKey": ("get_key", ("key_1",), {}),
+    "ListKeys": ("list_keys", (), {}),
     "RevokeKey": ("revoke_key", (), {"key_id": "key_1"}),
     "GetAccount": ("get_account", ("acct_1",), {}),
     "ListAccounts": ("list_accounts", (), {}),
     "CreateKey": ("create_key", ("ci",), {}),
+    "UpdateKey": ("update_key", ("key_1",), {"disabled": True}),
     "CreateAccount": ("create_account", ("Example",), {}),
 }
-ONCE = ("CreateKey", "CreateAccount")
+ONCE = ("CreateKey", "UpdateKey", "CreateAccount")
 
 
 async def call(client: Any, rpc: str, **more: Any) -> Any:
@@ -53,7 +56,9 @@ async def test_what_may_be_repeated_is_tried_again_when_unavailable(
 
 
 @pytest.mark.parametrize("rpc", ONCE)
-async def test_what_creates_is_tried_once(client: Any, server: Any, answers: Any, rpc: str) -> None:
+async def test_what_may_not_be_repeated_is_tried_once(
+    client: Any, server: Any, answers: Any, rpc: str
+) -> None:
     server.script(rpc, answers.Failure(grpc.StatusCode.UNAVAILABLE), *server.steps[rpc])
 
     with pytest.raises(Unavailable):

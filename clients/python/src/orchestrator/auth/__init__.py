@@ -25,6 +25,7 @@ from orchestrator.auth._enums import (
     RevocationReason,
 )
 from orchestrator.auth._errors import (
+    Aborted,
     AlreadyExists,
     AuthError,
     AuthServiceError,
@@ -50,6 +51,7 @@ from orchestrator.auth._events import (
     Reset,
 )
 from orchestrator.auth._model import (
+    UNSET,
     Account,
     CreatedKey,
     Denial,
@@ -60,12 +62,16 @@ from orchestrator.auth._model import (
     Question,
     RequestContext,
     RevokedKey,
+    Unset,
+    UpdatedKey,
     Verdict,
 )
 from orchestrator.auth._secret import Secret
 from orchestrator.auth._watch import AsyncWatch, Watch
 
 __all__ = [
+    "UNSET",
+    "Aborted",
     "Account",
     "AccountChanged",
     "AccountState",
@@ -109,6 +115,8 @@ __all__ = [
     "Secret",
     "Unauthenticated",
     "Unavailable",
+    "Unset",
+    "UpdatedKey",
     "Verdict",
     "Watch",
 ]

@@ -11,7 +11,7 @@ import grpc.aio
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError, MalformedResponse, from_rpc_error
-from orchestrator.auth._model import Question
+from orchestrator.auth._model import UNSET, Question, Unset
 from orchestrator.auth._watch import AsyncWatch
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from orchestrator.auth._enums import RevocationReason
+    from orchestrator.auth._enums import KeyState, RevocationReason
     from orchestrator.auth._model import (
         Account,
         CreatedKey,
+        Key,
         Principal,
         RequestContext,
         RevokedKey,
+        UpdatedKey,
         Verdict,
     )
     from orchestrator.auth._secret import Secret
@@ -166,6 +168,70 @@ class AsyncAuthClient:
         )
         response = await self._call(self._open().auth.CreateKey, request, timeout)
         return _responses.created_key(response)
+
+    async def get_key(
+        self,
+        key_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> Key:
+        """Return a key: see `AuthClient.get_key`."""
+        request = _requests.get_key(key_id)
+        response = await self._call(self._open().auth.GetKey, request, timeout)
+        return _responses.key(response)
+
+    async def list_keys(
+        self,
+        *,
+        account_id: str | None = None,
+        states: Collection[KeyState] = (),
+        name_prefix: str = "",
+        last_used_before: datetime | None = None,
+        expiring_before: datetime | None = None,
+        page_size: int = 0,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> AsyncIterator[Key]:
+        """Iterate over the keys of an account: see `AuthClient.list_keys`."""
+        request = _requests.list_keys(
+            account_id=account_id,
+            states=states,
+            name_prefix=name_prefix,
+            last_used_before=last_used_before,
+            expiring_before=expiring_before,
+            page_size=page_size,
+        )
+        while True:
+            response = await self._call(self._open().auth.ListKeys, request, timeout)
+            page, request.page_token = _responses.keys(response, request.page_token)
+            for key in page:
+                yield key
+            if not request.page_token:
+                return
+
+    async def update_key(
+        self,
+        key_id: str,
+        *,
+        name: str | Unset = UNSET,
+        scopes: Collection[str] | Unset = UNSET,
+        expire_time: datetime | Unset | None = UNSET,
+        metadata: Mapping[str, str] | Unset = UNSET,
+        disabled: bool | Unset = UNSET,
+        etag: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> UpdatedKey:
+        """Change a key: see `AuthClient.update_key`."""
+        request = _requests.update_key(
+            key_id,
+            name=name,
+            scopes=scopes,
+            expire_time=expire_time,
+            metadata=metadata,
+            disabled=disabled,
+            etag=etag,
+        )
+        response = await self._call(self._open().auth.UpdateKey, request, timeout)
+        return _responses.updated_key(response)
 
     async def revoke_key(
         self,

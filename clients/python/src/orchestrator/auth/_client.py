@@ -11,7 +11,7 @@ import grpc
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError, from_rpc_error
-from orchestrator.auth._model import Question
+from orchestrator.auth._model import UNSET, Question, Unset
 from orchestrator.auth._watch import Stream, Watch
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from orchestrator.auth._enums import RevocationReason
+    from orchestrator.auth._enums import KeyState, RevocationReason
     from orchestrator.auth._model import (
         Account,
         CreatedKey,
+        Key,
         Principal,
         RequestContext,
         RevokedKey,
+        UpdatedKey,
         Verdict,
     )
     from orchestrator.auth._secret import Secret
@@ -55,7 +57,8 @@ class AuthClient:
 
     Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
     decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
-    defaults to the client's. UNAVAILABLE is retried, except by `create_key` and `create_account`.
+    defaults to the client's. UNAVAILABLE is retried, except by `create_key`, `update_key` and
+    `create_account`.
 
     Args:
         target: The service's address as `host:port`, or any other gRPC name. Default: the
@@ -257,6 +260,117 @@ class AuthClient:
         )
         response = self._call(self._open().auth.CreateKey, request, timeout)
         return _responses.created_key(response)
+
+    def get_key(
+        self,
+        key_id: str,
+        *,
+        timeout: float | None = None,
+    ) -> Key:
+        """Return a key, without its secret.
+
+        Args:
+            key_id: Its id (`key_…`).
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            NotFound: There is no such key, or this client may not see it.
+        """
+        request = _requests.get_key(key_id)
+        response = self._call(self._open().auth.GetKey, request, timeout)
+        return _responses.key(response)
+
+    def list_keys(
+        self,
+        *,
+        account_id: str | None = None,
+        states: Collection[KeyState] = (),
+        name_prefix: str = "",
+        last_used_before: datetime | None = None,
+        expiring_before: datetime | None = None,
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[Key]:
+        """Iterate over the keys of an account, oldest first, revoked ones too.
+
+        Pages are asked for as the iteration reaches them (AIP-158).
+
+        Args:
+            account_id: The account; default: this client's own.
+            states: Only keys in one of these states; default: any.
+            name_prefix: Only keys whose name begins so.
+            last_used_before: Only keys last used, or else created, before this; aware.
+            expiring_before: Only keys that end by themselves before this; aware.
+            page_size: How many keys a page has, at most 1,000; 0: the server's default.
+            timeout: Seconds for each page; default: the client's.
+
+        Raises:
+            NotFound: There is no such account, or this client may not see it.
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            ValueError: A time is naive, or a state is none that can be asked for.
+        """
+        request = _requests.list_keys(
+            account_id=account_id,
+            states=states,
+            name_prefix=name_prefix,
+            last_used_before=last_used_before,
+            expiring_before=expiring_before,
+            page_size=page_size,
+        )
+        while True:
+            response = self._call(self._open().auth.ListKeys, request, timeout)
+            page, request.page_token = _responses.keys(response, request.page_token)
+            yield from page
+            if not request.page_token:
+                return
+
+    def update_key(
+        self,
+        key_id: str,
+        *,
+        name: str | Unset = UNSET,
+        scopes: Collection[str] | Unset = UNSET,
+        expire_time: datetime | Unset | None = UNSET,
+        metadata: Mapping[str, str] | Unset = UNSET,
+        disabled: bool | Unset = UNSET,
+        etag: str | None = None,
+        timeout: float | None = None,
+    ) -> UpdatedKey:
+        """Change a key. What is left out stays as it is.
+
+        After `Unavailable` it may have been changed all the same; with an `etag`, another
+        attempt then raises `Aborted`.
+
+        Args:
+            key_id: Its id (`key_…`).
+            name: What people call it.
+            scopes: What it may do, all of it; at least one.
+            expire_time: The moment it ends, in the future; None: never.
+            metadata: Notes, all of them.
+            disabled: Whether it is switched off.
+            etag: `Key.etag` as it was read: the change is made only if the key is still so.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            NotFound: There is no such key, or this client may not see it.
+            InvalidArgument: Something is out of bounds, or nothing is to be changed.
+            PermissionDenied: This client may not grant these scopes.
+            AlreadyExists: The name is taken.
+            FailedPrecondition: The key is revoked.
+            Aborted: The key has changed since the etag was read.
+            ValueError: `expire_time` is naive.
+        """
+        request = _requests.update_key(
+            key_id,
+            name=name,
+            scopes=scopes,
+            expire_time=expire_time,
+            metadata=metadata,
+            disabled=disabled,
+            etag=etag,
+        )
+        response = self._call(self._open().auth.UpdateKey, request, timeout)
+        return _responses.updated_key(response)
 
     def revoke_key(
         self,

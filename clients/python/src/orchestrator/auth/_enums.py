@@ -106,3 +106,5 @@ class ErrorReason(_Word):
     TOO_MANY_STREAMS = auto()
     SERVER_STOPPING = auto()
     REVISION_NOT_REACHED = auto()
+    ETAG_MISMATCH = auto()
+    KEY_REVOKED = auto()

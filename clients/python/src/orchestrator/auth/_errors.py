@@ -138,6 +138,12 @@ class FailedPrecondition(AuthServiceError):
     status_code = grpc.StatusCode.FAILED_PRECONDITION
 
 
+class Aborted(AuthServiceError):
+    """The key has changed since its etag was read: read it again."""
+
+    status_code = grpc.StatusCode.ABORTED
+
+
 class Internal(AuthServiceError):
     """A fault of the server; its log has the cause under `request_id`."""
 
@@ -170,6 +176,7 @@ _BY_CODE: Final[dict[grpc.StatusCode, type[AuthServiceError]]] = {
         PermissionDenied,
         ResourceExhausted,
         FailedPrecondition,
+        Aborted,
         Internal,
         Unavailable,
         Unauthenticated,

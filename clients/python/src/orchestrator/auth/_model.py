@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
         RevocationReason,
     )
     from orchestrator.auth._secret import Secret
+
+
+class Unset(Enum):
+    """The type of `UNSET`: an argument that is left out, where None has a meaning."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNSET: Final = Unset.UNSET
+"""Leave it as it is."""
 
 
 class HttpBody(TypedDict):
@@ -163,6 +177,7 @@ class Key:
     etag: str
     revoke_reason: RevocationReason | None
     revoke_note: str
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +189,14 @@ class CreatedKey:
 
     key: Key
     secret: Secret
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedKey:
+    """A key as it is after a change, and the revision of that change."""
+
+    key: Key
     revision: int
 
 

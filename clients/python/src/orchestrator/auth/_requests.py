@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from orchestrator.auth._enums import RevocationReason
-from orchestrator.auth._model import Question
+from orchestrator.auth._enums import KeyState, RevocationReason
+from orchestrator.auth._model import Question, Unset
 from orchestrator.auth._secret import Secret, revealed
-from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, freshness_pb2, key_pb2
+from orchestrator.auth.v1 import (
+    account_service_pb2,
+    auth_service_pb2,
+    freshness_pb2,
+    key_management_pb2,
+    key_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -84,6 +90,69 @@ def create_key(
     return request
 
 
+def get_key(key_id: str) -> key_management_pb2.GetKeyRequest:
+    """Build the request of GetKey."""
+    return key_management_pb2.GetKeyRequest(key_id=key_id)
+
+
+def list_keys(
+    *,
+    account_id: str | None,
+    states: Collection[KeyState],
+    name_prefix: str,
+    last_used_before: datetime | None,
+    expiring_before: datetime | None,
+    page_size: int,
+) -> key_management_pb2.ListKeysRequest:
+    """Build the request of ListKeys for the first page."""
+    if any(KeyState(state) is KeyState.UNKNOWN for state in states):
+        raise ValueError("states has a state that cannot be asked for")
+    request = key_management_pb2.ListKeysRequest(
+        account_id=account_id or "",
+        states=[key_pb2.KeyState.Value(f"KEY_STATE_{state}") for state in states],
+        name_prefix=name_prefix,
+        page_size=page_size,
+    )
+    if last_used_before is not None:
+        request.last_used_before.CopyFrom(_timestamp(last_used_before, "last_used_before"))
+    if expiring_before is not None:
+        request.expiring_before.CopyFrom(_timestamp(expiring_before, "expiring_before"))
+    return request
+
+
+def update_key(
+    key_id: str,
+    *,
+    name: str | Unset,
+    scopes: Collection[str] | Unset,
+    expire_time: datetime | Unset | None,
+    metadata: Mapping[str, str] | Unset,
+    disabled: bool | Unset,
+    etag: str | None,
+) -> key_management_pb2.UpdateKeyRequest:
+    """Build the request of UpdateKey; what is not `UNSET` is named in the mask."""
+    request = key_management_pb2.UpdateKeyRequest()
+    request.key.key_id, request.key.etag = key_id, etag or ""
+    paths = request.update_mask.paths
+    if not isinstance(name, Unset):
+        request.key.name = name
+        paths.append("name")
+    if not isinstance(scopes, Unset):
+        request.key.scopes.extend(_scopes(scopes, "scopes"))
+        paths.append("scopes")
+    if not isinstance(expire_time, Unset):
+        if expire_time is not None:
+            request.key.expire_time.CopyFrom(_timestamp(expire_time))
+        paths.append("expire_time")
+    if not isinstance(metadata, Unset):
+        request.key.metadata.update(metadata)
+        paths.append("metadata")
+    if not isinstance(disabled, Unset):
+        request.key.disabled = disabled
+        paths.append("disabled")
+    return request
+
+
 def revoke_key(
     *,
     key_id: str | None,
@@ -136,10 +205,10 @@ def _scopes(scopes: Collection[str], argument: str) -> list[str]:
     return list(scopes)
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def _timestamp(moment: datetime, argument: str = "expire_time") -> Timestamp:
     # protobuf takes a naive datetime for UTC, while most naive ones are local.
     if moment.tzinfo is None:
-        raise ValueError("expire_time has no time zone; use an aware datetime")
+        raise ValueError(f"{argument} has no time zone; use an aware datetime")
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2
+    from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, key_management_pb2
 
 _Word = TypeVar("_Word", bound=_enums._Word)  # noqa: SLF001 - the same package
 
@@ -127,6 +127,31 @@ def created_key(response: auth_service_pb2.CreateKeyResponse) -> _model.CreatedK
     return _model.CreatedKey(_key(response.key), Secret(response.secret), response.revision)
 
 
+def key(response: key_management_pb2.GetKeyResponse) -> _model.Key:
+    """Read the response of GetKey."""
+    _require(response, "key")
+    return _key(response.key)
+
+
+def keys(
+    response: key_management_pb2.ListKeysResponse, page_token: str
+) -> tuple[list[_model.Key], str]:
+    """Read a page of ListKeys, asked for by `page_token`, and the token of the next.
+
+    Raises:
+        MalformedResponse: The page is to be followed by itself, for ever.
+    """
+    if response.next_page_token and response.next_page_token == page_token:
+        raise MalformedResponse("a page of keys names itself as the next one")
+    return [_key(message) for message in response.keys], response.next_page_token
+
+
+def updated_key(response: key_management_pb2.UpdateKeyResponse) -> _model.UpdatedKey:
+    """Read the response of UpdateKey."""
+    _require(response, "key")
+    return _model.UpdatedKey(_key(response.key), response.revision)
+
+
 def revoked_key(response: auth_service_pb2.RevokeKeyResponse) -> _model.RevokedKey:
     """Read the response of RevokeKey."""
     _require(response, "key")
@@ -210,6 +235,7 @@ def _key(message: key_pb2.Key) -> _model.Key:
             else None
         ),
         revoke_note=message.revoke_note,
+        disabled=message.disabled,
     )
 
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from orchestrator.auth.v1 import auth_service_pb2 as orchestrator_dot_auth_dot_v1_dot_auth__service__pb2
+from orchestrator.auth.v1 import key_management_pb2 as orchestrator_dot_auth_dot_v1_dot_key__management__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -59,6 +60,21 @@ class AuthServiceStub:
                 '/orchestrator.auth.v1.AuthService/CreateKey',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyResponse.FromString,
+                _registered_method=True)
+        self.GetKey = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/GetKey',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyResponse.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/ListKeys',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/UpdateKey',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyResponse.FromString,
                 _registered_method=True)
         self.RevokeKey = channel.unary_unary(
                 '/orchestrator.auth.v1.AuthService/RevokeKey',
@@ -146,6 +162,49 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetKey(self, request, context):
+        """Returns a key, without its secret.
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND.
+
+        Errors: INVALID_ARGUMENT when the id is malformed; NOT_FOUND
+        (KEY_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """Returns the keys of an account in pages, oldest first, revoked ones too.
+        Every key that exists throughout and matches throughout is returned once.
+
+        The caller needs the rights that CreateKey asks for.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+        (ACCOUNT_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateKey(self, request, context):
+        """Changes a key. What is taken from it counts at once, as a revocation does.
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND. A credential of the account can give a key only
+        scopes that it has itself, and can enable a key or let it live longer only
+        when it has all scopes of that key.
+
+        Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
+        (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
+        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+        (ETAG_MISMATCH).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeKey(self, request, context):
         """Ends a key for good. Repeating it succeeds and changes nothing: reason,
         note and time stay as the first call set them.
@@ -182,6 +241,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.CreateKey,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyResponse.SerializeToString,
+            ),
+            'GetKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKey,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyResponse.SerializeToString,
             ),
             'RevokeKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeKey,
@@ -303,6 +377,87 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/CreateKey',
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/GetKey',
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.GetKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/ListKeys',
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/UpdateKey',
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__management__pb2.UpdateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

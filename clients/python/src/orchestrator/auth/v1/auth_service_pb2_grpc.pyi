@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orchestrator.auth.v1 import auth_service_pb2 as _auth_service_pb2
+from orchestrator.auth.v1 import key_management_pb2 as _key_management_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -93,6 +94,37 @@ class AuthServiceStub:
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS
     (KEY_NAME_TAKEN); FAILED_PRECONDITION (ACCOUNT_DISABLED).
     """
+    GetKey: _grpc.UnaryUnaryMultiCallable[_key_management_pb2.GetKeyRequest, _key_management_pb2.GetKeyResponse]
+    """Returns a key, without its secret.
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND.
+
+    Errors: INVALID_ARGUMENT when the id is malformed; NOT_FOUND
+    (KEY_NOT_FOUND).
+    """
+    ListKeys: _grpc.UnaryUnaryMultiCallable[_key_management_pb2.ListKeysRequest, _key_management_pb2.ListKeysResponse]
+    """Returns the keys of an account in pages, oldest first, revoked ones too.
+    Every key that exists throughout and matches throughout is returned once.
+
+    The caller needs the rights that CreateKey asks for.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+    (ACCOUNT_NOT_FOUND).
+    """
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_key_management_pb2.UpdateKeyRequest, _key_management_pb2.UpdateKeyResponse]
+    """Changes a key. What is taken from it counts at once, as a revocation does.
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND. A credential of the account can give a key only
+    scopes that it has itself, and can enable a key or let it live longer only
+    when it has all scopes of that key.
+
+    Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
+    (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
+    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+    (ETAG_MISMATCH).
+    """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeKeyRequest, _auth_service_pb2.RevokeKeyResponse]
     """Ends a key for good. Repeating it succeeds and changes nothing: reason,
     note and time stay as the first call set them.
@@ -168,6 +200,37 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS
     (KEY_NAME_TAKEN); FAILED_PRECONDITION (ACCOUNT_DISABLED).
+    """
+    GetKey: _aio.UnaryUnaryMultiCallable[_key_management_pb2.GetKeyRequest, _key_management_pb2.GetKeyResponse]  # type: ignore[assignment]
+    """Returns a key, without its secret.
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND.
+
+    Errors: INVALID_ARGUMENT when the id is malformed; NOT_FOUND
+    (KEY_NOT_FOUND).
+    """
+    ListKeys: _aio.UnaryUnaryMultiCallable[_key_management_pb2.ListKeysRequest, _key_management_pb2.ListKeysResponse]  # type: ignore[assignment]
+    """Returns the keys of an account in pages, oldest first, revoked ones too.
+    Every key that exists throughout and matches throughout is returned once.
+
+    The caller needs the rights that CreateKey asks for.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+    (ACCOUNT_NOT_FOUND).
+    """
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_key_management_pb2.UpdateKeyRequest, _key_management_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """Changes a key. What is taken from it counts at once, as a revocation does.
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND. A credential of the account can give a key only
+    scopes that it has itself, and can enable a key or let it live longer only
+    when it has all scopes of that key.
+
+    Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
+    (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
+    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+    (ETAG_MISMATCH).
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeKeyRequest, _auth_service_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Ends a key for good. Repeating it succeeds and changes nothing: reason,
@@ -265,6 +328,55 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
         (SCOPE_NOT_GRANTABLE); NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS
         (KEY_NAME_TAKEN); FAILED_PRECONDITION (ACCOUNT_DISABLED).
+        """
+
+    @_abc_1.abstractmethod
+    def GetKey(
+        self,
+        request: _key_management_pb2.GetKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_pb2.GetKeyResponse, _abc.Awaitable[_key_management_pb2.GetKeyResponse]]:
+        """Returns a key, without its secret.
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND.
+
+        Errors: INVALID_ARGUMENT when the id is malformed; NOT_FOUND
+        (KEY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _key_management_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_pb2.ListKeysResponse, _abc.Awaitable[_key_management_pb2.ListKeysResponse]]:
+        """Returns the keys of an account in pages, oldest first, revoked ones too.
+        Every key that exists throughout and matches throughout is returned once.
+
+        The caller needs the rights that CreateKey asks for.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+        (ACCOUNT_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _key_management_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_management_pb2.UpdateKeyResponse, _abc.Awaitable[_key_management_pb2.UpdateKeyResponse]]:
+        """Changes a key. What is taken from it counts at once, as a revocation does.
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND. A credential of the account can give a key only
+        scopes that it has itself, and can enable a key or let it live longer only
+        when it has all scopes of that key.
+
+        Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
+        (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
+        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+        (ETAG_MISMATCH).
         """
 
     @_abc_1.abstractmethod

@@ -80,6 +80,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     not have: it lags behind, was restored from a back-up, or never gave that
     revision. The status carries `google.rpc.RetryInfo`.
     """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 16
+    """ABORTED: the key has changed since the etag was read, or changes at this
+    very moment. Read it again, and repeat the change if it is still wanted.
+    """
+    ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 17
+    """FAILED_PRECONDITION: the key is revoked, which is final."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -151,4 +157,10 @@ ERROR_REASON_REVISION_NOT_REACHED: ErrorReason.ValueType  # 15
 not have: it lags behind, was restored from a back-up, or never gave that
 revision. The status carries `google.rpc.RetryInfo`.
 """
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 16
+"""ABORTED: the key has changed since the etag was read, or changes at this
+very moment. Read it again, and repeat the change if it is still wanted.
+"""
+ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 17
+"""FAILED_PRECONDITION: the key is revoked, which is final."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -126,6 +126,7 @@ class Key(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REVOKE_REASON_FIELD_NUMBER: _builtins.int
     REVOKE_NOTE_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key's id (`key_…`, a TypeID). Always set; safe to log; sortable by
     creation.
@@ -150,6 +151,10 @@ class Key(_message.Message):
     """
     revoke_note: _builtins.str
     """The note left by the one who revoked the key. At most 500 characters."""
+    disabled: _builtins.bool
+    """Whether the key is switched off; UpdateKey sets it. State is DISABLED when
+    it is set, unless the key is revoked.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the key may do. Never empty; sorted; `["*"]` is everything of its
@@ -176,7 +181,7 @@ class Key(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What the key's owner noted about it, as given at creation."""
+        """What the key's owner noted about it."""
 
     def __init__(
         self,
@@ -195,10 +200,11 @@ class Key(_message.Message):
         etag: _builtins.str = ...,
         revoke_reason: Global___RevocationReason.ValueType = ...,
         revoke_note: _builtins.str = ...,
+        disabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "disabled", b"disabled", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

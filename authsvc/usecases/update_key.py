@@ -1,0 +1,149 @@
+"""UpdateKey: another name, other scopes, another end; switched off and on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from authsvc.domain import ids
+from authsvc.domain.bounds import Violations
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.errors import EtagMismatch, KeyIsRevoked, KeyNotFound
+from authsvc.domain.keys import Key, OwnedKey
+from authsvc.usecases.call import Call
+
+PATHS: Final = ("name", "scopes", "expire_time", "metadata", "disabled")
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateKeyCommand:
+    """The change that is asked for."""
+
+    key_id: str
+    paths: tuple[str, ...]
+    """What to change; empty: whatever is set."""
+    etag: str = ""
+    """Empty: whatever the key is now."""
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    expire_time: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    disabled: bool = False
+
+
+class KeyStore(Protocol):
+    """Where keys are found and changed."""
+
+    async def find_key(self, key_id: str, deadline: Deadline) -> OwnedKey | None:
+        """Return the key and whose it is, or None when there is no such key."""
+        ...
+
+    async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
+        """Write what UpdateKey may change, if the key still has the revision of `key`.
+
+        Returns:
+            The key with its new revision; None when it has another revision, or is gone.
+
+        Raises:
+            KeyNameTaken: A key of the account that is not revoked has this name.
+            DatabaseUnavailable: The database did not answer before the deadline; the key may
+                have been changed all the same.
+        """
+        ...
+
+
+class UpdateKey:
+    """Changes API keys."""
+
+    def __init__(self, *, store: KeyStore, clock: Clock) -> None:
+        """Take the store and the source of time."""
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, command: UpdateKeyCommand, call: Call) -> Key:
+        """Change a key.
+
+        Returns:
+            The changed key.
+
+        Raises:
+            CallerNotPermitted: The caller may manage no keys.
+            InvalidRequest: The command breaks bounds, or names what cannot be changed.
+            KeyNotFound: There is no such key, or the caller may not see it.
+            KeyIsRevoked: The key is revoked.
+            EtagMismatch: The key is not the one of the etag, or others keep changing it.
+            ScopeNotGrantable: The caller may not grant one of the scopes.
+            KeyNameTaken: A key of the account that is not revoked has this name.
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        call.caller.require_key_management()
+        changes = _changes(command, self._clock())
+        for _ in range(_ATTEMPTS):
+            found = await self._store.find_key(command.key_id, call.deadline)
+            if found is None or not call.caller.may_manage_keys_of(
+                found.account.account_id, is_system=found.account.is_system
+            ):
+                raise KeyNotFound
+            if found.key.revoke_time is not None:
+                raise KeyIsRevoked
+            if command.etag and command.etag != found.key.etag:
+                raise EtagMismatch
+            wanted: Key = replace(found.key, **changes)
+            # To wake a key or to lengthen its life is to grant what it may do.
+            if "scopes" in changes or _lives_longer(found.key, wanted):
+                call.caller.require_grantable(wanted.scopes, found.account)
+            changed = await self._store.replace_key(wanted, call.deadline)
+            if changed is not None:
+                return changed
+        raise EtagMismatch
+
+
+def _lives_longer(before: Key, after: Key) -> bool:
+    if before.disabled and not after.disabled:
+        return True
+    if before.expire_time is None:
+        return False
+    return after.expire_time is None or after.expire_time > before.expire_time
+
+
+def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
+    paths = command.paths or tuple(path for path in PATHS if getattr(command, path))
+    violations = Violations()
+    violations.check_id("key.key_id", command.key_id, ids.KEY)
+    if not paths:
+        violations.add("update_mask", f"names at least one of {', '.join(PATHS)}")
+    for index, path in enumerate(paths):
+        if path not in PATHS:
+            violations.add(
+                f"update_mask.paths[{index}]",
+                f"is one of {', '.join(PATHS)}; {_shown(path)} is not among them",
+            )
+    if "name" in paths:
+        violations.check_name("key.name", command.name)
+    if "scopes" in paths:
+        if not command.scopes:
+            violations.add("key.scopes", "has at least one entry")
+        violations.check_scopes("key.scopes", command.scopes)
+    if "metadata" in paths:
+        violations.check_metadata("key.metadata", command.metadata)
+    if "expire_time" in paths and command.expire_time is not None:
+        violations.check_expire_time("key.expire_time", command.expire_time, now)
+    violations.raise_if_any()
+    changes: dict[str, Any] = {path: getattr(command, path) for path in paths}
+    if "scopes" in changes:
+        changes["scopes"] = tuple(sorted(set(command.scopes)))
+    return changes
+
+
+def _shown(path: str) -> str:
+    # Names of fields are repeated; anything else may be what should not be on the wire.
+    return path if path == "*" or path in _OTHER_FIELDS else "this path"
+
+
+_OTHER_FIELDS: Final = frozenset(
+    {"key_id", "account_id", "state", "hint", "create_time", "revoke_time", "last_use_time"}
+    | {"etag", "revoke_reason", "revoke_note"}
+)
