@@ -40,11 +40,13 @@ from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.page_tokens import PageTokens
 from authsvc.tokens.sealing import Sealer
 from authsvc.tokens.signer import AccessTokenSigner
+from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.explain_credential import ExplainCredential, Uncounted
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
@@ -92,6 +94,7 @@ class Parts:
     keyring: Keyring
     judge: JudgeCredential
     judge_batch: JudgeBatch
+    explain_credential: ExplainCredential
     usage: UsageCounter
     log: FollowedLog
     feed: RevocationFeed
@@ -132,9 +135,10 @@ def _build(settings: Settings, database: Database) -> Parts:
         monotonic=time.monotonic,
         random_bytes=os.urandom,
     )
+    rules = TokenRules(settings.token_issuer, settings.token_audience, settings.leeway)
     tokens = AccessTokenVerifier(
         keyring=keyring,
-        rules=TokenRules(settings.token_issuer, settings.token_audience, settings.leeway),
+        rules=rules,
         remembered=settings.cache_tokens,
         clock=utc_now,
     )
@@ -149,16 +153,20 @@ def _build(settings: Settings, database: Database) -> Parts:
         clock=utc_now,
     )
     usage = UsageCounter(store=PostgresUsage(database), clock=utc_now)
-    judge = JudgeCredential(
-        keys=records.keys,
-        accounts=records.accounts,
-        tokens=tokens,
-        usage=usage,
-        failures=FailureLimit(
-            failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
-        ),
-        changes=PostgresChangeLog(database),
-        clock=utc_now,
+    failures = FailureLimit(
+        failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
+    )
+    judge, explaining_judge = (
+        JudgeCredential(
+            keys=records.keys,
+            accounts=records.accounts,
+            tokens=tokens,
+            usage=counter,
+            failures=failures,
+            changes=PostgresChangeLog(database),
+            clock=utc_now,
+        )
+        for counter in (usage, Uncounted())
     )
     feed = RevocationFeed(max_streams=settings.watch_streams, buffer=settings.watch_buffer)
     issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
@@ -171,6 +179,12 @@ def _build(settings: Settings, database: Database) -> Parts:
         judge=judge,
         judge_batch=JudgeBatch(
             judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens
+        ),
+        explain_credential=ExplainCredential(
+            judge=explaining_judge,
+            keys=keys,
+            tokens=AccessTokenExaminer(keyring=keyring, rules=rules, clock=utc_now),
+            clock=utc_now,
         ),
         usage=usage,
         log=followed_log,
@@ -249,6 +263,7 @@ async def serve(
             watch_revocations=WatchRevocations(
                 feed=parts.feed, log=PostgresChangeLog(parts.database)
             ),
+            explain_credential=parts.explain_credential,
             create_key=CreateKey(accounts=parts.accounts, issue_key=parts.issue_key, clock=utc_now),
             get_key=GetKey(PostgresKeyQueries(parts.database)),
             list_keys=ListKeys(

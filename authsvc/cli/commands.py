@@ -1,6 +1,6 @@
 """All commands, and how they end: exit code 0, or one message and exit code 1.
 
-Wrong usage ends with 2, and a denied credential with 3 (`authsvc key validate`).
+Wrong usage ends with 2, and a denied credential with 3 (`authsvc key validate`, `authsvc explain`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _COMMANDS: Final = MappingProxyType(
         "bootstrap": "authsvc.cli.server",
         "config": "authsvc.cli.server",
         "key": "authsvc.cli.key_management",
+        "explain": "authsvc.cli.explain",
         "account": "authsvc.cli.account",
         "token": "authsvc.cli.token",
     }

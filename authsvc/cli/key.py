@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from datetime import timedelta
@@ -195,6 +196,9 @@ def read_credential(prompt: str) -> str:
     if sys.stdin.isatty():
         # The prompt goes to standard error: standard output may lead to another program.
         return str(typer.prompt(prompt, hide_input=True, default="", show_default=False, err=True))
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # Otherwise a carriage return, for which a server denies a key, would go unseen.
+        sys.stdin.reconfigure(newline="")
     try:
         return sys.stdin.read().removesuffix("\n")
     except UnicodeDecodeError:

@@ -6,19 +6,23 @@ meant for somebody else or for another time (RFC 8725 sections 3.8 to 3.10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from authsvc.domain.denials import DenialReason
+from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import Freshness
-from authsvc.domain.scopes import is_scope
+from authsvc.domain.scopes import is_scope, without_reserved
 
 ACCOUNT_CLAIM: Final = "account_id"
 MAX_TEXT_CLAIM: Final = 255
 # The last second that a datetime can hold; a time beyond it is nobody's expiry.
 _LAST_SECOND: Final = datetime.max.replace(tzinfo=UTC).timestamp() - 1
+
+_MAX_SECONDS_TOLD: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class TokenVerification:
     outcome: AccessTokenClaims | DenialReason
     freshness: Freshness
     """How old the signing keys were that it was verified with."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReading:
+    """Everything that is wrong with a token."""
+
+    findings: tuple[Finding, ...]
+    scopes: tuple[str, ...] | None = None
+    """What it opens; None when its signature is not good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,40 @@ class TokenRules:
             return DenialReason.TOKEN_EXPIRED
         return claims
 
+    def find_faults(self, claims: Mapping[str, object], now: datetime) -> tuple[Finding, ...]:
+        """Tell everything for which `read` refuses claims, the expiry last.
+
+        Args:
+            claims: The payload, member names unique.
+            now: The moment of the call.
+
+        Returns:
+            Nothing if and only if `read` returns the claims.
+        """
+        found = [
+            Finding(FindingCode.TOKEN_CLAIM_MISSING, claim=name)
+            for name in _REQUIRED
+            if name not in claims
+        ]
+        found += [
+            Finding(FindingCode.TOKEN_CLAIM_MALFORMED, claim=name)
+            for name, read in _READERS.items()
+            if name in claims and read(claims, name) is None
+        ]
+        if "iss" in claims and claims["iss"] != self.issuer:
+            found.append(Finding(FindingCode.TOKEN_ISSUER))
+        if "aud" in claims and not self._is_audience(claims["aud"]):
+            found.append(Finding(FindingCode.TOKEN_AUDIENCE))
+        starts = [start for name in ("iat", "nbf") if (start := _time(claims, name)) is not None]
+        if starts and max(starts) > now + self.leeway:
+            found.append(
+                Finding(FindingCode.TOKEN_NOT_YET_VALID, length=_seconds(max(starts) - now))
+            )
+        expire_time = _time(claims, "exp")
+        if expire_time is not None and expire_time <= now - self.leeway:
+            found.append(Finding(FindingCode.TOKEN_EXPIRED, length=_seconds(now - expire_time)))
+        return tuple(found)
+
     def _is_audience(self, audience: object) -> bool:
         if isinstance(audience, list):
             return self.audience in audience and all(isinstance(one, str) for one in audience)
@@ -126,3 +173,26 @@ def _scopes(claims: Mapping[str, object]) -> tuple[str, ...] | None:
         return None
     scopes = tuple(value.split(" ")) if value else ()
     return scopes if all(is_scope(scope) for scope in scopes) else None
+
+
+def scopes_of(claims: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the scopes that claims grant outside the system account; none if malformed."""
+    return without_reserved(_scopes(claims) or ())
+
+
+def _seconds(span: timedelta) -> int:
+    """Return whole seconds, rounded up, as many as the wire can tell."""
+    return min(math.ceil(span.total_seconds()), _MAX_SECONDS_TOLD)
+
+
+_REQUIRED: Final = ("iss", "aud", "exp", "iat", "sub", "jti", ACCOUNT_CLAIM)
+_READERS: Final[Mapping[str, Callable[[Mapping[str, object], str], object]]] = {
+    "exp": _time,
+    "iat": _time,
+    "nbf": _time,
+    "sub": _text,
+    "jti": _text,
+    ACCOUNT_CLAIM: _text,
+    "sid": _text,
+    "scope": lambda claims, _name: _scopes(claims),
+}

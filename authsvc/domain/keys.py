@@ -83,6 +83,21 @@ class KeyOwner:
     """Whether the account is the system account."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key with what its account has to say about it."""
+
+    key: Key
+    account_state: AccountState
+    account_is_system: bool
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What it opens: no reserved scope outside the system account."""
+        scopes = self.key.scopes
+        return frozenset(scopes if self.account_is_system else without_reserved(scopes))
+
+
 class KeyRecord:
     """What a key is judged by. The verdict is made anew for every call, never kept.
 

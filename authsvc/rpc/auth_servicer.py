@@ -7,10 +7,11 @@ from functools import partial
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.rpc import conversion, key_conversion
+from authsvc.rpc import conversion, explanation_conversion, key_conversion
 from authsvc.rpc.calls import Rest
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.explain_credential import ExplainCredential
 from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.judge_batch import settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
@@ -32,6 +33,7 @@ class AuthServicer:
         validate_credential: ValidateCredential,
         batch_validate_credentials: BatchValidateCredentials,
         watch_revocations: WatchRevocations,
+        explain_credential: ExplainCredential,
         create_key: CreateKey,
         get_key: GetKey,
         list_keys: ListKeys,
@@ -43,6 +45,7 @@ class AuthServicer:
         self._validate_credential = validate_credential
         self._batch_validate_credentials = batch_validate_credentials
         self._watch_revocations = watch_revocations
+        self._explain_credential = explain_credential
         self._create_key = create_key
         self._get_key = get_key
         self._list_keys = list_keys
@@ -86,6 +89,14 @@ class AuthServicer:
         """Tell of revocations and other changes."""
         async for event in self._watch_revocations(request.after_revision, call):
             yield conversion.watch_response(event)
+
+    async def explain_credential(
+        self, request: pb.ExplainCredentialRequest, call: Call
+    ) -> pb.ExplainCredentialResponse:
+        """Tell why a credential is refused."""
+        question = explanation_conversion.explain_question(request)
+        explanation = await self._explain_credential(question, call)
+        return explanation_conversion.explain_credential_response(explanation, self._clock())
 
     async def create_key(self, request: pb.CreateKeyRequest, call: Call) -> pb.CreateKeyResponse:
         """Create a key."""

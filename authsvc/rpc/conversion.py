@@ -199,7 +199,8 @@ def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
     return None if moment is None else timestamp(moment)
 
 
-def _principal(principal: Principal) -> principal_pb2.Principal:
+def principal_message(principal: Principal) -> principal_pb2.Principal:
+    """Convert who a good credential stands for."""
     return principal_pb2.Principal(
         kind=_PRINCIPAL_KINDS[principal.kind],
         account_id=principal.account_id,
@@ -229,21 +230,24 @@ def _varint(number: int) -> bytes:
 
 def _present_principal(principal: Principal) -> bytes:
     return auth_service_pb2.ValidateCredentialResponse(
-        principal=_principal(principal)
+        principal=principal_message(principal)
     ).SerializeToString()
 
 
 def _present_denial(denial: Denial) -> bytes:
-    return auth_service_pb2.ValidateCredentialResponse(denial=_denial(denial)).SerializeToString()
+    return auth_service_pb2.ValidateCredentialResponse(
+        denial=denial_message(denial)
+    ).SerializeToString()
 
 
 def _present_freshness(freshness: Freshness) -> bytes:
     return auth_service_pb2.ValidateCredentialResponse(
-        freshness=_freshness(freshness)
+        freshness=freshness_message(freshness)
     ).SerializeToString()
 
 
-def _denial(denial: Denial) -> denial_pb2.Denial:
+def denial_message(denial: Denial) -> denial_pb2.Denial:
+    """Convert a denial."""
     return denial_pb2.Denial(
         reason=_DENIAL_REASONS[denial.reason.name],
         message=denial.reason.message,
@@ -260,7 +264,8 @@ def _demand(requirement: freshness_pb2.FreshnessRequirement) -> FreshnessDemand:
     return FreshnessDemand(authoritative=True) if requirement.authoritative else NO_DEMAND
 
 
-def _freshness(freshness: Freshness) -> freshness_pb2.Freshness:
+def freshness_message(freshness: Freshness) -> freshness_pb2.Freshness:
+    """Convert the age of an answer."""
     return freshness_pb2.Freshness(
         source=_FRESHNESS_SOURCES[freshness.source],
         as_of=timestamp(freshness.as_of),

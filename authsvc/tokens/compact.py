@@ -18,10 +18,10 @@ MAX_HEADER_LENGTH: Final = 512
 """The most characters of an encoded header; ours have about a hundred."""
 MAX_KID_LENGTH: Final = 64
 
-_HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
-_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
+KID_FORM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # RFC 9068 section 2.1; media types are case-insensitive, and `application/` may be left out.
-_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
 
 
 class Malformed(Exception):
@@ -49,12 +49,16 @@ def read_header(token: str) -> Header:
     if len(segment) > MAX_HEADER_LENGTH:
         raise Malformed("header too long")
     header = read_json(decode_segment(segment))
-    if not header.keys() == _HEADER_MEMBERS:
+    if not header.keys() == HEADER_MEMBERS:
         raise Malformed("header members")
     kid, algorithm, media_type = header["kid"], header["alg"], header["typ"]
-    if not isinstance(kid, str) or not isinstance(algorithm, str) or _KID.fullmatch(kid) is None:
+    if (
+        not isinstance(kid, str)
+        or not isinstance(algorithm, str)
+        or KID_FORM.fullmatch(kid) is None
+    ):
         raise Malformed("header types")
-    if not isinstance(media_type, str) or media_type.lower() not in _TYPES:
+    if not isinstance(media_type, str) or media_type.lower() not in TYPES:
         raise Malformed("not an access token")
     return Header(kid, algorithm)
 

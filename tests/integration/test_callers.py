@@ -64,6 +64,10 @@ async def watch_revocations(_service: Service) -> Message:
     return pb.WatchRevocationsRequest()
 
 
+async def explain_credential(service: Service) -> Message:
+    return pb.ExplainCredentialRequest(credential=await service.create_key())
+
+
 async def create_key(service: Service) -> Message:
     account_id = service.account.account_id
     return pb.CreateKeyRequest(account_id=account_id, name=fresh_name(), scopes=["keys:*"])
@@ -111,6 +115,7 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "ValidateCredential": validate_credential,
     "BatchValidateCredentials": batch_validate_credentials,
     "WatchRevocations": watch_revocations,
+    "ExplainCredential": explain_credential,
     "CreateKey": create_key,
     "GetKey": get_key,
     "ListKeys": list_keys,
@@ -124,8 +129,13 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
 
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
-JUDGES: Final = ("ValidateCredential", "BatchValidateCredentials", "WatchRevocations")
 KEY_LIFE: Final = ("CreateKey", "GetKey", "ListKeys", "UpdateKey", "RevokeKey")
+JUDGES: Final = (
+    "ValidateCredential",
+    "BatchValidateCredentials",
+    "WatchRevocations",
+    "ExplainCredential",
+)
 MANAGES: Final = {
     **dict.fromkeys(JUDGES, VALIDATE),
     **dict.fromkeys(KEY_LIFE, OK),

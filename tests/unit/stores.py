@@ -12,7 +12,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
-from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
+from authsvc.domain.keys import Key, KeyOwner, KeyRecord, KnownKey, RevocationReason
 from authsvc.usecases.call import Call
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
@@ -125,6 +125,39 @@ class Keys:
             revoke_reason=reason,
             revoke_note=note,
         )
+
+
+class KnownKeysInMemory:
+    """Keys by their secrets, as records to judge by and with their details."""
+
+    def __init__(self, known: Mapping[str, KnownKey]) -> None:
+        self.known = {digest_of(secret): key for secret, key in known.items()}
+
+    async def find_known_key(self, digest: bytes, deadline: Deadline) -> KnownKey | None:
+        assert deadline
+        return self.known.get(digest)
+
+    async def find_key_records(
+        self, digests: Sequence[bytes], deadline: Deadline
+    ) -> Mapping[bytes, KeyRecord]:
+        assert deadline
+        return {d: _record_of(self.known[d]) for d in digests if d in self.known}
+
+
+def _record_of(known: KnownKey) -> KeyRecord:
+    key = known.key
+    return KeyRecord(
+        key_id=key.key_id,
+        name=key.name,
+        account_id=key.account_id,
+        account_state=known.account_state,
+        account_is_system=known.account_is_system,
+        scopes=key.scopes,
+        metadata=key.metadata,
+        expire_time=key.expire_time,
+        disabled=key.disabled,
+        revoked=key.revoke_time is not None,
+    )
 
 
 class NoTokens:

@@ -90,9 +90,8 @@ class Servicer:
             raise self.error
         return pb.ValidateCredentialResponse()
 
-    batch_validate_credentials = get_key = list_keys = update_key = create_key = revoke_key = (
-        validate_credential
-    )
+    batch_validate_credentials = explain_credential = validate_credential
+    get_key = list_keys = update_key = create_key = revoke_key = validate_credential
 
     async def watch_revocations(self, request: Message, call: Call) -> AsyncIterator[Message]:
         await self.validate_credential(request, call)

@@ -113,6 +113,13 @@ def test_a_credential_is_read_as_it_is_but_for_the_line_break_of_echo(
     assert read_credential("The credential") == credential
 
 
+def test_a_carriage_return_is_read_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"x\r\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+    assert read_credential("The credential") == "x\r"
+
+
 @dataclasses.dataclass(frozen=True)
 class Example:
     """Some of all that results are made of."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.changes import Change, ChangeKind
 from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_scope
+from authsvc.domain.findings import FindingCode
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
@@ -24,6 +25,7 @@ from orchestrator.auth.v1 import (
     account_pb2,
     auth_service_pb2,
     denial_pb2,
+    explanation_pb2,
     freshness_pb2,
     key_pb2,
     principal_pb2,
@@ -408,3 +410,9 @@ def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
     event = getattr(response, told)
     assert event.account_id == ACCOUNT_ID
     assert getattr(event, "key_id", "") == key_id
+
+
+def test_every_finding_has_a_code_on_the_wire() -> None:
+    on_the_wire = set(explanation_pb2.FindingCode.keys()) - {"FINDING_CODE_UNSPECIFIED"}
+
+    assert on_the_wire == {f"FINDING_CODE_{code.name}" for code in FindingCode}

@@ -40,6 +40,7 @@ AT = Timestamp(seconds=1_700_000_000)
 METHODS = (
     "ValidateCredential",
     "BatchValidateCredentials",
+    "ExplainCredential",
     "CreateKey",
     "GetKey",
     "ListKeys",
@@ -176,6 +177,21 @@ class Answers:
         return auth_service_pb2.BatchValidateCredentialsResponse(responses=responses)
 
     @staticmethod
+    def explained(
+        answer: auth_service_pb2.ValidateCredentialResponse | None = None, **changes: Any
+    ) -> auth_service_pb2.ExplainCredentialResponse:
+        answer = answer or Answers.good()
+        response = auth_service_pb2.ExplainCredentialResponse(
+            freshness=answer.freshness, hint="The credential is good."
+        )
+        if answer.HasField("principal"):
+            response.principal.CopyFrom(answer.principal)
+        else:
+            response.denial.CopyFrom(answer.denial)
+        response.MergeFrom(auth_service_pb2.ExplainCredentialResponse(**changes))
+        return response
+
+    @staticmethod
     def told(revision: int, **event: Any) -> auth_service_pb2.WatchRevocationsResponse:
         return auth_service_pb2.WatchRevocationsResponse(revision=revision, **event)
 
@@ -271,6 +287,7 @@ def server(start_server: StartServer) -> ScriptedServer:
     script = start_server()
     script.script("ValidateCredential", Answers.good())
     script.script("BatchValidateCredentials", Answers.batch(Answers.good()))
+    script.script("ExplainCredential", Answers.explained())
     script.script("WatchRevocations", [Answers.beat(1), Stay()])
     script.script("CreateKey", Answers.created())
     script.script("GetKey", key_management_pb2.GetKeyResponse(key=Answers.key()))

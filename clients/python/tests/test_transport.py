@@ -28,6 +28,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "BatchValidateCredentials": ("check_many", (["x"],), {}),
     "GetKey": ("get_key", ("key_1",), {}),
     "ListKeys": ("list_keys", (), {}),
+    "ExplainCredential": ("explain", ("x",), {}),
     "RevokeKey": ("revoke_key", (), {"key_id": "key_1"}),
     "GetAccount": ("get_account", ("acct_1",), {}),
     "ListAccounts": ("list_accounts", (), {}),

@@ -10,6 +10,8 @@ def mistakes(client: AuthClient, other: AsyncAuthClient, verdict: Verdict) -> No
     client.validate()  # type: ignore[call-arg]
     client.check_many([b"Bearer x"])  # type: ignore[list-item]
     client.check_many(["x"], required_scopes=["a"])  # type: ignore[call-arg]
+    client.explain(b"Bearer x")  # type: ignore[arg-type]
+    client.explain("x", authoritative=True)  # type: ignore[call-arg]
     client.watch("1")  # type: ignore[arg-type]
     client.create_key("ci", "acct_1")  # type: ignore[call-arg]
     client.revoke_key("key_1")  # type: ignore[call-arg]

@@ -21,7 +21,10 @@ from orchestrator.auth import (
     DenialReason,
     ErrorReason,
     Event,
+    Explanation,
     FieldViolation,
+    Finding,
+    FindingCode,
     Freshness,
     Heartbeat,
     HttpBody,
@@ -95,6 +98,21 @@ def use(client: AuthClient) -> None:
     assert_type(client.list_accounts(page_size=10), Iterator[Account])
 
 
+def explain(client: AuthClient) -> None:
+    explanation = client.explain(None, required_scopes=["a"], context=RequestContext("192.0.2.1"))
+    assert_type(explanation, Explanation)
+    assert_type(explanation.verdict, Verdict)
+    assert_type(explanation.findings, tuple[Finding, ...])
+    assert_type(explanation.findings[0].code, FindingCode)
+    assert_type(explanation.findings[0].text, str)
+    assert_type(explanation.findings[0].position, int | None)
+    assert_type(explanation.findings[0].length, int | None)
+    assert_type(explanation.findings[0].claim, str | None)
+    assert_type(explanation.hint, str)
+    assert_type(explanation.key, Key | None)
+    assert_type(explanation.missing_scopes, tuple[str, ...])
+
+
 def tell(event: Event) -> str:
     assert_type(event.revision, int)
     match event:
@@ -134,6 +152,7 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.validate("Bearer x"), Principal)
     assert_type(await client.check("Bearer x", at_least_revision=1), Verdict)
     assert_type(await client.check_many(["Bearer x", None]), list[Verdict])
+    assert_type(await client.explain(Secret("x"), timeout=5), Explanation)
     assert_type(await client.create_key("ci"), CreatedKey)
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
     assert_type(await client.create_account("Example"), Account)

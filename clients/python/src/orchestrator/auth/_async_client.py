@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.auth._model import (
         Account,
         CreatedKey,
+        Explanation,
         Key,
         Principal,
         RequestContext,
@@ -137,6 +138,21 @@ class AsyncAuthClient:
         method = self._open().auth.BatchValidateCredentials
         response = await self._call(method, request, timeout)
         return _responses.verdicts(response, len(request.requests))
+
+    async def explain(
+        self,
+        authorization: Secret | str | None,
+        *,
+        required_scopes: Collection[str] = (),
+        context: RequestContext | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> Explanation:
+        """Return why a credential is refused: see `AuthClient.explain`."""
+        request = _requests.explain_credential(
+            authorization, required_scopes=required_scopes, context=context
+        )
+        response = await self._call(self._open().auth.ExplainCredential, request, timeout)
+        return _responses.explanation(response)
 
     def watch(self, after_revision: int = 0) -> AsyncWatch:
         """Iterate over revocations and other changes: see `AuthClient.watch`."""

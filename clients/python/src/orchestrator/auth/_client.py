@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.auth._model import (
         Account,
         CreatedKey,
+        Explanation,
         Key,
         Principal,
         RequestContext,
@@ -184,6 +185,36 @@ class AuthClient:
         method = self._open().auth.BatchValidateCredentials
         response = self._call(method, request, timeout)
         return _responses.verdicts(response, len(request.requests))
+
+    def explain(
+        self,
+        authorization: Secret | str | None,
+        *,
+        required_scopes: Collection[str] = (),
+        context: RequestContext | None = None,
+        timeout: float | None = None,
+    ) -> Explanation:
+        """Return why a credential is refused, for the people who are to mend it.
+
+        The verdict is read from the database for this call. It is no use of the key, but guesses
+        count towards the limit of `context.client_ip`. To let requests pass, use `validate`.
+
+        Args:
+            authorization: As `validate` takes it. Nothing of it is in what is returned.
+            required_scopes: As `validate` takes them.
+            context: What is known of the end client's request.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            AuthServiceError: Nobody could decide.
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            TypeError: `authorization` is neither a text nor None, or `required_scopes` is a `str`.
+        """
+        request = _requests.explain_credential(
+            authorization, required_scopes=required_scopes, context=context
+        )
+        response = self._call(self._open().auth.ExplainCredential, request, timeout)
+        return _responses.explanation(response)
 
     def watch(self, after_revision: int = 0) -> Watch:
         """Iterate over revocations and other changes as they happen, for a cache of one's own.

@@ -29,6 +29,7 @@ _REPEATABLE: Final = (
     ("AuthService", "GetKey"),
     ("AuthService", "ListKeys"),
     ("AuthService", "BatchValidateCredentials"),
+    ("AuthService", "ExplainCredential"),
     ("AuthService", "RevokeKey"),
     ("AccountService", "GetAccount"),
     ("AccountService", "ListAccounts"),

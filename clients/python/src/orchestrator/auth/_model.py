@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.auth._enums import (
         AccountState,
         DenialReason,
+        FindingCode,
         FreshnessSource,
         KeyState,
         PrincipalKind,
@@ -178,6 +179,42 @@ class Key:
     revoke_reason: RevocationReason | None
     revoke_note: str
     disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found about a credential. Nothing of the credential is in it.
+
+    `text` says it in English. `position` is the index, from 0, of a character in the value as it
+    was sent; `length` a number of characters, of a JWT's segments or of seconds, as the code says;
+    `claim` the name of a JWT's claim.
+    """
+
+    code: FindingCode
+    text: str
+    position: int | None = None
+    length: int | None = None
+    claim: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a credential is refused, and what to do about it. Nothing of the credential is in it.
+
+    `key` is the known key that the credential is, whatever its state. `missing_scopes` are those
+    of the required scopes that it lacks. `hint` says what to do next.
+
+    An explanation counts as true only when the credential is good, as its verdict does.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    hint: str
+    key: Key | None
+    missing_scopes: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.verdict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
+    from orchestrator.auth._model import RequestContext
+
 
 def validate_credential(question: Question) -> auth_service_pb2.ValidateCredentialRequest:
     """Build the request of ValidateCredential; None and "" mean that there was no header."""
@@ -37,9 +39,7 @@ def validate_credential(question: Question) -> auth_service_pb2.ValidateCredenti
         required_scopes=_scopes(question.required_scopes, "required_scopes"),
     )
     if question.context is not None:
-        request.context.client_ip = _encodable(question.context.client_ip)
-        request.context.user_agent = _encodable(question.context.user_agent)
-        request.context.method = _encodable(question.context.method)
+        request.context.CopyFrom(_context(question.context))
     if at_least_revision is not None:
         requirement = freshness_pb2.FreshnessRequirement(at_least_revision=at_least_revision)
         request.freshness.CopyFrom(requirement)
@@ -61,6 +61,22 @@ def batch_validate_credentials(
             for one in questions
         ]
     )
+
+
+def explain_credential(
+    authorization: Secret | str | None,
+    *,
+    required_scopes: Collection[str],
+    context: RequestContext | None,
+) -> auth_service_pb2.ExplainCredentialRequest:
+    """Build the request of ExplainCredential; None and "" mean that there was no header."""
+    request = auth_service_pb2.ExplainCredentialRequest(
+        credential=_credential(authorization),
+        required_scopes=_scopes(required_scopes, "required_scopes"),
+    )
+    if context is not None:
+        request.context.CopyFrom(_context(context))
+    return request
 
 
 def create_key(
@@ -196,6 +212,14 @@ def _credential(authorization: Secret | str | None) -> str:
             f"authorization is a str, a Secret or None, not {type(authorization).__name__}"
         )
     return _encodable(None if authorization is None else revealed(authorization))
+
+
+def _context(context: RequestContext) -> auth_service_pb2.RequestContext:
+    return auth_service_pb2.RequestContext(
+        client_ip=_encodable(context.client_ip),
+        user_agent=_encodable(context.user_agent),
+        method=_encodable(context.method),
+    )
 
 
 def _scopes(scopes: Collection[str], argument: str) -> list[str]:

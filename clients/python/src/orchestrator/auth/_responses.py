@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from orchestrator.auth import _enums, _events, _model
 from orchestrator.auth._errors import CredentialDenied, MalformedResponse
 from orchestrator.auth._secret import Secret
-from orchestrator.auth.v1 import account_pb2, denial_pb2, freshness_pb2, key_pb2, principal_pb2
+from orchestrator.auth.v1 import (
+    account_pb2,
+    denial_pb2,
+    explanation_pb2,
+    freshness_pb2,
+    key_pb2,
+    principal_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +47,9 @@ _DENIAL_REASONS: Final = _table(
 _FRESHNESS_SOURCES: Final = _table(
     _enums.FreshnessSource, freshness_pb2.FreshnessSource.items(), "FRESHNESS_SOURCE_"
 )
+_FINDING_CODES: Final = _table(
+    _enums.FindingCode, explanation_pb2.FindingCode.items(), "FINDING_CODE_"
+)
 _KEY_STATES: Final = _table(_enums.KeyState, key_pb2.KeyState.items(), "KEY_STATE_")
 _REVOCATION_REASONS: Final = _table(
     _enums.RevocationReason, key_pb2.RevocationReason.items(), "REVOCATION_REASON_"
@@ -49,8 +59,12 @@ _ACCOUNT_STATES: Final = _table(
 )
 
 
-def verdict(response: auth_service_pb2.ValidateCredentialResponse) -> _model.Verdict:
-    """Read the response of ValidateCredential.
+def verdict(
+    response: (
+        auth_service_pb2.ValidateCredentialResponse | auth_service_pb2.ExplainCredentialResponse
+    ),
+) -> _model.Verdict:
+    """Read the response of ValidateCredential, or what that of ExplainCredential has of it.
 
     Raises:
         MalformedResponse: Neither outcome is set, or one lacks what it must have.
@@ -83,6 +97,21 @@ def verdicts(
     if len(response.responses) != questions:
         raise MalformedResponse("the response has not one verdict for each question")
     return [verdict(one) for one in response.responses]
+
+
+def explanation(response: auth_service_pb2.ExplainCredentialResponse) -> _model.Explanation:
+    """Read the response of ExplainCredential.
+
+    Raises:
+        MalformedResponse: Its verdict or its key is malformed.
+    """
+    return _model.Explanation(
+        verdict=verdict(response),
+        findings=tuple(map(_finding, response.findings)),
+        hint=response.hint,
+        key=_key(response.key) if response.HasField("key") else None,
+        missing_scopes=tuple(response.missing_scopes),
+    )
 
 
 def event(response: auth_service_pb2.WatchRevocationsResponse) -> _events.Event:
@@ -212,6 +241,16 @@ def _denial(message: denial_pb2.Denial) -> _model.Denial:
         error=message.error,
         www_authenticate=message.www_authenticate or None,
         retry_after=_span(message.retry_after) if message.HasField("retry_after") else None,
+    )
+
+
+def _finding(message: explanation_pb2.Finding) -> _model.Finding:
+    return _model.Finding(
+        code=_FINDING_CODES.get(message.code, _enums.FindingCode.UNKNOWN),
+        text=message.text,
+        position=message.position if message.HasField("position") else None,
+        length=message.length if message.HasField("length") else None,
+        claim=message.claim or None,
     )
 
 

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from orchestrator.auth.v1 import denial_pb2 as _denial_pb2
+from orchestrator.auth.v1 import explanation_pb2 as _explanation_pb2
 from orchestrator.auth.v1 import freshness_pb2 as _freshness_pb2
 from orchestrator.auth.v1 import key_pb2 as _key_pb2
 from orchestrator.auth.v1 import principal_pb2 as _principal_pb2
@@ -279,6 +280,109 @@ class WatchRevocationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___WatchRevocationsResponse: _TypeAlias = WatchRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainCredentialRequest(_message.Message):
+    """The request of ExplainCredential."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    REQUIRED_SCOPES_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    credential: _builtins.str
+    """The credential, as `ValidateCredentialRequest.credential`."""
+    @_builtins.property
+    def required_scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes that the credential must have, all of them. At most 50, each at
+        most 128 characters. Empty: none is asked for.
+        """
+
+    @_builtins.property
+    def context(self) -> Global___RequestContext:
+        """What is known of the end client's request. Optional."""
+
+    def __init__(
+        self,
+        *,
+        credential: _builtins.str = ...,
+        required_scopes: _abc.Iterable[_builtins.str] | None = ...,
+        context: Global___RequestContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "credential", b"credential", "required_scopes", b"required_scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCredentialRequest: _TypeAlias = ExplainCredentialRequest  # noqa: Y015
+
+@_typing.final
+class ExplainCredentialResponse(_message.Message):
+    """The response of ExplainCredential."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    DENIAL_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    MISSING_SCOPES_FIELD_NUMBER: _builtins.int
+    hint: _builtins.str
+    """What to do next, in one or two sentences. Always set."""
+    @_builtins.property
+    def principal(self) -> _principal_pb2.Principal:
+        """The credential is good."""
+
+    @_builtins.property
+    def denial(self) -> _denial_pb2.Denial:
+        """The credential is refused."""
+
+    @_builtins.property
+    def freshness(self) -> _freshness_pb2.Freshness:
+        """How old the answer is. Always set."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.Finding]:
+        """What was found. First what is wrong with the form, in the order of the
+        check; then what is known of the record or the token. Empty when nothing
+        is wrong.
+        """
+
+    @_builtins.property
+    def key(self) -> _key_pb2.Key:
+        """The known key that the credential is, whatever its state. Not set when it
+        is none: also not when only its mended or its lower-case form is one.
+        """
+
+    @_builtins.property
+    def missing_scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the required scopes that the known key, or the token, lacks;
+        sorted. Empty when none is missing or the credential is neither.
+        """
+
+    def __init__(
+        self,
+        *,
+        principal: _principal_pb2.Principal | None = ...,
+        denial: _denial_pb2.Denial | None = ...,
+        freshness: _freshness_pb2.Freshness | None = ...,
+        findings: _abc.Iterable[_explanation_pb2.Finding] | None = ...,
+        hint: _builtins.str = ...,
+        key: _key_pb2.Key | None = ...,
+        missing_scopes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "freshness", b"freshness", "key", b"key", "outcome", b"outcome", "principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "findings", b"findings", "freshness", b"freshness", "hint", b"hint", "key", b"key", "missing_scopes", b"missing_scopes", "outcome", b"outcome", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["principal", "denial"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___ExplainCredentialResponse: _TypeAlias = ExplainCredentialResponse  # noqa: Y015
 
 @_typing.final
 class KeyRevoked(_message.Message):

@@ -56,6 +56,11 @@ class AuthServiceStub:
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
                 _registered_method=True)
+        self.ExplainCredential = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/ExplainCredential',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialResponse.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/orchestrator.auth.v1.AuthService/CreateKey',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.CreateKeyRequest.SerializeToString,
@@ -141,6 +146,21 @@ class AuthServiceServicer:
         Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
         was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
         as it may have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainCredential(self, request, context):
+        """Tells why a credential is refused, without repeating any of it: what is
+        wrong with its form, what becomes of it when that is mended, and the
+        verdict, read from the database for this call. It is no use of the key:
+        nothing is counted for it. Guesses count towards the limit of the client's
+        address.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: as ValidateCredential.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +256,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.WatchRevocations,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.SerializeToString,
+            ),
+            'ExplainCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCredential,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialResponse.SerializeToString,
             ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
@@ -350,6 +375,33 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/WatchRevocations',
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/ExplainCredential',
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.ExplainCredentialResponse.FromString,
             options,
             channel_credentials,
             insecure,

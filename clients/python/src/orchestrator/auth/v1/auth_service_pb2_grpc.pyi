@@ -82,6 +82,17 @@ class AuthServiceStub:
     was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
     as it may have.
     """
+    ExplainCredential: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ExplainCredentialRequest, _auth_service_pb2.ExplainCredentialResponse]
+    """Tells why a credential is refused, without repeating any of it: what is
+    wrong with its form, what becomes of it when that is mended, and the
+    verdict, read from the database for this call. It is no use of the key:
+    nothing is counted for it. Guesses count towards the limit of the client's
+    address.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: as ValidateCredential.
+    """
     CreateKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateKeyRequest, _auth_service_pb2.CreateKeyResponse]
     """Creates an API key and returns its secret, this once.
 
@@ -188,6 +199,17 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
     was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
     as it may have.
+    """
+    ExplainCredential: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ExplainCredentialRequest, _auth_service_pb2.ExplainCredentialResponse]  # type: ignore[assignment]
+    """Tells why a credential is refused, without repeating any of it: what is
+    wrong with its form, what becomes of it when that is mended, and the
+    verdict, read from the database for this call. It is no use of the key:
+    nothing is counted for it. Guesses count towards the limit of the client's
+    address.
+
+    The caller needs the scope `authsvc:validate`.
+
+    Errors: as ValidateCredential.
     """
     CreateKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateKeyRequest, _auth_service_pb2.CreateKeyResponse]  # type: ignore[assignment]
     """Creates an API key and returns its secret, this once.
@@ -310,6 +332,23 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT when the revision is negative; UNAVAILABLE when what
         was missed cannot be read; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) when the server has as many streams
         as it may have.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainCredential(
+        self,
+        request: _auth_service_pb2.ExplainCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ExplainCredentialResponse, _abc.Awaitable[_auth_service_pb2.ExplainCredentialResponse]]:
+        """Tells why a credential is refused, without repeating any of it: what is
+        wrong with its form, what becomes of it when that is mended, and the
+        verdict, read from the database for this call. It is no use of the key:
+        nothing is counted for it. Guesses count towards the limit of the client's
+        address.
+
+        The caller needs the scope `authsvc:validate`.
+
+        Errors: as ValidateCredential.
         """
 
     @_abc_1.abstractmethod

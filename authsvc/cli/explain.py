@@ -1,0 +1,111 @@
+"""`authsvc explain`: why a credential is refused, through a running server.
+
+Nothing of the credential is printed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from authsvc.cli.connection import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    ApiKeyFileOption,
+    CertificatesOption,
+    PlaintextOption,
+    open_client,
+)
+from authsvc.cli.key import DENIED_EXIT_CODE, read_credential
+from authsvc.cli.output import JsonOption, print_fields, print_json
+from orchestrator.auth import Explanation, Finding, Key, RequestContext
+
+
+def explain(
+    *,
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
+    ] = None,
+    client_ip: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The IP address of the client that presented it."),
+    ] = None,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    r"""Tell why a credential is refused: a key or a JWT, read from standard input or a prompt.
+
+    Give it as the client sends it: the header's value, or the credential alone. Nothing of it is
+    shown. The line break that `echo` adds is taken off; a second one, which the client really
+    sends, is reported: `printf '%s\n\n' "$KEY" | authsvc explain`.
+
+    Exit code 0: it is good. 3: it is denied. 1: it could not be judged.
+    """
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        explanation = client.explain(
+            read_credential("The credential"),
+            required_scopes=scope or (),
+            context=None if client_ip is None else RequestContext(client_ip=client_ip),
+        )
+    if as_json:
+        _print_json(explanation)
+    else:
+        _print(explanation)
+    if not explanation:
+        raise typer.Exit(DENIED_EXIT_CODE)
+
+
+def _print_json(explanation: Explanation) -> None:
+    verdict = explanation.verdict
+    print_json(
+        {
+            "principal" if verdict else "denial": verdict.outcome,
+            "freshness": verdict.freshness,
+            "findings": explanation.findings,
+            "hint": explanation.hint,
+            "key": explanation.key,
+            "missing_scopes": explanation.missing_scopes,
+        }
+    )
+
+
+def _print(explanation: Explanation) -> None:
+    denial = explanation.verdict.denial
+    typer.echo(f"Denied: {denial.message} ({denial.http_status})." if denial else "Good.")
+    for finding in explanation.findings:
+        typer.echo(f"  - {_line(finding)}")
+    fields = {} if explanation.key is None else _fields(explanation.key)
+    if explanation.missing_scopes:
+        fields["missing"] = explanation.missing_scopes
+    if fields:
+        print_fields("", fields)
+    # Of a good credential the hint says what the first line does.
+    if denial:
+        typer.echo(f"\n{explanation.hint}")
+
+
+def _line(finding: Finding) -> str:
+    # Some texts have the position in them already.
+    if finding.position is None or "position" in finding.text:
+        return finding.text
+    return f"{finding.text} (position {finding.position})"
+
+
+def _fields(key: Key) -> dict[str, object]:
+    return {
+        "key": key.key_id,
+        "account": key.account_id,
+        "name": key.name,
+        "state": key.state,
+        "created": key.create_time,
+        "last used": key.last_use_time,
+        "expires": key.expire_time,
+        "revoked": key.revoke_time,
+        "reason": key.revoke_reason if key.revoke_time else None,
+        "note": key.revoke_note,
+        "scopes": key.scopes,
+    }

@@ -1,0 +1,87 @@
+"""What can be found about a credential, in constant texts that never repeat any of it."""
+# ruff: noqa: S105 - texts about tokens, no secrets
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FindingCode(Enum):
+    """What can be found; the text of each, with numbers or a claim's name to be filled in."""
+
+    NOTHING_SENT = "nothing was sent"
+    ONLY_SCHEME = "there is a scheme and nothing behind it"
+    OVER_LIMIT = "{length} characters are over the limit of 8192"
+    HEADER_NAME = "the header's name is pasted into its value"
+    SCHEME_DOUBLED = "the scheme Bearer stands there twice"
+    OTHER_SCHEME = "the scheme is not Bearer"
+    BLANK_MISSING = "there is no blank between the scheme and the credential"
+    QUOTED = "there are quotation marks around it"
+    WHITE_SPACE_BEFORE = "{length} white space characters stand before the credential"
+    WHITE_SPACE_BEHIND = "{length} white space characters stand behind the credential"
+    LINE_BREAK_BEHIND = "a line break stands behind the credential"
+    PUNCTUATION_BEHIND = "punctuation stands behind the credential"
+    NOT_ASCII = "the character at position {position} is not ASCII, and may be invisible"
+    VARIABLE = "it is the name of a variable that was not expanded"
+    PLACEHOLDER = "it is a placeholder out of an example"
+    HINT = "it is the hint of a key, as lists show it, and not its secret"
+    KEY_ID = "it is the id of a key, and not its secret"
+    PERCENT_ENCODED = "it is percent-encoded"
+    PREFIX_UPPER_CASE = "the prefix orch_ is not in lower case"
+    PREFIX_MISSING = "the prefix orch_ is missing"
+    PREFIX_WRONG = "the prefix is not orch_"
+    PREFIX_DOUBLED = "the prefix orch_ stands there twice"
+    TRUNCATED = "it has {length} characters of 45"
+    TOO_LONG = "it is longer than a key by {length} characters"
+    NOT_HEXADECIMAL = "the character at position {position} is not hexadecimal"
+    UPPER_CASE_HEXADECIMAL = "it has upper-case letters: it is another key than in lower case"
+    TOKEN_SEGMENTS = "a JWT has 3 segments, this has {length}"
+    TOKEN_NOT_BASE64URL = "the character at position {position} is not of base64url"
+    UNRECOGNISED = "it is neither a key nor a JWT"
+    MENDED_IS_GOOD = "without the faults of its form it is good"
+    LOWER_CASE_IS_KNOWN = "its lower-case form is a known key"
+    MENDED_IS_KNOWN = "without the faults of its form it is a known key that is not good"
+    KEY_UNKNOWN = "no such key is known"
+    KEY_REVOKED = "the key is revoked"
+    KEY_DISABLED = "the key is disabled"
+    KEY_EXPIRED = "the key has expired"
+    ACCOUNT_DISABLED = "the account is disabled"
+    SCOPES_MISSING = "required scopes are missing"
+    TOKEN_ENCRYPTED = "it has the 5 segments of an encrypted JWT, which is never accepted"
+    TOKEN_HEADER_UNREADABLE = (
+        "the header is not a JSON object with unique members, of at most 512 characters"
+    )
+    TOKEN_HEADER_MEMBERS = "the header has a member other than alg, kid and typ"
+    TOKEN_PAYLOAD_UNREADABLE = "the payload is not a JSON object with unique members"
+    TOKEN_TYPE = "the type is not at+jwt: it is no access token"
+    TOKEN_UNSIGNED = "the algorithm is none: it is not signed"
+    TOKEN_ALGORITHM = "the algorithm is not that of the signing key"
+    TOKEN_KID_MISSING = "it names no signing key"
+    TOKEN_KID_UNKNOWN = "it names a signing key that is not of this service"
+    TOKEN_SIGNATURE = "the signature is wrong"
+    TOKEN_EXPIRED = "it expired {length} seconds ago"
+    TOKEN_NOT_YET_VALID = "it is valid only in {length} seconds"
+    TOKEN_ISSUER = "the issuer is not the one of this service"
+    TOKEN_AUDIENCE = "the audience is not this service"
+    TOKEN_CLAIM_MISSING = "the claim {claim} is missing"
+    TOKEN_CLAIM_MALFORMED = "the claim {claim} has a value that it cannot have"
+    TOKEN_ACCOUNT_UNKNOWN = "it names an account that is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found."""
+
+    code: FindingCode
+    position: int | None = None
+    """The index of the character it is about, in the value as it came, from 0."""
+    length: int | None = None
+    """A number of characters, segments or seconds."""
+    claim: str | None = None
+    """The name of a claim, of those that this service reads."""
+
+    @property
+    def text(self) -> str:
+        """The finding in words."""
+        return self.code.value.format(position=self.position, length=self.length, claim=self.claim)

@@ -1,0 +1,84 @@
+"""An ExplainCredential on stores in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+
+from authsvc.domain.accounts import AccountState
+from authsvc.domain.findings import FindingCode
+from authsvc.domain.keys import Key, KnownKey
+from authsvc.domain.scopes import VALIDATE
+from authsvc.tokens.token_findings import AccessTokenExaminer
+from authsvc.tokens.verifier import AccessTokenVerifier
+from authsvc.usecases.explain_credential import ExplainCredential, Explanation
+from authsvc.usecases.failure_limit import FailureLimit
+from authsvc.usecases.judge_credential import Question
+from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller
+from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
+from tests.unit.stores import KnownKeysInMemory, a_call, a_judge, some_records
+
+SECRET = "orch_" + "1a2b3c4d5e" * 4
+UNKNOWN = "orch_" + "abcdef0123" * 4
+ADDRESS = "192.0.2.1"
+
+
+def a_key(
+    *,
+    scopes: tuple[str, ...] = ("*",),
+    expire_time: datetime | None = None,
+    disabled: bool = False,
+    revoke_time: datetime | None = None,
+    account_state: AccountState = AccountState.ACTIVE,
+) -> KnownKey:
+    key = Key(
+        key_id=KEY_ID,
+        account_id=ACCOUNT_ID,
+        name="ci",
+        scopes=scopes,
+        hint="orch_1a2b\u20264d5e",
+        create_time=NOW,
+        expire_time=expire_time,
+        metadata={},
+        revision=1,
+        disabled=disabled,
+        revoke_time=revoke_time,
+    )
+    return KnownKey(key, account_state, account_is_system=False)
+
+
+@dataclasses.dataclass
+class Explaining:
+    """The use case, and what it counts in."""
+
+    explain: ExplainCredential
+    failures: FailureLimit
+
+    async def __call__(self, value: str, *scopes: str, address: str = "") -> Explanation:
+        question = Question(value, scopes, client_address=address)
+        return await self.explain(question, a_call(a_system_caller(VALIDATE)))
+
+    def is_limited(self) -> bool:
+        return self.failures.wait_for(ADDRESS) is not None
+
+
+def explaining(
+    known: KnownKey | None = None,
+    *issuers: Issuer,
+    keys: Mapping[str, KnownKey] | None = None,
+    failures_per_minute: int = 1000,
+) -> Explaining:
+    """Return a use case that knows a key as SECRET, and the signing keys of these issuers."""
+    stored = KnownKeysInMemory(keys if keys is not None else {SECRET: known or a_key()})
+    keyring = a_keyring(KeysInMemory(*(one.sealed_by(SEALER) for one in issuers)), Watch())
+    failures = FailureLimit(failures_per_minute=failures_per_minute, monotonic=lambda: 0.0)
+    verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, remembered=10, clock=lambda: NOW)
+    judge = a_judge(some_records(keys=stored), verifier, failures=failures)
+    examiner = AccessTokenExaminer(keyring=keyring, rules=RULES, clock=lambda: NOW)
+    explain = ExplainCredential(judge=judge, keys=stored, tokens=examiner, clock=lambda: NOW)
+    return Explaining(explain, failures)
+
+
+def codes_of(explanation: Explanation) -> list[FindingCode]:
+    return [finding.code for finding in explanation.findings]
