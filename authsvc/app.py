@@ -22,11 +22,13 @@ from authsvc.domain import ids
 from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
 from authsvc.postgres.accounts import PostgresAccounts
+from authsvc.postgres.answered_requests import PostgresAnswers
 from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
 from authsvc.postgres.key_changes import PostgresKeyChanges
 from authsvc.postgres.key_queries import PostgresKeyQueries
+from authsvc.postgres.key_rotation import PostgresKeyRotation
 from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
@@ -36,6 +38,7 @@ from authsvc.rpc.auth_servicer import AuthServicer
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import Tls, open_server, serve_until
+from authsvc.tokens.answer_sealing import AnswerSealer
 from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.page_tokens import PageTokens
 from authsvc.tokens.sealing import Sealer
@@ -43,6 +46,7 @@ from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
+from authsvc.usecases.answered_requests import AnsweredRequests
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.create_key import CreateKey
@@ -57,6 +61,7 @@ from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.usage import UsageCounter
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
@@ -256,6 +261,15 @@ async def serve(
     """
     settings = parts.settings
     await parts.keyring.check_seals(time_limit())
+    answers = PostgresAnswers(parts.database)
+    answered = AnsweredRequests(
+        store=answers,
+        sealer=AnswerSealer(
+            decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom
+        ),
+        window=timedelta(seconds=settings.request_id_window),
+        clock=utc_now,
+    )
     services = {
         _AUTH_SERVICE: AuthServicer(
             validate_credential=ValidateCredential(parts.judge),
@@ -264,7 +278,6 @@ async def serve(
                 feed=parts.feed, log=PostgresChangeLog(parts.database)
             ),
             explain_credential=parts.explain_credential,
-            create_key=CreateKey(accounts=parts.accounts, issue_key=parts.issue_key, clock=utc_now),
             get_key=GetKey(PostgresKeyQueries(parts.database)),
             list_keys=ListKeys(
                 accounts=parts.accounts,
@@ -275,6 +288,23 @@ async def serve(
                 clock=utc_now,
             ),
             update_key=UpdateKey(store=PostgresKeyChanges(parts.database), clock=utc_now),
+            create_key=CreateKey(
+                accounts=parts.accounts,
+                issue_key=parts.issue_key,
+                clock=utc_now,
+                answered=answered,
+                store=answers,
+            ),
+            rotate_key=RotateKey(
+                owners=parts.keys,
+                accounts=parts.accounts,
+                keys=answers,
+                store=PostgresKeyRotation(parts.database),
+                answered=answered,
+                clock=utc_now,
+                new_id=ids.new_id,
+                random_bytes=os.urandom,
+            ),
             revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
             clock=utc_now,
         ),

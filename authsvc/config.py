@@ -166,6 +166,13 @@ class Settings(BaseSettings):
         le=24 * 365,
         description="How many hours the change log is kept. Who was away longer starts afresh.",
     )
+    request_id_window: int = Field(
+        default=3600,
+        ge=60,
+        le=7 * 24 * 3600,
+        description="For how many seconds `CreateKey` and `RotateKey` with a `request_id` may be "
+        "repeated and answer with the same key and secret; 60 to 604800.",
+    )
     usage_flush_interval: Seconds = Field(
         default=10.0,
         description="Every how many seconds the counts of key usage are written. A crash loses "

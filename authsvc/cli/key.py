@@ -1,9 +1,8 @@
-"""`authsvc key`: create, revoke and validate API keys, through a running server."""
+"""`authsvc key`: create, rotate, revoke and validate API keys, through a running server."""
 
 from __future__ import annotations
 
 import io
-import re
 import sys
 from datetime import timedelta
 from typing import Annotated, Final
@@ -19,10 +18,12 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.failures import Failure
+from authsvc.cli.key_options import RequestIdOption, parse_duration, request_id_text
+from authsvc.cli.key_output import key_fields, print_new_key
+from authsvc.cli.key_rotation import rotate
 from authsvc.cli.output import JsonOption, print_fields, print_json
 from orchestrator.auth import (
     InvalidArgument,
-    Key,
     Principal,
     RevocationReason,
     Secret,
@@ -34,25 +35,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create, list, change, revoke and validate API keys.",
+    help="Create, list, change, rotate, revoke and validate API keys.",
 )
 
 DENIED_EXIT_CODE: Final = 3
-
-_DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read a duration such as 90d, 12h, 30m or 45s.
-
-    Raises:
-        typer.BadParameter: It is none.
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise typer.BadParameter("give a number and a unit: 90d, 12h, 30m or 45s")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def parse_metadata(pairs: list[str]) -> dict[str, str]:
@@ -90,6 +76,7 @@ def create(
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A note; repeatable.")
     ] = None,
+    request_id: RequestIdOption = None,
     as_json: JsonOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
     plaintext: PlaintextOption = False,
@@ -101,7 +88,12 @@ def create(
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
         try:
             created = client.create_key(
-                name, account_id=account, scopes=scope or (), ttl=ttl, metadata=notes
+                name,
+                account_id=account,
+                scopes=scope or (),
+                ttl=ttl,
+                metadata=notes,
+                request_id=request_id_text(request_id),
             )
         except InvalidArgument as error:
             if account is None and any(v.field == "account_id" for v in error.field_violations):
@@ -113,13 +105,10 @@ def create(
     if as_json:
         print_json(created)
         return
-    print_fields("Key created.", key_fields(created.key))
-    typer.echo("\nThe secret, shown this once and stored nowhere:\n")
-    typer.echo(f"  {created.secret.reveal()}\n")
-    # Keys with scopes of this service's own are for its callers.
-    calls_us = any(granted.startswith("authsvc:") for granted in created.key.scopes)
-    variable = "AUTHSVC_API_KEY" if calls_us else "ORCHESTRATOR_API_KEY"
-    typer.echo(f"Keep it in {variable} of the program that uses it, never in code.")
+    print_new_key("Key created.", created.key, created.secret)
+
+
+app.command("rotate")(rotate)
 
 
 @app.command("revoke")
@@ -220,6 +209,8 @@ def _print_verdict(verdict: Verdict) -> None:
             "session": principal.session_id,
             "scopes": principal.scopes,
             "expires": principal.expire_time,
+            "superseded by": principal.superseded_by,
+            "retires": principal.retire_time,
             "metadata": principal.metadata,
         }
     else:
@@ -233,22 +224,3 @@ def _print_verdict(verdict: Verdict) -> None:
         }
     fields |= {"as of": freshness.as_of, "source": freshness.source}
     print_fields(title, fields)
-
-
-def key_fields(key: Key) -> dict[str, object]:
-    """Return what people see of a key."""
-    return {
-        "key": key.key_id,
-        "account": key.account_id,
-        "name": key.name,
-        "state": key.state,
-        "scopes": key.scopes,
-        "hint": key.hint,
-        "created": key.create_time,
-        "expires": key.expire_time,
-        "last used": key.last_use_time,
-        "revoked": key.revoke_time,
-        "reason": key.revoke_reason if key.revoke_time else None,
-        "note": key.revoke_note,
-        "metadata": key.metadata,
-    }

@@ -16,7 +16,9 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.failures import Failure
-from authsvc.cli.key import app, key_fields, parse_duration, parse_metadata
+from authsvc.cli.key import app, parse_metadata
+from authsvc.cli.key_options import parse_duration
+from authsvc.cli.key_output import key_fields
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from orchestrator.auth import UNSET, InvalidArgument, KeyState, Unset
 

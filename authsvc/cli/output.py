@@ -54,7 +54,7 @@ def print_json(value: object) -> None:
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:
     """Print names and values; those without a value are left out."""
-    texts = {name: text for name, value in fields.items() if (text := _text(value))}
+    texts = {name: text for name, value in fields.items() if (text := as_text(value))}
     width = max(map(len, texts))
     typer.echo(title)
     for name, text in texts.items():
@@ -66,21 +66,22 @@ def print_fields(title: str, fields: Mapping[str, object]) -> None:
 
 def print_rows(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table with a heading. The last column is the one for long texts."""
-    table = [list(columns), *([_text(value) for value in row] for row in rows)]
+    table = [list(columns), *([as_text(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         typer.echo(typer.style(_GAP.join(cells).rstrip(), bold=number == 0))
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as people read it: one that is not set is empty, times are to the second."""
     match value:
         case None:
             return ""
         case datetime():
             return str(plain(value.replace(microsecond=0)))
         case list() | tuple():
-            return " ".join(map(_text, value))
+            return " ".join(map(as_text, value))
         case Mapping():
-            return "\n".join(f"{name}={_text(item)}" for name, item in value.items())
+            return "\n".join(f"{name}={as_text(item)}" for name, item in value.items())
     return str(plain(value))

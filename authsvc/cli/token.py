@@ -13,7 +13,7 @@ import uvloop
 
 from authsvc.app import open_parts, time_limit, token_signer, utc_now
 from authsvc.cli.failures import Failure
-from authsvc.cli.key import parse_duration
+from authsvc.cli.key_options import parse_duration
 from authsvc.cli.local_database import (
     DEFAULT_DATA_DIR,
     DataDirOption,

@@ -6,6 +6,7 @@ import functools
 import ipaddress
 import re
 import unicodedata
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ MAX_METADATA_VALUE_LENGTH: Final = 512
 MAX_METADATA_KEY_LENGTH: Final = 64
 
 _METADATA_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Cc: controls; Cs: lone surrogates; Zl, Zp: line and paragraph separators.
 _UNFIT_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Explicit bidirectional controls, which can make one name look like another.
@@ -49,13 +51,16 @@ class Violations:
         if len(self._found) < MAX_VIOLATIONS:
             self._found.append(Violation(field, description))
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, *, but: str = "") -> None:
         """End the check.
+
+        Args:
+            but: A field that may be wrong for now, as long as nothing else is.
 
         Raises:
             InvalidRequest: Something was wrong.
         """
-        if self._found:
+        if any(violation.field != but for violation in self._found):
             raise InvalidRequest(tuple(self._found))
 
     def check_name(self, field: str, name: str) -> None:
@@ -132,6 +137,11 @@ class Violations:
         """Check an IP address that may be left out."""
         if address and not _is_address(address):
             self.add(field, "is an IP address, without a port")
+
+    def check_request_id(self, field: str, request_id: str) -> None:
+        """Check a request id (AIP-155) that may be left out."""
+        if request_id and (_UUID.fullmatch(request_id) is None or not uuid.UUID(request_id).int):
+            self.add(field, "is a UUID in its text form of 36 characters, and not nil")
 
     def check_note(self, field: str, note: str) -> None:
         """Check a note of one or several lines."""

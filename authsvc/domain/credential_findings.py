@@ -32,6 +32,7 @@ class FormReading:
         return "FormReading(redacted)"
 
 
+_MOST_LAYERS: Final = 16
 _WHITE: Final = " \t\r\n"
 _QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 _PUNCTUATION: Final = ",;.:"
@@ -90,8 +91,8 @@ def read_form(value: str) -> FormReading:
         return FormReading((Finding(FindingCode.NOTHING_SENT),))
     peeling = _Peeling(value)
     schemes = 0
-    size = -1
-    while size != len(peeling.text):
+    # What is wrapped deeper than this is no slip, and each layer costs a look at all of it.
+    for _ in range(_MOST_LAYERS):
         size = len(peeling.text)
         _peel_ends(peeling)
         header = _HEADER.match(peeling.text)
@@ -99,6 +100,8 @@ def read_form(value: str) -> FormReading:
             peeling.found(FindingCode.HEADER_NAME)
             peeling.cut(header.end())
         schemes += _peel_scheme(peeling)
+        if size == len(peeling.text):
+            break
     if schemes > 1:
         peeling.found(FindingCode.SCHEME_DOUBLED)
     if not peeling.text:

@@ -71,11 +71,28 @@ class KeyNotFound(AuthsvcError):
 
 
 class KeyNameTaken(AuthsvcError):
-    """A key of the account that is not revoked has this name."""
+    """A key of the account that is neither revoked nor superseded has this name."""
 
 
-class KeyIsRevoked(AuthsvcError):
-    """The key is revoked, and so cannot change."""
+class KeyRevoked(AuthsvcError):
+    """The key is revoked, which is final: it is neither changed nor rotated."""
+
+
+class KeySuperseded(AuthsvcError):
+    """The key has a successor already, so it cannot be rotated."""
+
+    def __init__(self, superseded_by: str) -> None:
+        """Carry the successor's id."""
+        super().__init__(superseded_by)
+        self.superseded_by = superseded_by
+
+
+class KeyEnded(AuthsvcError):
+    """The key is expired or disabled, so it cannot be rotated."""
+
+
+class RequestIdReused(AuthsvcError):
+    """The caller sent this request id before, with other arguments."""
 
 
 class EtagMismatch(AuthsvcError):

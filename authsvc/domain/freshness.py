@@ -36,3 +36,4 @@ class FreshnessDemand:
 
 
 NO_DEMAND = FreshnessDemand()
+AUTHORITATIVE = FreshnessDemand(authoritative=True)

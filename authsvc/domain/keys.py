@@ -56,6 +56,10 @@ class Key:
     revoke_reason: RevocationReason = RevocationReason.UNSPECIFIED
     revoke_note: str = ""
     last_use_time: datetime | None = None
+    superseded_by: str = ""
+    """The key that takes its place; empty when it was not rotated."""
+    supersedes: str = ""
+    """The key whose place it took; empty when there was none."""
 
     @property
     def etag(self) -> str:
@@ -120,6 +124,7 @@ class KeyRecord:
         expire_time: datetime | None,
         disabled: bool,
         revoked: bool,
+        superseded_by: str = "",
     ) -> None:
         """Take a record as the store has it.
 
@@ -140,6 +145,7 @@ class KeyRecord:
             key_id=key_id,
             key_name=name,
             metadata=metadata or _NO_METADATA,
+            superseded_by=superseded_by,
         )
 
 

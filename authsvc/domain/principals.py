@@ -32,6 +32,13 @@ class Principal(Presentable):
     user_id: str = ""
     session_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    superseded_by: str = ""
+    """The key that takes this one's place; empty for all but rotated keys."""
+
+    @property
+    def retire_time(self) -> datetime | None:
+        """When a rotated key ends; None for what was not rotated."""
+        return self.expire_time if self.superseded_by else None
 
     @property
     def actor(self) -> str:

@@ -18,6 +18,7 @@ import structlog
 from authsvc.domain.changes import ChangeListener, Watermark
 from authsvc.domain.clock import Clock
 from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.changes import CHANNEL, prune_changes, read_changes
 from authsvc.postgres.database import Connection, connect
 from authsvc.postgres.errors import translate
@@ -123,6 +124,11 @@ class ChangeFollower:
         if self._monotonic() - self._pruned_at >= _PRUNE_INTERVAL_SECONDS:
             self._pruned_at = self._monotonic()
             await prune_changes(connection, self._retention, _PRUNE_LIMIT)
+            try:
+                async with asyncio.timeout(_READ_TIMEOUT_SECONDS / 2):
+                    await prune_answers(connection, self._clock(), _PRUNE_LIMIT)
+            except Exception as error:  # noqa: BLE001 - freshness does not depend on it
+                log.warning("answers to repeats not pruned", cause=repr(translate(error)))
 
     def _log(self, problem: Exception, error: Exception, failures: int) -> None:
         if not isinstance(problem, DatabaseUnavailable):

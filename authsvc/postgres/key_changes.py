@@ -30,7 +30,7 @@ class PostgresKeyChanges(PostgresKeyQueries):
             The key with its new revision; None when it has another one, or is gone.
 
         Raises:
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         row = await self._database.fetch_row(

@@ -16,7 +16,7 @@ from authsvc.postgres.database import Connection, Database, Row
 
 _RECORD: Final = """
 SELECT k.digest, k.key_id, k.name, k.account_id, a.state AS account_state, a.is_system, k.scopes,
-       k.metadata, k.expire_time, k.disabled, k.revoke_time IS NOT NULL AS revoked
+       k.metadata, k.expire_time, k.disabled, k.revoke_time IS NOT NULL AS revoked, k.superseded_by
   FROM authsvc.keys k JOIN authsvc.accounts a USING (account_id)
 """
 _FIND_RECORDS: Final = f"{_RECORD} WHERE k.digest = ANY($1::bytea[])"
@@ -35,15 +35,14 @@ SELECT k.key_id, k.account_id, a.is_system
 # The revision is given by a trigger, which logs the change.
 _INSERT: Final = """
 INSERT INTO authsvc.keys (key_id, account_id, name, digest, scopes, hint, metadata, create_time,
-                          expire_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
+                          expire_time, supersedes)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)
 RETURNING revision
 """
 COLUMNS: Final = """
 key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
-revoke_time, revoke_reason, revoke_note, last_use_time, revision
+revoke_time, revoke_reason, revoke_note, last_use_time, revision, superseded_by, supersedes
 """
-_SELECT: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE key_id = $1"
 _FIND_KNOWN: Final = f"""
 SELECT {COLUMNS}, account_state, is_system
   FROM authsvc.keys
@@ -51,12 +50,31 @@ SELECT {COLUMNS}, account_state, is_system
  USING (account_id)
  WHERE digest = $1
 """
+SELECT_KEY: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE key_id = $1"
 _REVOKE: Final = f"""
 UPDATE authsvc.keys
    SET revoke_time = $2, revoke_reason = $3, revoke_note = $4
  WHERE key_id = $1 AND revoke_time IS NULL
 RETURNING {COLUMNS}
 """
+
+
+async def insert_key(connection: Connection, key: Key, digest: bytes) -> Key:
+    """Keep a new key and return it with the revision of this change."""
+    revision = await connection.fetchval(
+        _INSERT,
+        key.key_id,
+        key.account_id,
+        key.name,
+        digest,
+        list(key.scopes),
+        key.hint,
+        json.dumps(dict(key.metadata)),
+        key.create_time,
+        key.expire_time,
+        key.supersedes or None,
+    )
+    return replace(key, revision=revision)
 
 
 class PostgresKeys:
@@ -105,25 +123,13 @@ class PostgresKeys:
             The key with the revision of this change.
 
         Raises:
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             AccountNotFound: There is no such account.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        row = await self._database.fetch_row(
-            deadline,
-            _INSERT,
-            key.key_id,
-            key.account_id,
-            key.name,
-            digest,
-            list(key.scopes),
-            key.hint,
-            json.dumps(dict(key.metadata)),
-            key.create_time,
-            key.expire_time,
+        return await self._database.run(
+            lambda connection: insert_key(connection, key, digest), deadline
         )
-        assert row is not None  # noqa: S101 - an INSERT that succeeds returns its row
-        return replace(key, revision=row["revision"])
 
     async def revoke_key(
         self,
@@ -146,7 +152,7 @@ class PostgresKeys:
 
         async def revoke(connection: Connection) -> Row | None:
             row = await connection.fetchrow(_REVOKE, key_id, revoke_time, reason.value, note)
-            return row or await connection.fetchrow(_SELECT, key_id)
+            return row or await connection.fetchrow(SELECT_KEY, key_id)
 
         row = await self._database.run(revoke, deadline)
         if row is None:
@@ -171,6 +177,7 @@ def _record(row: Row) -> KeyRecord:
         expire_time=row["expire_time"],
         disabled=row["disabled"],
         revoked=row["revoked"],
+        superseded_by=row["superseded_by"] or "",
     )
 
 
@@ -180,4 +187,6 @@ def key_of(row: Mapping[str, Any] | Row) -> Key:
     columns["scopes"] = tuple(row["scopes"])
     columns["metadata"] = _metadata(row)
     columns["revoke_reason"] = RevocationReason(row["revoke_reason"])
+    columns["superseded_by"] = row["superseded_by"] or ""
+    columns["supersedes"] = row["supersedes"] or ""
     return Key(**columns)

@@ -7,7 +7,7 @@ from functools import partial
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.rpc import conversion, explanation_conversion, key_conversion
+from authsvc.rpc import conversion, explanation_conversion, key_conversion, rotation_conversion
 from authsvc.rpc.calls import Rest
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_key import CreateKey
@@ -17,11 +17,12 @@ from authsvc.usecases.judge_batch import settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import WatchRevocations
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import key_management_pb2
+from orchestrator.auth.v1 import key_management_pb2, key_rotation_pb2
 
 
 class AuthServicer:
@@ -39,6 +40,7 @@ class AuthServicer:
         list_keys: ListKeys,
         update_key: UpdateKey,
         revoke_key: RevokeKey,
+        rotate_key: RotateKey,
         clock: Clock,
     ) -> None:
         """Take the use cases, and the clock that keys' states are told by."""
@@ -51,6 +53,7 @@ class AuthServicer:
         self._list_keys = list_keys
         self._update_key = update_key
         self._revoke_key = revoke_key
+        self._rotate_key = rotate_key
         self._clock = clock
 
     def validate_credential_now(
@@ -104,7 +107,7 @@ class AuthServicer:
         return pb.CreateKeyResponse(
             key=conversion.key_message(created.key, self._clock()),
             secret=created.secret.reveal(),
-            revision=created.key.revision,
+            revision=created.revision,
         )
 
     async def get_key(
@@ -136,3 +139,10 @@ class AuthServicer:
         return pb.RevokeKeyResponse(
             key=conversion.key_message(key, self._clock()), revision=key.revision
         )
+
+    async def rotate_key(
+        self, request: key_rotation_pb2.RotateKeyRequest, call: Call
+    ) -> key_rotation_pb2.RotateKeyResponse:
+        """Give a key a successor."""
+        rotated = await self._rotate_key(rotation_conversion.rotate_key_command(request), call)
+        return rotation_conversion.rotate_key_response(rotated, self._clock())

@@ -23,6 +23,7 @@ from google.protobuf.message_factory import GetMessageClass
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import InvalidRequest
+from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.rpc.error_table import INTERNAL, row_of
 from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
@@ -193,7 +194,11 @@ class Calls:
             try:
                 deadline = CallDeadline(context, work_limit, monotonic)
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, deadline, _address(context))
+                # Who changes things is read anew: a key that was just disabled or narrowed must not
+                # be able to undo that where memory does not know of it yet.
+                caller = await authenticate(
+                    authorization, deadline, _address(context), AUTHORITATIVE
+                )
                 response = await serve(parse(data), Call(caller, deadline))
                 return response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here

@@ -186,6 +186,8 @@ def key_message(key: Key, now: datetime) -> key_pb2.Key:
         disabled=key.disabled,
         revoke_reason=key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{key.revoke_reason}"),
         revoke_note=key.revoke_note,
+        superseded_by=key.superseded_by,
+        supersedes=key.supersedes,
     )
 
 
@@ -211,6 +213,8 @@ def principal_message(principal: Principal) -> principal_pb2.Principal:
         scopes=sorted(principal.scopes),
         expire_time=_optional_timestamp(principal.expire_time),
         metadata=principal.metadata,
+        superseded_by=principal.superseded_by,
+        retire_time=_optional_timestamp(principal.retire_time),
     )
 
 

@@ -85,16 +85,34 @@ ERROR_TABLE: Final = MappingProxyType(
             "The account has a key of this name already; revoke it or choose another name.",
             logging.INFO,
         ),
-        errors.KeyIsRevoked: Row(
+        errors.EtagMismatch: Row(
+            grpc.StatusCode.ABORTED,
+            reasons.ERROR_REASON_ETAG_MISMATCH,
+            "The API key has changed in the meantime; read it again and repeat the change.",
+            logging.INFO,
+        ),
+        errors.KeyRevoked: Row(
             grpc.StatusCode.FAILED_PRECONDITION,
             reasons.ERROR_REASON_KEY_REVOKED,
             "The API key is revoked, which is final; create another one.",
             logging.INFO,
         ),
-        errors.EtagMismatch: Row(
-            grpc.StatusCode.ABORTED,
-            reasons.ERROR_REASON_ETAG_MISMATCH,
-            "The API key has changed in the meantime; read it again and repeat the change.",
+        errors.KeySuperseded: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_KEY_SUPERSEDED,
+            "The API key has a successor already; the status details name it.",
+            logging.INFO,
+        ),
+        errors.KeyEnded: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_KEY_ENDED,
+            "The API key has expired or is disabled and cannot be rotated; create a new one.",
+            logging.INFO,
+        ),
+        errors.RequestIdReused: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_REQUEST_ID_REUSED,
+            "The request id was used for another request; make a new one for each request.",
             logging.INFO,
         ),
         errors.AccountIsDisabled: Row(

@@ -59,4 +59,6 @@ def _metadata(error: Exception) -> dict[str, str]:
         return {"denial_reason": DenialReason.Name(reason)}
     if isinstance(error, errors.CallerNotPermitted):
         return {"required_scope": error.required_scope}
+    if isinstance(error, errors.KeySuperseded):
+        return {"superseded_by": error.superseded_by}
     return {}

@@ -8,6 +8,7 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.errors import CallerCredentialInvalid, CallerCredentialMissing, TooManyLookups
+from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
 
@@ -33,7 +34,11 @@ class AuthenticateCaller:
         return _caller(answer) if isinstance(answer, Verdict) else None
 
     async def __call__(
-        self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
+        self,
+        authorization: Sequence[str],
+        deadline: Deadline,
+        peer: str = "",
+        demand: FreshnessDemand = NO_DEMAND,
     ) -> Caller:
         """Authenticate a caller.
 
@@ -42,6 +47,7 @@ class AuthenticateCaller:
                 refused, for no two parties need agree on which of them counts.
             deadline: How long it may take.
             peer: The IP address that calls, for the limit on guesses; empty when not known.
+            demand: How fresh the caller's own record must be.
 
         Raises:
             CallerCredentialMissing: There is no credential.
@@ -49,13 +55,16 @@ class AuthenticateCaller:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
-        return _caller(await self._judge(_question(authorization, peer), deadline))
+        question = _question(authorization, peer, demand)
+        return _caller(await self._judge(question, deadline))
 
 
-def _question(authorization: Sequence[str], peer: str) -> Question:
+def _question(
+    authorization: Sequence[str], peer: str, demand: FreshnessDemand = NO_DEMAND
+) -> Question:
     if len(authorization) > 1:
         raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
-    return Question(authorization[0] if authorization else "", client_address=peer)
+    return Question(authorization[0] if authorization else "", (), demand, peer)
 
 
 def _caller(verdict: Verdict) -> Caller:

@@ -11,10 +11,11 @@ from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import AccountIsDisabled, AccountNotFound
+from authsvc.domain.errors import AccountIsDisabled, AccountNotFound, DatabaseUnavailable
 from authsvc.domain.scopes import ALL
+from authsvc.usecases.answered_requests import AnsweredRequests, RepeatableRequest
 from authsvc.usecases.call import Call
-from authsvc.usecases.issue_key import IssuedKey, IssueKey
+from authsvc.usecases.issue_key import IssuedKey, IssueKey, KeysOfRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class CreateKeyCommand:
     expire_time: datetime | None = None
     ttl: timedelta | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    request_id: str = ""
+    request_id: str = field(default="", repr=False)
 
 
 class Accounts(Protocol):
@@ -43,8 +44,18 @@ class Accounts(Protocol):
 class CreateKey:
     """Creates API keys."""
 
-    def __init__(self, *, accounts: Accounts, issue_key: IssueKey, clock: Clock) -> None:
-        """Take where accounts are read, the maker of keys and the source of time."""
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        issue_key: IssueKey,
+        clock: Clock,
+        answered: AnsweredRequests,
+        store: KeysOfRequests,
+    ) -> None:
+        """Take where accounts are read, the maker of keys, the time and what repeats need."""
+        self._answered = answered
+        self._store = store
         self._accounts = accounts
         self._issue_key = issue_key
         self._clock = clock
@@ -57,34 +68,79 @@ class CreateKey:
             InvalidRequest: The command breaks bounds.
             AccountNotFound: There is no such account, or the caller may not manage its keys.
             AccountIsDisabled: The account is disabled.
+            RequestIdReused: The caller sent the request id before, with other arguments.
             ScopeNotGrantable: The caller may not grant one of the scopes.
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: A key of the account that is neither revoked nor superseded has this
+                name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         call.caller.require_key_management()
         now = self._clock()
         account_id = command.account_id or call.caller.own_account_id()
-        _check(command, account_id, now)
+        violations = _check(command, account_id, now)
+        # A moment that has passed since the first call is no fault of a repeat.
+        violations.raise_if_any(but="expire_time" if command.request_id else "")
         account = await self._accounts.find_account(account_id, call.deadline)
         if account is None or not call.caller.may_manage_keys_of(
             account.account_id, is_system=account.is_system
         ):
             raise AccountNotFound
+        request = self._repeatable(command, account_id, call)
+        if request is not None and (before := await self._answered.find(request, call.deadline)):
+            call.caller.require_grantable(before.key.scopes, account)
+            return IssuedKey(before.key, before.secret, before.revision)
+        violations.raise_if_any()
         if account.state is AccountState.DISABLED:
             raise AccountIsDisabled
         scopes = command.scopes or (ALL,)
         call.caller.require_grantable(scopes, account)
-        return await self._issue_key(
+        expire_time = _expire_time(command, now)
+        if request is None:
+            return await self._issue_key(
+                account.account_id,
+                command.name,
+                scopes=scopes,
+                expire_time=expire_time,
+                metadata=command.metadata,
+                deadline=call.deadline,
+            )
+        key, secret = self._issue_key.make(
             account.account_id,
             command.name,
             scopes=scopes,
-            expire_time=_expire_time(command, now),
+            expire_time=expire_time,
             metadata=command.metadata,
-            deadline=call.deadline,
+        )
+        answer = self._answered.answer(request, key.key_id, secret)
+        kept = await self._store.insert_key_once(key, secret.digest(), answer, call.deadline)
+        if kept is not None:
+            return IssuedKey(kept, secret)
+        # A repeat at the same time was first.
+        winner = await self._answered.find(request, call.deadline)
+        if winner is None:
+            raise DatabaseUnavailable
+        call.caller.require_grantable(winner.key.scopes, account)
+        return IssuedKey(winner.key, winner.secret, winner.revision)
+
+    def _repeatable(
+        self, command: CreateKeyCommand, account_id: str, call: Call
+    ) -> RepeatableRequest | None:
+        if not command.request_id:
+            return None
+        arguments: dict[str, object] = {
+            "account_id": account_id,
+            "name": command.name,
+            "scopes": sorted(set(command.scopes or (ALL,))),
+            "expire_time": command.expire_time,
+            "ttl": command.ttl,
+            "metadata": dict(command.metadata),
+        }
+        return self._answered.request(
+            "CreateKey", call.caller.principal.actor, command.request_id, arguments
         )
 
 
-def _check(command: CreateKeyCommand, account_id: str, now: datetime) -> None:
+def _check(command: CreateKeyCommand, account_id: str, now: datetime) -> Violations:
     violations = Violations()
     violations.check_id("account_id", account_id, ids.ACCOUNT)
     violations.check_name("name", command.name)
@@ -94,9 +150,8 @@ def _check(command: CreateKeyCommand, account_id: str, now: datetime) -> None:
         violations.check_lifetime("ttl", command.ttl)
     if command.expire_time is not None:
         violations.check_expire_time("expire_time", command.expire_time, now)
-    if command.request_id:
-        violations.add("request_id", "is not supported by this version; leave it empty")
-    violations.raise_if_any()
+    violations.check_request_id("request_id", command.request_id)
+    return violations
 
 
 def _expire_time(command: CreateKeyCommand, now: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ nothing is counted as a use of the key; guesses count towards the limit of the c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from authsvc.domain.access_tokens import TokenReading
@@ -19,7 +19,7 @@ from authsvc.domain.credentials import TokenCredential, parse_credential
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.finding_hints import hint_for
 from authsvc.domain.findings import Finding, FindingCode
-from authsvc.domain.freshness import FreshnessDemand
+from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.keys import Key, KeyState, KnownKey
 from authsvc.domain.scopes import VALIDATE, covers
 from authsvc.usecases.call import Call
@@ -113,7 +113,7 @@ class ExplainCredential:
         violations.check_scopes("required_scopes", question.required_scopes)
         violations.check_address("context.client_ip", question.client_address)
         violations.raise_if_any()
-        question = question._replace(demand=FreshnessDemand(authoritative=True))
+        question = question._replace(demand=AUTHORITATIVE)
         reading = read_form(question.value)
         verdict = await self._judge(question, call.deadline)
         reason = _reason(verdict)
@@ -123,15 +123,15 @@ class ExplainCredential:
             form = tuple(f for f in form if f.code is not FindingCode.UPPER_CASE_HEXADECIMAL)
         # Over the limit nothing more is told, lest the limit be got around.
         if reason is not DenialReason.RATE_LIMITED and reading.repaired is not None:
-            details = await self._details(question, reason, reading.repaired, call.deadline)
+            details = await self._details(question, reason, reading.repaired, call)
         findings = form + details.findings
         hint = hint_for(reason, findings, details.mended)
         return Explanation(verdict, findings, hint, details.key, details.missing_scopes)
 
     async def _details(
-        self, question: Question, reason: DenialReason | None, core: str, deadline: Deadline
+        self, question: Question, reason: DenialReason | None, core: str, call: Call
     ) -> _Details:
-        credential = parse_credential(question.value)
+        deadline, credential = call.deadline, parse_credential(question.value)
         if isinstance(credential, TokenCredential):
             return await self._read_token(credential.token, question, reason, deadline)
         if not isinstance(credential, bytes):
@@ -142,7 +142,11 @@ class ExplainCredential:
         if known is None:
             return _Details()
         missing = _missing(question.required_scopes, known.scopes)
-        return _Details(self._key_faults(known, missing), known.key, missing)
+        key = known.key
+        if not call.caller.may_manage_keys_of(key.account_id, is_system=known.account_is_system):
+            # What its managers wrote about it is for them.
+            key = replace(key, metadata={}, revoke_note="")
+        return _Details(self._key_faults(known, missing), key, missing)
 
     async def _mended(self, question: Question, repaired: str, deadline: Deadline) -> _Details:
         """Tell what becomes of a malformed credential without the faults of its form."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from authsvc.domain import ids
+from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
 from authsvc.domain.keys import Key
@@ -22,6 +23,13 @@ class IssuedKey:
 
     key: Key
     secret: KeySecret
+    answered_revision: int = 0
+    """The revision of the first answer, when this is a repeat of it."""
+
+    @property
+    def revision(self) -> int:
+        """The revision of the change that made the key."""
+        return self.answered_revision or self.key.revision
 
 
 class NewKeys(Protocol):
@@ -39,11 +47,21 @@ class NewKeys(Protocol):
             The key with the revision of this change.
 
         Raises:
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             AccountNotFound: There is no such account.
             DatabaseUnavailable: The database did not answer before the deadline; the key may
                 have been kept all the same.
         """
+        ...
+
+
+class KeysOfRequests(Protocol):
+    """Where new keys are kept with the answers to their requests."""
+
+    async def insert_key_once(
+        self, key: Key, digest: bytes, answer: KeptAnswer, deadline: Deadline
+    ) -> Key | None:
+        """Keep a new key and an answer; None when the request has an answer already."""
         ...
 
 
@@ -85,10 +103,25 @@ class IssueKey:
             deadline: How long it may take.
 
         Raises:
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             AccountNotFound: There is no such account.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
+        key, secret = self.make(
+            account_id, name, scopes=scopes, expire_time=expire_time, metadata=metadata
+        )
+        return IssuedKey(await self._store.insert_key(key, secret.digest(), deadline), secret)
+
+    def make(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        scopes: Iterable[str],
+        expire_time: datetime | None,
+        metadata: Mapping[str, str],
+    ) -> tuple[Key, KeySecret]:
+        """Make a key and its secret, and keep neither. The arguments are those of a call."""
         secret = KeySecret.from_random(self._random_bytes(RANDOM_BYTES))
         key = Key(
             key_id=self._new_id(ids.KEY),
@@ -101,5 +134,4 @@ class IssueKey:
             metadata=metadata,
             revision=0,
         )
-        kept = await self._store.insert_key(key, secret.digest(), deadline)
-        return IssuedKey(kept, secret)
+        return key, secret

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import EtagMismatch, KeyIsRevoked, KeyNotFound
+from authsvc.domain.errors import EtagMismatch, KeyNotFound, KeyRevoked, KeySuperseded
 from authsvc.domain.keys import Key, OwnedKey
 from authsvc.usecases.call import Call
 
@@ -48,7 +48,7 @@ class KeyStore(Protocol):
             The key with its new revision; None when it has another revision, or is gone.
 
         Raises:
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline; the key may
                 have been changed all the same.
         """
@@ -73,10 +73,11 @@ class UpdateKey:
             CallerNotPermitted: The caller may manage no keys.
             InvalidRequest: The command breaks bounds, or names what cannot be changed.
             KeyNotFound: There is no such key, or the caller may not see it.
-            KeyIsRevoked: The key is revoked.
+            KeyRevoked: The key is revoked.
+            KeySuperseded: The key was rotated, and would live longer.
             EtagMismatch: The key is not the one of the etag, or others keep changing it.
             ScopeNotGrantable: The caller may not grant one of the scopes.
-            KeyNameTaken: A key of the account that is not revoked has this name.
+            KeyNameTaken: Another live key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         call.caller.require_key_management()
@@ -88,12 +89,16 @@ class UpdateKey:
             ):
                 raise KeyNotFound
             if found.key.revoke_time is not None:
-                raise KeyIsRevoked
+                raise KeyRevoked
             if command.etag and command.etag != found.key.etag:
                 raise EtagMismatch
             wanted: Key = replace(found.key, **changes)
+            lives_longer = _lives_longer(found.key, wanted)
+            # Else whoever holds the old secret could undo the rotation.
+            if lives_longer and found.key.superseded_by:
+                raise KeySuperseded(found.key.superseded_by)
             # To wake a key or to lengthen its life is to grant what it may do.
-            if "scopes" in changes or _lives_longer(found.key, wanted):
+            if "scopes" in changes or lives_longer:
                 call.caller.require_grantable(wanted.scopes, found.account)
             changed = await self._store.replace_key(wanted, call.deadline)
             if changed is not None:

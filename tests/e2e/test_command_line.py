@@ -22,6 +22,7 @@ KEY_FIELDS = {
     "key_id", "account_id", "name", "scopes", "state", "hint", "create_time", "expire_time",
     "revoke_time", "last_use_time", "metadata", "etag", "revoke_reason", "revoke_note",
     "disabled",
+    "superseded_by", "supersedes",
 }  # fmt: skip
 
 
@@ -328,6 +329,19 @@ FAILURES = {
         {},
         2,
         ["--metadata as name=value"],
+    ),
+    "no such key to rotate": (
+        ["key", "rotate", "key_01h2xcejqtf2nbrexx3vqjhp41"],
+        {},
+        1,
+        ["API key not found. [NOT_FOUND]"],
+    ),
+    "a bad overlap": (["key", "rotate", "key_1", "--overlap", "1w"], {}, 2, ["90d, 12h, 30m"]),
+    "a bad request id": (
+        ["key", "rotate", "key_1", "--request-id", "x"],
+        {},
+        2,
+        ["'--request-id'"],
     ),
     "no such command": (["keys"], {}, 2, ["No such command 'keys'"]),
 }

@@ -17,6 +17,7 @@ import orchestrator.auth.v1 as wire
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
+from orchestrator.auth.v1 import key_rotation_pb2
 from orchestrator.auth.v1.key_pb2 import Key
 from tests.conftest import Service
 from tests.integration.support import (
@@ -99,6 +100,15 @@ async def update_key(service: Service) -> Message:
     return key_pb.UpdateKeyRequest(key=key)
 
 
+async def rotate_key(service: Service) -> Message:
+    issued = await service.create_key("keys:*")
+    query = pb.ValidateCredentialRequest(credential=issued)
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        answer = await call(channel, "ValidateCredential", query, bearer(service.admin_key))
+    assert isinstance(answer, pb.ValidateCredentialResponse)
+    return key_rotation_pb2.RotateKeyRequest(key_id=answer.principal.key_id)
+
+
 async def create_account(_service: Service) -> Message:
     return account_pb.CreateAccountRequest(display_name="New")
 
@@ -121,6 +131,7 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "ListKeys": list_keys,
     "UpdateKey": update_key,
     "RevokeKey": revoke_key,
+    "RotateKey": rotate_key,
     "CreateAccount": create_account,
     "GetAccount": get_account,
     "ListAccounts": list_accounts,
@@ -129,7 +140,7 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
 
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
-KEY_LIFE: Final = ("CreateKey", "GetKey", "ListKeys", "UpdateKey", "RevokeKey")
+KEY_LIFE: Final = ("CreateKey", "GetKey", "ListKeys", "UpdateKey", "RotateKey", "RevokeKey")
 JUDGES: Final = (
     "ValidateCredential",
     "BatchValidateCredentials",

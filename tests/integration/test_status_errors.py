@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import grpc
 import pytest
@@ -14,6 +16,7 @@ from authsvc.config import Settings
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as management_pb
+from orchestrator.auth.v1 import key_rotation_pb2 as rotation_pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 from orchestrator.auth.v1.key_pb2 import Key
 from tests.conftest import Service
@@ -120,6 +123,35 @@ async def etag_mismatch(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.auth.UpdateKey(request, metadata=admin))
 
 
+async def key_superseded(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    created = pb.CreateKeyRequest(account_id=service.account.account_id, name=fresh_name())
+    key_id = (await stubs.auth.CreateKey(created, metadata=admin)).key.key_id
+    request = rotation_pb.RotateKeyRequest(key_id=key_id)
+    await stubs.auth.RotateKey(request, metadata=admin)
+    return await refused(stubs.auth.RotateKey(request, metadata=admin))
+
+
+async def key_ended(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    created = pb.CreateKeyRequest(account_id=service.account.account_id, name=fresh_name())
+    key_id = (await stubs.auth.CreateKey(created, metadata=admin)).key.key_id
+    disabled = management_pb.UpdateKeyRequest(key=Key(key_id=key_id, disabled=True))
+    await stubs.auth.UpdateKey(disabled, metadata=admin)
+    request = rotation_pb.RotateKeyRequest(key_id=key_id)
+    return await refused(stubs.auth.RotateKey(request, metadata=admin))
+
+
+async def request_id_reused(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    request = pb.CreateKeyRequest(
+        account_id=service.account.account_id, name=SECRET, request_id=str(uuid.uuid4())
+    )
+    await stubs.auth.CreateKey(request, metadata=admin)
+    request.metadata["other"] = SECRET
+    return await refused(stubs.auth.CreateKey(request, metadata=admin))
+
+
 async def account_disabled(service: Service, stubs: Stubs) -> Refusal:
     account_id = (await service.create_account()).account_id
     await service.execute(
@@ -212,6 +244,9 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (name_taken, "ALREADY_EXISTS", "KEY_NAME_TAKEN", {}),
         (key_revoked, "FAILED_PRECONDITION", "KEY_REVOKED", {}),
         (etag_mismatch, "ABORTED", "ETAG_MISMATCH", {}),
+        (key_superseded, "FAILED_PRECONDITION", "KEY_SUPERSEDED", {"superseded_by": ANY}),
+        (key_ended, "FAILED_PRECONDITION", "KEY_ENDED", {}),
+        (request_id_reused, "FAILED_PRECONDITION", "REQUEST_ID_REUSED", {}),
         (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
@@ -247,7 +282,8 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     assert refusal.retry_delay == delay
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything
-    texts = [refusal.text, *(text for _, text in refusal.violations), *metadata.values()]
+    texts = [refusal.text, *(text for _, text in refusal.violations)]
+    texts += refusal.info.metadata.values()
     assert [word for word in INSIDE for text in texts if word in text] == []
 
 

@@ -19,6 +19,7 @@ def a_key(
     expire_time: datetime | None = None,
     disabled: bool = False,
     revoke_time: datetime | None = None,
+    superseded_by: str = "",
 ) -> Key:
     return Key(
         key_id=key_id,
@@ -32,6 +33,7 @@ def a_key(
         revision=1,
         disabled=disabled,
         revoke_time=revoke_time,
+        superseded_by=superseded_by,
     )
 
 

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DENIALS, DenialReason
 from authsvc.domain.errors import KeyNotFound
-from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.freshness import (
+    AUTHORITATIVE,
+    Freshness,
+    FreshnessDemand,
+    FreshnessSource,
+)
 from authsvc.rpc.calls import CallDeadline, Calls, Context
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call
@@ -64,11 +69,15 @@ class WireCall:
 class Judge:
     """Takes one credential for good, but has nothing in memory."""
 
+    def __init__(self) -> None:
+        self.demands: list[FreshnessDemand] = []
+
     def now(self, question: Question) -> Unsettled:
         return Unsettled(b"", question)
 
     async def __call__(self, question: Question, deadline: Deadline) -> Verdict:
         assert deadline
+        self.demands.append(question.demand)
         value = question.value
         freshness = Freshness(FreshnessSource.DATABASE, NOW)
         if value == "good":
@@ -91,7 +100,8 @@ class Servicer:
         return pb.ValidateCredentialResponse()
 
     batch_validate_credentials = explain_credential = validate_credential
-    get_key = list_keys = update_key = create_key = revoke_key = validate_credential
+    get_key = list_keys = update_key = create_key = validate_credential
+    revoke_key = rotate_key = validate_credential
 
     async def watch_revocations(self, request: Message, call: Call) -> AsyncIterator[Message]:
         await self.validate_credential(request, call)
@@ -109,9 +119,10 @@ class Registry:
         self.handlers |= handlers
 
 
-def _handlers(servicer: object) -> dict[str, Any]:
+def _handlers(servicer: object, judge: Judge | None = None) -> dict[str, Any]:
     calls = Calls(
-        authenticate=AuthenticateCaller(cast("JudgeCredential", Judge())), work_limit_seconds=2.0
+        authenticate=AuthenticateCaller(cast("JudgeCredential", judge or Judge())),
+        work_limit_seconds=2.0,
     )
     registry = Registry()
     calls.add_service(cast("grpc.aio.Server", registry), SERVICE, servicer)
@@ -137,6 +148,16 @@ GOOD = ("authorization", "good")
 
 def test_every_method_of_the_service_is_served() -> None:
     assert set(_handlers(Servicer())) == {method.name for method in SERVICE.methods}
+
+
+@pytest.mark.parametrize("method", ["CreateKey", "UpdateKey", "RotateKey", "RevokeKey"])
+async def test_who_changes_keys_is_not_taken_from_memory(method: str) -> None:
+    judge = Judge()
+    handler = _handlers(Servicer(), judge)[method]
+
+    await handler.unary_unary(b"", WireCall(GOOD).context)
+
+    assert judge.demands == [AUTHORITATIVE]
 
 
 def test_a_servicer_that_lacks_a_method_is_found_at_once() -> None:

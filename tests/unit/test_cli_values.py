@@ -14,7 +14,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsvc.cli.key import parse_duration, parse_metadata, read_credential
+from authsvc.cli.key import parse_metadata, read_credential
+from authsvc.cli.key_options import parse_duration, parse_overlap
 from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
 from authsvc.cli.output import plain, print_json
 from authsvc.config_values import decode_encryption_key
@@ -62,6 +63,21 @@ def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> No
 def test_text_of_another_form_is_no_duration(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0m", "0h", "0d"])
+def test_an_overlap_may_be_none_at_all(text: str) -> None:
+    assert parse_overlap(text) == timedelta(0)
+
+
+def test_an_overlap_is_a_duration_otherwise() -> None:
+    assert parse_overlap("24h") == timedelta(hours=24)
+
+
+@pytest.mark.parametrize("text", ["", "00", "-0", "0w", "0 ", "24", "1.5h", "\u0660"])
+def test_text_of_another_form_is_no_overlap(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_overlap(text)
 
 
 @given(st.text(max_size=12))

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import (
     AccountIsDisabled,
     AccountNotFound,
@@ -15,6 +17,9 @@ from authsvc.domain.errors import (
     InvalidRequest,
     ScopeNotGrantable,
 )
+from authsvc.domain.keys import Key
+from authsvc.tokens.answer_sealing import AnswerSealer
+from authsvc.usecases.answered_requests import AnsweredRequests
 from authsvc.usecases.create_key import CreateKey, CreateKeyCommand
 from authsvc.usecases.issue_key import IssuedKey, IssueKey
 from tests.unit.examples import (
@@ -35,6 +40,23 @@ from tests.unit.stores import (
 )
 
 
+class NoAnswers:
+    """A store without answers."""
+
+    async def find_answer(self, digest: bytes, deadline: Deadline) -> KeptAnswer | None:
+        assert digest
+        assert deadline
+        return None
+
+    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
+        raise AssertionError(key_id, deadline)
+
+    async def insert_key_once(
+        self, key: Key, digest: bytes, answer: KeptAnswer, deadline: Deadline
+    ) -> Key | None:
+        raise AssertionError(key, digest, answer, deadline)
+
+
 async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None = None) -> IssuedKey:
     issue_key = IssueKey(
         store=keys or Keys(),
@@ -42,7 +64,19 @@ async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None =
         new_id=lambda prefix: f"{prefix}_{'0' * 26}",
         random_bytes=bytes,
     )
-    create_key = CreateKey(accounts=some_accounts(), issue_key=issue_key, clock=lambda: NOW)
+    answers = NoAnswers()
+    create_key = CreateKey(
+        accounts=some_accounts(),
+        issue_key=issue_key,
+        clock=lambda: NOW,
+        answered=AnsweredRequests(
+            store=answers,
+            sealer=AnswerSealer(bytes(32), bytes),
+            window=timedelta(hours=1),
+            clock=lambda: NOW,
+        ),
+        store=answers,
+    )
     return await create_key(command, a_call(caller))
 
 

@@ -15,8 +15,9 @@ from authsvc.domain.errors import (
     CallerNotPermitted,
     EtagMismatch,
     InvalidRequest,
-    KeyIsRevoked,
     KeyNotFound,
+    KeyRevoked,
+    KeySuperseded,
     ScopeNotGrantable,
 )
 from authsvc.domain.keys import Key
@@ -77,7 +78,7 @@ async def _violated(command: UpdateKeyCommand) -> list[str]:
             OWNER,
             replace(OFF, etag="x"),
             ManagedKeys(a_key(revoke_time=NOW)),
-            KeyIsRevoked,
+            KeyRevoked,
             id="revoked before the etag",
         ),
         pytest.param(
@@ -267,6 +268,7 @@ async def test_with_an_etag_the_first_lost_race_is_the_last() -> None:
     assert store.attempts == 1
 
 
+SUCCESSOR_ID = "key_00000000000000000000000009"
 WAKING = [
     pytest.param(a_key(disabled=True), UpdateKeyCommand(KEY_ID, ("disabled",)), id="enabled"),
     pytest.param(
@@ -299,6 +301,27 @@ async def test_who_may_grant_what_the_key_may_do_may_lengthen_its_life(
     key: Key, command: UpdateKeyCommand, caller: Caller
 ) -> None:
     assert (await _update(caller, command, ManagedKeys(key))).revision == 2
+
+
+@pytest.mark.parametrize(("key", "command"), WAKING)
+@pytest.mark.parametrize("caller", [OWNER, ADMIN])
+async def test_a_rotated_key_does_not_live_longer_whoever_asks(
+    key: Key, command: UpdateKeyCommand, caller: Caller
+) -> None:
+    store = ManagedKeys(replace(key, superseded_by=SUCCESSOR_ID))
+
+    with pytest.raises(KeySuperseded) as caught:
+        await _update(caller, command, store)
+
+    assert caught.value.superseded_by == SUCCESSOR_ID
+    assert store.attempts == 0
+
+
+async def test_a_rotated_key_may_end_sooner() -> None:
+    store = ManagedKeys(a_key(expire_time=NOW + 2 * DAY, superseded_by=SUCCESSOR_ID))
+    command = UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + DAY)
+
+    assert (await _update(OWNER, command, store)).expire_time == NOW + DAY
 
 
 @pytest.mark.parametrize(("key", "command"), WAKING)

@@ -29,6 +29,7 @@ from orchestrator.auth.v1 import (
     freshness_pb2,
     key_management_pb2,
     key_pb2,
+    key_rotation_pb2,
     principal_pb2,
 )
 
@@ -46,6 +47,7 @@ METHODS = (
     "ListKeys",
     "UpdateKey",
     "RevokeKey",
+    "RotateKey",
     "CreateAccount",
     "GetAccount",
     "ListAccounts",
@@ -234,6 +236,17 @@ class Answers:
         return key_management_pb2.UpdateKeyResponse(key=Answers.key(**changes), revision=9)
 
     @staticmethod
+    def rotated(**changes: Any) -> key_rotation_pb2.RotateKeyResponse:
+        response = key_rotation_pb2.RotateKeyResponse(
+            key=Answers.key(key_id="key_2", supersedes="key_1"),
+            secret=EXAMPLE_KEY,
+            retired_key=Answers.key(expire_time=AT, superseded_by="key_2"),
+            revision=9,
+        )
+        response.MergeFrom(key_rotation_pb2.RotateKeyResponse(**changes))
+        return response
+
+    @staticmethod
     def revoked(**changes: Any) -> auth_service_pb2.RevokeKeyResponse:
         ended = Answers.key(state=key_pb2.KEY_STATE_REVOKED, revoke_time=AT, **changes)
         return auth_service_pb2.RevokeKeyResponse(key=ended, revision=8)
@@ -293,6 +306,7 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script("GetKey", key_management_pb2.GetKeyResponse(key=Answers.key()))
     script.script("ListKeys", Answers.page("key_1"))
     script.script("UpdateKey", Answers.updated())
+    script.script("RotateKey", Answers.rotated())
     script.script("RevokeKey", Answers.revoked())
     script.script(
         "CreateAccount", account_service_pb2.CreateAccountResponse(account=Answers.account())

@@ -1,4 +1,4 @@
-"""Creating and revoking keys."""
+"""Creating and revoking keys; for rotating them see `test_rotation`."""
 # Fixtures come from conftest, which tests cannot import.
 # ruff: noqa: ANN401
 
@@ -47,6 +47,7 @@ async def test_a_key_is_created_as_asked(client: Any, server: Any) -> None:
         scopes=("a:b",),
         ttl=timedelta(hours=1, microseconds=5),
         metadata={"team": "core"},
+        request_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
     )
 
     assert server.calls[0].request == auth_service_pb2.CreateKeyRequest(
@@ -55,6 +56,7 @@ async def test_a_key_is_created_as_asked(client: Any, server: Any) -> None:
         scopes=["a:b"],
         ttl=Duration(seconds=3600, nanos=5000),
         metadata={"team": "core"},
+        request_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
     )
 
 

@@ -34,9 +34,10 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "ListAccounts": ("list_accounts", (), {}),
     "CreateKey": ("create_key", ("ci",), {}),
     "UpdateKey": ("update_key", ("key_1",), {"disabled": True}),
+    "RotateKey": ("rotate_key", ("key_1",), {}),
     "CreateAccount": ("create_account", ("Example",), {}),
 }
-ONCE = ("CreateKey", "UpdateKey", "CreateAccount")
+ONCE = ("UpdateKey", "CreateAccount")
 
 
 async def call(client: Any, rpc: str, **more: Any) -> Any:

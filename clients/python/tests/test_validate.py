@@ -54,6 +54,25 @@ async def test_a_good_credential_gives_its_principal(
     assert hash(principal)
 
 
+async def test_the_principal_of_a_rotated_key_names_its_successor(
+    client: Any, server: Any, answers: Any
+) -> None:
+    server.script(
+        "ValidateCredential",
+        answers.good(superseded_by="key_2", retire_time=answers.AT, expire_time=answers.AT),
+    )
+
+    principal = await client.validate("Bearer x")
+
+    assert (principal.superseded_by, principal.retire_time) == ("key_2", AT)
+
+
+async def test_the_principal_of_another_key_names_none(client: Any) -> None:
+    principal = await client.validate("Bearer x")
+
+    assert (principal.superseded_by, principal.retire_time) == ("", None)
+
+
 async def test_a_refused_credential_raises_its_denial(
     client: Any, server: Any, answers: Any
 ) -> None:

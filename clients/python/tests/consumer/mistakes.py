@@ -14,6 +14,8 @@ def mistakes(client: AuthClient, other: AsyncAuthClient, verdict: Verdict) -> No
     client.explain("x", authoritative=True)  # type: ignore[call-arg]
     client.watch("1")  # type: ignore[arg-type]
     client.create_key("ci", "acct_1")  # type: ignore[call-arg]
+    client.rotate_key()  # type: ignore[call-arg]
+    client.rotate_key("key_1", overlap=3600)  # type: ignore[arg-type]
     client.revoke_key("key_1")  # type: ignore[call-arg]
     AuthClient(1)  # type: ignore[arg-type]
     verdict.principal.account_id  # type: ignore[union-attr]  # noqa: B018

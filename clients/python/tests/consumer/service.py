@@ -38,6 +38,7 @@ from orchestrator.auth import (
     Reset,
     RevocationReason,
     RevokedKey,
+    RotatedKey,
     Secret,
     Verdict,
     Watch,
@@ -53,6 +54,8 @@ def use(client: AuthClient) -> None:
     assert_type(principal.scopes, tuple[str, ...])
     assert_type(principal.expire_time, datetime | None)
     assert_type(principal.metadata, Mapping[str, str])
+    assert_type(principal.superseded_by, str)
+    assert_type(principal.retire_time, datetime | None)
 
     verdict = client.check("Bearer x", authoritative=True, timeout=1)
     assert_type(verdict, Verdict)
@@ -113,6 +116,15 @@ def explain(client: AuthClient) -> None:
     assert_type(explanation.missing_scopes, tuple[str, ...])
 
 
+def rotate(client: AuthClient) -> None:
+    rotated = client.rotate_key("key_1", overlap=timedelta(hours=1), request_id="r")
+    assert_type(rotated, RotatedKey)
+    assert_type(rotated.key, Key)
+    assert_type(rotated.secret, Secret)
+    assert_type(rotated.retired_key.superseded_by, str | None)
+    assert_type(rotated.retired_key.expire_time, datetime | None)
+
+
 def tell(event: Event) -> str:
     assert_type(event.revision, int)
     match event:
@@ -154,6 +166,7 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.check_many(["Bearer x", None]), list[Verdict])
     assert_type(await client.explain(Secret("x"), timeout=5), Explanation)
     assert_type(await client.create_key("ci"), CreatedKey)
+    assert_type(await client.rotate_key("key_1", ttl=timedelta(days=1)), RotatedKey)
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
     assert_type(await client.create_account("Example"), Account)
     assert_type(await client.get_account("acct_1"), Account)

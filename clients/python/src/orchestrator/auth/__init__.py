@@ -1,4 +1,4 @@
-"""Python client of authsvc: validate credentials, create and revoke API keys, over gRPC.
+"""Python client of authsvc: validate credentials; create, rotate and revoke API keys.
 
 Example:
     >>> from orchestrator.auth import AuthClient, CredentialDenied
@@ -65,6 +65,7 @@ from orchestrator.auth._model import (
     Question,
     RequestContext,
     RevokedKey,
+    RotatedKey,
     Unset,
     UpdatedKey,
     Verdict,
@@ -118,6 +119,7 @@ __all__ = [
     "ResourceExhausted",
     "RevocationReason",
     "RevokedKey",
+    "RotatedKey",
     "Secret",
     "Unauthenticated",
     "Unavailable",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Principal,
         RequestContext,
         RevokedKey,
+        RotatedKey,
         UpdatedKey,
         Verdict,
     )
@@ -171,6 +172,7 @@ class AsyncAuthClient:
         expire_time: datetime | None = None,
         ttl: timedelta | None = None,
         metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
     ) -> CreatedKey:
         """Create an API key and return it with its secret: see `AuthClient.create_key`."""
@@ -181,6 +183,7 @@ class AsyncAuthClient:
             expire_time=expire_time,
             ttl=ttl,
             metadata=metadata,
+            request_id=request_id,
         )
         response = await self._call(self._open().auth.CreateKey, request, timeout)
         return _responses.created_key(response)
@@ -248,6 +251,23 @@ class AsyncAuthClient:
         )
         response = await self._call(self._open().auth.UpdateKey, request, timeout)
         return _responses.updated_key(response)
+
+    async def rotate_key(
+        self,
+        key_id: str,
+        *,
+        overlap: timedelta | None = None,
+        expire_time: datetime | None = None,
+        ttl: timedelta | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> RotatedKey:
+        """Give a key a successor and return that with its secret: see `AuthClient.rotate_key`."""
+        request = _requests.rotate_key(
+            key_id, overlap=overlap, expire_time=expire_time, ttl=ttl, request_id=request_id
+        )
+        response = await self._call(self._open().auth.RotateKey, request, timeout)
+        return _responses.rotated_key(response)
 
     async def revoke_key(
         self,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Principal,
         RequestContext,
         RevokedKey,
+        RotatedKey,
         UpdatedKey,
         Verdict,
     )
@@ -58,8 +59,7 @@ class AuthClient:
 
     Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
     decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
-    defaults to the client's. UNAVAILABLE is retried, except by `create_key`, `update_key` and
-    `create_account`.
+    defaults to the client's. UNAVAILABLE is retried, except by `update_key` and `create_account`.
 
     Args:
         target: The service's address as `host:port`, or any other gRPC name. Default: the
@@ -232,7 +232,7 @@ class AuthClient:
 
         Args:
             after_revision: Begin with what came after this revision: that of the last event of an
-                earlier watch, or of a `CreatedKey` or `RevokedKey`. 0: from now on.
+                earlier watch, or of a `CreatedKey`, `RotatedKey` or `RevokedKey`. 0: from now on.
 
         Raises:
             Unauthenticated: This client's key is no good, or no longer.
@@ -257,12 +257,13 @@ class AuthClient:
         expire_time: datetime | None = None,
         ttl: timedelta | None = None,
         metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
         timeout: float | None = None,
     ) -> CreatedKey:
         """Create an API key and return it with its secret, this once.
 
-        Not retried: after `Unavailable` or `DeadlineExceeded` the key may exist all the same, and
-        its secret is lost; another attempt then raises `AlreadyExists`.
+        After `Unavailable` or `DeadlineExceeded` the key may exist all the same. To get it with its
+        secret then, call with a `request_id` of your own, and again with the same arguments.
 
         Args:
             name: What people call it; 1 to 100 characters, unique among the account's live keys.
@@ -271,6 +272,10 @@ class AuthClient:
             expire_time: The moment it ends; aware, at most 3,660 days ahead. Default: never.
             ttl: How long it lives from now; excludes `expire_time`.
             metadata: Notes, at most 32; no secrets.
+            request_id: A UUID that makes the call safe to repeat (AIP-155): within the server's
+                window (an hour unless set) this client gets the same key and secret for it.
+                Draw it at random and keep it secret for so long. Default: a new one for each call,
+                for its retries.
             timeout: Seconds; default: the client's.
 
         Raises:
@@ -278,8 +283,9 @@ class AuthClient:
             PermissionDenied: This client may not do that, or not grant these scopes.
             NotFound: There is no such account.
             AlreadyExists: The name is taken.
-            FailedPrecondition: The account is disabled.
-            ValueError: `expire_time` is naive, or `ttl` is given too.
+            FailedPrecondition: The account is disabled, or the request id was used with other
+                arguments (REQUEST_ID_REUSED).
+            ValueError: `expire_time` is naive, `ttl` is given too, or `request_id` is empty.
         """
         request = _requests.create_key(
             name,
@@ -288,6 +294,7 @@ class AuthClient:
             expire_time=expire_time,
             ttl=ttl,
             metadata=metadata,
+            request_id=request_id,
         )
         response = self._call(self._open().auth.CreateKey, request, timeout)
         return _responses.created_key(response)
@@ -402,6 +409,51 @@ class AuthClient:
         )
         response = self._call(self._open().auth.UpdateKey, request, timeout)
         return _responses.updated_key(response)
+
+    def rotate_key(
+        self,
+        key_id: str,
+        *,
+        overlap: timedelta | None = None,
+        expire_time: datetime | None = None,
+        ttl: timedelta | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> RotatedKey:
+        """Give a key a successor and return that with its secret, this once.
+
+        The successor has a new id and a new secret, and the old key's account, name, scopes and
+        metadata. The old key goes on for the overlap, and its principals name the successor.
+
+        After `Unavailable` or `DeadlineExceeded` it may have been done all the same. To get the
+        secret then, call with a `request_id` of your own, and again with the same arguments.
+
+        Args:
+            key_id: The key to rotate (`key_…`): active, and not rotated yet.
+            overlap: How long the old key goes on, at most 30 days; zero: it is revoked at once,
+                which is for a leak. Default: 24 hours. A key that expires sooner ends then.
+            expire_time: The moment the new key ends; aware, at most 3,660 days ahead. Default: as
+                long after now as the old key's lay after its creation; never if it had none.
+            ttl: How long the new key lives from now; excludes `expire_time`.
+            request_id: A UUID that makes the call safe to repeat, as for `create_key`. Default: a
+                new one for each call, for its retries.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            PermissionDenied: This client may not do that, or not grant the key's scopes.
+            NotFound: There is no such key, or this client may not see it.
+            FailedPrecondition: The key has a successor (KEY_SUPERSEDED; `metadata` names it), is
+                revoked (KEY_REVOKED), expired or disabled (KEY_ENDED), its account is disabled
+                (ACCOUNT_DISABLED), or the request id was used with other arguments
+                (REQUEST_ID_REUSED).
+            ValueError: `expire_time` is naive, `ttl` is given too, or `request_id` is empty.
+        """
+        request = _requests.rotate_key(
+            key_id, overlap=overlap, expire_time=expire_time, ttl=ttl, request_id=request_id
+        )
+        response = self._call(self._open().auth.RotateKey, request, timeout)
+        return _responses.rotated_key(response)
 
     def revoke_key(
         self,

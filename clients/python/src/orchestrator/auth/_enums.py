@@ -169,3 +169,6 @@ class ErrorReason(_Word):
     REVISION_NOT_REACHED = auto()
     ETAG_MISMATCH = auto()
     KEY_REVOKED = auto()
+    KEY_SUPERSEDED = auto()
+    KEY_ENDED = auto()
+    REQUEST_ID_REUSED = auto()

@@ -82,6 +82,9 @@ class Principal:
 
     `key_id` and `key_name` are set for API keys, `user_id` for users, `session_id` for users whose
     token belongs to a session.
+
+    `superseded_by` is the id of the key that takes this one's place, once it was rotated, else
+    empty: whoever presents this key is to change to that one before `retire_time`, its end.
     """
 
     kind: PrincipalKind
@@ -93,6 +96,8 @@ class Principal:
     scopes: tuple[str, ...]
     expire_time: datetime | None
     metadata: Mapping[str, str] = field(hash=False)
+    superseded_by: str = ""
+    retire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`."""
+    """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`.
+
+    `superseded_by` is the id of the key that took its place by `rotate_key`, `supersedes` that of
+    the key whose place it took.
+    """
 
     key_id: str
     account_id: str
@@ -179,6 +188,8 @@ class Key:
     revoke_reason: RevocationReason | None
     revoke_note: str
     disabled: bool = False
+    superseded_by: str | None = None
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +230,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class CreatedKey:
-    """A new key with its secret, which is shown this once and stored nowhere.
+    """A new key with its secret, which is shown this once.
 
     `revision` is what `validate` takes as `at_least_revision`.
     """
@@ -234,6 +245,20 @@ class UpdatedKey:
     """A key as it is after a change, and the revision of that change."""
 
     key: Key
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedKey:
+    """A new key with its secret, which is shown this once, and the key whose place it takes.
+
+    `retired_key` has an `expire_time` until which it works, or its `state` says that it has ended.
+    `revision` covers both keys; it is what `validate` takes as `at_least_revision`.
+    """
+
+    key: Key
+    secret: Secret
+    retired_key: Key
     revision: int
 
 

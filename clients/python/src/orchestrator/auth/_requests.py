@@ -6,6 +6,7 @@ word; bounds are the server's to check, so that they can change without a new cl
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -20,6 +21,7 @@ from orchestrator.auth.v1 import (
     freshness_pb2,
     key_management_pb2,
     key_pb2,
+    key_rotation_pb2,
 )
 
 if TYPE_CHECKING:
@@ -87,22 +89,34 @@ def create_key(
     expire_time: datetime | None,
     ttl: timedelta | None,
     metadata: Mapping[str, str] | None,
+    request_id: str | None,
 ) -> auth_service_pb2.CreateKeyRequest:
-    """Build the request of CreateKey."""
-    if expire_time is not None and ttl is not None:
-        raise ValueError("expire_time and ttl exclude each other")
+    """Build the request of CreateKey, with a request id in any case."""
     request = auth_service_pb2.CreateKeyRequest(
         account_id=account_id or "",
         name=name,
         scopes=_scopes(scopes, "scopes"),
         metadata=metadata or {},
+        request_id=_request_id(request_id),
     )
-    if expire_time is not None:
-        request.expire_time.CopyFrom(_timestamp(expire_time))
-    if ttl is not None:
-        span = Duration()
-        span.FromTimedelta(ttl)
-        request.ttl.CopyFrom(span)
+    _set_expiry(request, expire_time, ttl)
+    return request
+
+
+def rotate_key(
+    key_id: str,
+    *,
+    overlap: timedelta | None,
+    expire_time: datetime | None,
+    ttl: timedelta | None,
+    request_id: str | None,
+) -> key_rotation_pb2.RotateKeyRequest:
+    """Build the request of RotateKey, with a request id in any case."""
+    request = key_rotation_pb2.RotateKeyRequest(key_id=key_id, request_id=_request_id(request_id))
+    # No overlap at all is an answer of its own: unset, it is the server's default.
+    if overlap is not None:
+        request.overlap.CopyFrom(_duration(overlap))
+    _set_expiry(request, expire_time, ttl)
     return request
 
 
@@ -227,6 +241,34 @@ def _scopes(scopes: Collection[str], argument: str) -> list[str]:
     if isinstance(scopes, str):
         raise TypeError(f"{argument} is a collection of scopes, not a str")
     return list(scopes)
+
+
+def _request_id(request_id: str | None) -> str:
+    # Without one, a retry after a lost answer would be another request.
+    if request_id is None:
+        return str(uuid.uuid4())
+    if not request_id:
+        raise ValueError("request_id is empty; leave it out to have one made")
+    return request_id
+
+
+def _set_expiry(
+    request: auth_service_pb2.CreateKeyRequest | key_rotation_pb2.RotateKeyRequest,
+    expire_time: datetime | None,
+    ttl: timedelta | None,
+) -> None:
+    if expire_time is not None and ttl is not None:
+        raise ValueError("expire_time and ttl exclude each other")
+    if expire_time is not None:
+        request.expire_time.CopyFrom(_timestamp(expire_time))
+    if ttl is not None:
+        request.ttl.CopyFrom(_duration(ttl))
+
+
+def _duration(span: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
 
 
 def _timestamp(moment: datetime, argument: str = "expire_time") -> Timestamp:

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, key_management_pb2
+    from orchestrator.auth.v1 import (
+        account_service_pb2,
+        auth_service_pb2,
+        key_management_pb2,
+        key_rotation_pb2,
+    )
 
 _Word = TypeVar("_Word", bound=_enums._Word)  # noqa: SLF001 - the same package
 
@@ -151,9 +156,19 @@ def principal_of(verdict: _model.Verdict) -> _model.Principal:
 def created_key(response: auth_service_pb2.CreateKeyResponse) -> _model.CreatedKey:
     """Read the response of CreateKey."""
     _require(response, "key")
-    if not response.secret:
-        raise MalformedResponse("the response has no secret")
-    return _model.CreatedKey(_key(response.key), Secret(response.secret), response.revision)
+    return _model.CreatedKey(_key(response.key), _secret(response.secret), response.revision)
+
+
+def rotated_key(response: key_rotation_pb2.RotateKeyResponse) -> _model.RotatedKey:
+    """Read the response of RotateKey."""
+    _require(response, "key")
+    _require(response, "retired_key")
+    return _model.RotatedKey(
+        key=_key(response.key),
+        secret=_secret(response.secret),
+        retired_key=_key(response.retired_key),
+        revision=response.revision,
+    )
 
 
 def key(response: key_management_pb2.GetKeyResponse) -> _model.Key:
@@ -208,6 +223,12 @@ def accounts(
     return [_account(message) for message in response.accounts], response.next_page_token
 
 
+def _secret(secret: str) -> Secret:
+    if not secret:
+        raise MalformedResponse("the response has no secret")
+    return Secret(secret)
+
+
 def _named(identifier: str) -> str:
     if not identifier:
         raise MalformedResponse("the event does not say what it is about")
@@ -227,6 +248,8 @@ def _principal(message: principal_pb2.Principal) -> _model.Principal:
         scopes=tuple(message.scopes),
         expire_time=_optional(message, "expire_time", message.expire_time),
         metadata=dict(message.metadata),
+        superseded_by=message.superseded_by,
+        retire_time=_optional(message, "retire_time", message.retire_time),
     )
 
 
@@ -275,6 +298,8 @@ def _key(message: key_pb2.Key) -> _model.Key:
         ),
         revoke_note=message.revoke_note,
         disabled=message.disabled,
+        superseded_by=message.superseded_by or None,
+        supersedes=message.supersedes or None,
     )
 
 

@@ -355,6 +355,7 @@ class ExplainCredentialResponse(_message.Message):
     def key(self) -> _key_pb2.Key:
         """The known key that the credential is, whatever its state. Not set when it
         is none: also not when only its mended or its lower-case form is one.
+        Without `metadata` and `revoke_note` for a caller that may not manage it.
         """
 
     @_builtins.property
@@ -539,12 +540,17 @@ class CreateKeyRequest(_message.Message):
     name: _builtins.str
     """The descriptive name. Required; 1 to 100 characters, no control
     characters, no white space at either end; unique among the account's keys
-    that are not revoked.
+    that are neither revoked nor superseded.
     """
     request_id: _builtins.str
-    """Makes the call safe to repeat (AIP-155). This version of the server cannot
-    honour it yet and refuses it with INVALID_ARGUMENT rather than pretend;
-    the unique name keeps a repeat from creating a second key.
+    """Makes the call safe to repeat (AIP-155). Optional; a UUID in its text form
+    of 36 characters, of any version but not nil. Draw it at random and keep it
+    as secret as the key until the window ends: with it, the same caller gets
+    the secret again. A repeat by the same caller within the server's window
+    (`AUTHSVC_REQUEST_ID_WINDOW`, one hour unless set) returns the same key, as
+    it is then, with the same secret and revision. With other arguments it fails
+    with FAILED_PRECONDITION (REQUEST_ID_REUSED). Past the window it is a new
+    request, which the unique name stops with KEY_NAME_TAKEN.
     """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -602,7 +608,8 @@ class CreateKeyResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
     """The secret: `orch_` and 40 lower-case hexadecimal characters. Always set,
-    shown this once and stored nowhere.
+    shown this once. Stored nowhere, but for a request with a request_id: then
+    sealed under that id until the window ends.
     """
     revision: _builtins.int
     """The revision of this change, for `FreshnessRequirement.at_least_revision`.

@@ -5,6 +5,7 @@ import warnings
 
 from orchestrator.auth.v1 import auth_service_pb2 as orchestrator_dot_auth_dot_v1_dot_auth__service__pb2
 from orchestrator.auth.v1 import key_management_pb2 as orchestrator_dot_auth_dot_v1_dot_key__management__pb2
+from orchestrator.auth.v1 import key_rotation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -85,6 +86,11 @@ class AuthServiceStub:
                 '/orchestrator.auth.v1.AuthService/RevokeKey',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyResponse.FromString,
+                _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/RotateKey',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.FromString,
                 _registered_method=True)
 
 
@@ -214,11 +220,12 @@ class AuthServiceServicer:
         The caller needs the rights that CreateKey asks for; a key that it may not
         see reads as NOT_FOUND. A credential of the account can give a key only
         scopes that it has itself, and can enable a key or let it live longer only
-        when it has all scopes of that key.
+        when it has all scopes of that key. A key that was rotated can be made to
+        live shorter, and not longer.
 
         Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
         (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
-        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED, KEY_SUPERSEDED); ABORTED
         (ETAG_MISMATCH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -234,6 +241,24 @@ class AuthServiceServicer:
         end the key: whoever holds a secret may end it.
 
         Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Gives a key a successor: a new key with a new id and a new secret, for the
+        same account, with the same name, scopes and metadata. The old key goes on
+        working for the overlap, and its principals name the successor.
+
+        The caller may manage the account's keys, as for RevokeKey by id; a
+        credential of the account must have all scopes of the key itself.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; PERMISSION_DENIED
+        (SCOPE_NOT_GRANTABLE); NOT_FOUND when there is no such key or the caller may
+        not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
+        or disabled, its account is disabled, or the request id was used with other
+        arguments; UNAVAILABLE when the database cannot be asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,6 +311,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RevokeKey,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -537,6 +567,33 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/RevokeKey',
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_auth__service__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/RotateKey',
+            orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

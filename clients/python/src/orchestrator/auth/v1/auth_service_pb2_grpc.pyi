@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from orchestrator.auth.v1 import auth_service_pb2 as _auth_service_pb2
 from orchestrator.auth.v1 import key_management_pb2 as _key_management_pb2
+from orchestrator.auth.v1 import key_rotation_pb2 as _key_rotation_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -129,11 +130,12 @@ class AuthServiceStub:
     The caller needs the rights that CreateKey asks for; a key that it may not
     see reads as NOT_FOUND. A credential of the account can give a key only
     scopes that it has itself, and can enable a key or let it live longer only
-    when it has all scopes of that key.
+    when it has all scopes of that key. A key that was rotated can be made to
+    live shorter, and not longer.
 
     Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
-    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED, KEY_SUPERSEDED); ABORTED
     (ETAG_MISMATCH).
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeKeyRequest, _auth_service_pb2.RevokeKeyResponse]
@@ -145,6 +147,20 @@ class AuthServiceStub:
     end the key: whoever holds a secret may end it.
 
     Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+    """
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_key_rotation_pb2.RotateKeyRequest, _key_rotation_pb2.RotateKeyResponse]
+    """Gives a key a successor: a new key with a new id and a new secret, for the
+    same account, with the same name, scopes and metadata. The old key goes on
+    working for the overlap, and its principals name the successor.
+
+    The caller may manage the account's keys, as for RevokeKey by id; a
+    credential of the account must have all scopes of the key itself.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; PERMISSION_DENIED
+    (SCOPE_NOT_GRANTABLE); NOT_FOUND when there is no such key or the caller may
+    not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
+    or disabled, its account is disabled, or the request id was used with other
+    arguments; UNAVAILABLE when the database cannot be asked.
     """
 
 @_typing.type_check_only
@@ -247,11 +263,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     The caller needs the rights that CreateKey asks for; a key that it may not
     see reads as NOT_FOUND. A credential of the account can give a key only
     scopes that it has itself, and can enable a key or let it live longer only
-    when it has all scopes of that key.
+    when it has all scopes of that key. A key that was rotated can be made to
+    live shorter, and not longer.
 
     Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
-    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+    (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED, KEY_SUPERSEDED); ABORTED
     (ETAG_MISMATCH).
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeKeyRequest, _auth_service_pb2.RevokeKeyResponse]  # type: ignore[assignment]
@@ -263,6 +280,20 @@ class AuthServiceAsyncStub(AuthServiceStub):
     end the key: whoever holds a secret may end it.
 
     Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+    """
+    RotateKey: _aio.UnaryUnaryMultiCallable[_key_rotation_pb2.RotateKeyRequest, _key_rotation_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Gives a key a successor: a new key with a new id and a new secret, for the
+    same account, with the same name, scopes and metadata. The old key goes on
+    working for the overlap, and its principals name the successor.
+
+    The caller may manage the account's keys, as for RevokeKey by id; a
+    credential of the account must have all scopes of the key itself.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; PERMISSION_DENIED
+    (SCOPE_NOT_GRANTABLE); NOT_FOUND when there is no such key or the caller may
+    not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
+    or disabled, its account is disabled, or the request id was used with other
+    arguments; UNAVAILABLE when the database cannot be asked.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -410,11 +441,12 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         The caller needs the rights that CreateKey asks for; a key that it may not
         see reads as NOT_FOUND. A credential of the account can give a key only
         scopes that it has itself, and can enable a key or let it live longer only
-        when it has all scopes of that key.
+        when it has all scopes of that key. A key that was rotated can be made to
+        live shorter, and not longer.
 
         Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
         (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
-        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED); ABORTED
+        (KEY_NAME_TAKEN); FAILED_PRECONDITION (KEY_REVOKED, KEY_SUPERSEDED); ABORTED
         (ETAG_MISMATCH).
         """
 
@@ -432,6 +464,26 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         end the key: whoever holds a secret may end it.
 
         Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _key_rotation_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_rotation_pb2.RotateKeyResponse, _abc.Awaitable[_key_rotation_pb2.RotateKeyResponse]]:
+        """Gives a key a successor: a new key with a new id and a new secret, for the
+        same account, with the same name, scopes and metadata. The old key goes on
+        working for the overlap, and its principals name the successor.
+
+        The caller may manage the account's keys, as for RevokeKey by id; a
+        credential of the account must have all scopes of the key itself.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; PERMISSION_DENIED
+        (SCOPE_NOT_GRANTABLE); NOT_FOUND when there is no such key or the caller may
+        not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
+        or disabled, its account is disabled, or the request id was used with other
+        arguments; UNAVAILABLE when the database cannot be asked.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

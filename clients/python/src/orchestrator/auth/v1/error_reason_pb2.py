@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/error_reason.proto\x12\x14orchestrator.auth.v1*\x89\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x01\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x02\x12*\n&ERROR_REASON_CALLER_CREDENTIAL_MISSING\x10\x03\x12*\n&ERROR_REASON_CALLER_CREDENTIAL_INVALID\x10\x04\x12%\n!ERROR_REASON_CALLER_NOT_PERMITTED\x10\x05\x12$\n ERROR_REASON_SCOPE_NOT_GRANTABLE\x10\x06\x12\"\n\x1e\x45RROR_REASON_ACCOUNT_NOT_FOUND\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_KEY_NOT_FOUND\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_KEY_NAME_TAKEN\x10\t\x12!\n\x1d\x45RROR_REASON_ACCOUNT_DISABLED\x10\n\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x0b\x12!\n\x1d\x45RROR_REASON_TOO_MANY_LOOKUPS\x10\x0c\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10\r\x12 \n\x1c\x45RROR_REASON_SERVER_STOPPING\x10\x0e\x12%\n!ERROR_REASON_REVISION_NOT_REACHED\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x10\x12\x1c\n\x18\x45RROR_REASON_KEY_REVOKED\x10\x11\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/error_reason.proto\x12\x14orchestrator.auth.v1*\xea\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x01\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x02\x12*\n&ERROR_REASON_CALLER_CREDENTIAL_MISSING\x10\x03\x12*\n&ERROR_REASON_CALLER_CREDENTIAL_INVALID\x10\x04\x12%\n!ERROR_REASON_CALLER_NOT_PERMITTED\x10\x05\x12$\n ERROR_REASON_SCOPE_NOT_GRANTABLE\x10\x06\x12\"\n\x1e\x45RROR_REASON_ACCOUNT_NOT_FOUND\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_KEY_NOT_FOUND\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_KEY_NAME_TAKEN\x10\t\x12!\n\x1d\x45RROR_REASON_ACCOUNT_DISABLED\x10\n\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x0b\x12!\n\x1d\x45RROR_REASON_TOO_MANY_LOOKUPS\x10\x0c\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10\r\x12 \n\x1c\x45RROR_REASON_SERVER_STOPPING\x10\x0e\x12%\n!ERROR_REASON_REVISION_NOT_REACHED\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x10\x12\x1c\n\x18\x45RROR_REASON_KEY_REVOKED\x10\x11\x12\x1f\n\x1b\x45RROR_REASON_KEY_SUPERSEDED\x10\x12\x12\x1a\n\x16\x45RROR_REASON_KEY_ENDED\x10\x13\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x14\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
   _globals['_ERRORREASON']._serialized_start=66
-  _globals['_ERRORREASON']._serialized_end=715
+  _globals['_ERRORREASON']._serialized_end=812
 # @@protoc_insertion_point(module_scope)

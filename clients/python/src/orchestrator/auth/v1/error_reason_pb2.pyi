@@ -54,7 +54,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_NOT_FOUND: _ErrorReason.ValueType  # 8
     """NOT_FOUND: there is no such key, or the caller may not see it."""
     ERROR_REASON_KEY_NAME_TAKEN: _ErrorReason.ValueType  # 9
-    """ALREADY_EXISTS: a key of the account that is not revoked has this name."""
+    """ALREADY_EXISTS: a key of the account that is neither revoked nor
+    superseded has this name.
+    """
     ERROR_REASON_ACCOUNT_DISABLED: _ErrorReason.ValueType  # 10
     """FAILED_PRECONDITION: the account is disabled."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
@@ -85,7 +87,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     very moment. Read it again, and repeat the change if it is still wanted.
     """
     ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 17
-    """FAILED_PRECONDITION: the key is revoked, which is final."""
+    """FAILED_PRECONDITION: the key is revoked, which is final: it is neither
+    changed nor rotated. Create a new key.
+    """
+    ERROR_REASON_KEY_SUPERSEDED: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION: the key has been rotated already: rotate its successor.
+    Metadata: `superseded_by`, the successor's id.
+    """
+    ERROR_REASON_KEY_ENDED: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION: the key has expired or is disabled, and a rotation would
+    make a good key of it. Create a new key.
+    """
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: the same caller sent this request id before, with other
+    arguments. Make a new request id for a new request.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -131,7 +147,9 @@ ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 7
 ERROR_REASON_KEY_NOT_FOUND: ErrorReason.ValueType  # 8
 """NOT_FOUND: there is no such key, or the caller may not see it."""
 ERROR_REASON_KEY_NAME_TAKEN: ErrorReason.ValueType  # 9
-"""ALREADY_EXISTS: a key of the account that is not revoked has this name."""
+"""ALREADY_EXISTS: a key of the account that is neither revoked nor
+superseded has this name.
+"""
 ERROR_REASON_ACCOUNT_DISABLED: ErrorReason.ValueType  # 10
 """FAILED_PRECONDITION: the account is disabled."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
@@ -162,5 +180,19 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 16
 very moment. Read it again, and repeat the change if it is still wanted.
 """
 ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 17
-"""FAILED_PRECONDITION: the key is revoked, which is final."""
+"""FAILED_PRECONDITION: the key is revoked, which is final: it is neither
+changed nor rotated. Create a new key.
+"""
+ERROR_REASON_KEY_SUPERSEDED: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION: the key has been rotated already: rotate its successor.
+Metadata: `superseded_by`, the successor's id.
+"""
+ERROR_REASON_KEY_ENDED: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION: the key has expired or is disabled, and a rotation would
+make a good key of it. Create a new key.
+"""
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: the same caller sent this request id before, with other
+arguments. Make a new request id for a new request.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -126,6 +126,8 @@ class Key(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REVOKE_REASON_FIELD_NUMBER: _builtins.int
     REVOKE_NOTE_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
+    SUPERSEDES_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key's id (`key_…`, a TypeID). Always set; safe to log; sortable by
@@ -135,7 +137,7 @@ class Key(_message.Message):
     """The account that the key acts for (`acct_…`). Always set."""
     name: _builtins.str
     """The descriptive name. 1 to 100 characters. Always set; unique among the
-    account's keys that are not revoked.
+    account's keys that are neither revoked nor superseded.
     """
     state: Global___KeyState.ValueType
     """The key's state when the answer was made. Always set."""
@@ -151,6 +153,14 @@ class Key(_message.Message):
     """
     revoke_note: _builtins.str
     """The note left by the one who revoked the key. At most 500 characters."""
+    superseded_by: _builtins.str
+    """The key that RotateKey made to take this one's place (`key_…`). Empty for a
+    key that was not rotated.
+    """
+    supersedes: _builtins.str
+    """The key whose place this one took (`key_…`). Empty for a key that
+    CreateKey made.
+    """
     disabled: _builtins.bool
     """Whether the key is switched off; UpdateKey sets it. State is DISABLED when
     it is set, unless the key is revoked.
@@ -200,11 +210,13 @@ class Key(_message.Message):
         etag: _builtins.str = ...,
         revoke_reason: Global___RevocationReason.ValueType = ...,
         revoke_note: _builtins.str = ...,
+        superseded_by: _builtins.str = ...,
+        supersedes: _builtins.str = ...,
         disabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "disabled", b"disabled", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "disabled", b"disabled", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state", "superseded_by", b"superseded_by", "supersedes", b"supersedes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

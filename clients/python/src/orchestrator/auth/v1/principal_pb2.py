@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$orchestrator/auth/v1/principal.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\tPrincipal\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.orchestrator.auth.v1.PrincipalKind\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x10\n\x08key_name\x18\x04 \x01(\t\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x08metadata\x18\t \x03(\x0b\x32-.orchestrator.auth.v1.Principal.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRINCIPAL_KIND_API_KEY\x10\x01\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$orchestrator/auth/v1/principal.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x03\n\tPrincipal\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.orchestrator.auth.v1.PrincipalKind\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x10\n\x08key_name\x18\x04 \x01(\t\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x08metadata\x18\t \x03(\x0b\x32-.orchestrator.auth.v1.Principal.MetadataEntry\x12\x15\n\rsuperseded_by\x18\n \x01(\t\x12/\n\x0bretire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRINCIPAL_KIND_API_KEY\x10\x01\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
   _globals['_PRINCIPAL_METADATAENTRY']._loaded_options = None
   _globals['_PRINCIPAL_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_PRINCIPALKIND']._serialized_start=430
-  _globals['_PRINCIPALKIND']._serialized_end=530
+  _globals['_PRINCIPALKIND']._serialized_start=502
+  _globals['_PRINCIPALKIND']._serialized_end=602
   _globals['_PRINCIPAL']._serialized_start=96
-  _globals['_PRINCIPAL']._serialized_end=428
-  _globals['_PRINCIPAL_METADATAENTRY']._serialized_start=381
-  _globals['_PRINCIPAL_METADATAENTRY']._serialized_end=428
+  _globals['_PRINCIPAL']._serialized_end=500
+  _globals['_PRINCIPAL_METADATAENTRY']._serialized_start=453
+  _globals['_PRINCIPAL_METADATAENTRY']._serialized_end=500
 # @@protoc_insertion_point(module_scope)

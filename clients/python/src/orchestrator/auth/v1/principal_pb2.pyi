@@ -79,6 +79,8 @@ class Principal(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
+    RETIRE_TIME_FIELD_NUMBER: _builtins.int
     kind: Global___PrincipalKind.ValueType
     """What kind of credential was presented. Always set."""
     account_id: _builtins.str
@@ -95,6 +97,11 @@ class Principal(_message.Message):
     """The dashboard session, as the token's `sid` claim has it. Set when kind is
     USER and the token belongs to a session, else empty.
     """
+    superseded_by: _builtins.str
+    """The key that takes this one's place (`key_…`), once RotateKey has made it:
+    whoever presents this key is to change to that one. Empty for a key that
+    was not rotated, and for tokens.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the credential may do, as granted: `*` is everything of its account
@@ -110,6 +117,12 @@ class Principal(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The key's metadata as its owner gave it. Empty for tokens."""
 
+    @_builtins.property
+    def retire_time(self) -> _timestamp_pb2.Timestamp:
+        """When a rotated key ends: its expire time. Set when superseded_by is, else
+        not set.
+        """
+
     def __init__(
         self,
         *,
@@ -122,10 +135,12 @@ class Principal(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        superseded_by: _builtins.str = ...,
+        retire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "retire_time", b"retire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "expire_time", b"expire_time", "key_id", b"key_id", "key_name", b"key_name", "kind", b"kind", "metadata", b"metadata", "scopes", b"scopes", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "expire_time", b"expire_time", "key_id", b"key_id", "key_name", b"key_name", "kind", b"kind", "metadata", b"metadata", "retire_time", b"retire_time", "scopes", b"scopes", "session_id", b"session_id", "superseded_by", b"superseded_by", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

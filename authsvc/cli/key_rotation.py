@@ -1,0 +1,71 @@
+"""`authsvc key rotate`: a successor for a key, through a running server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from authsvc.cli.connection import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    ApiKeyFileOption,
+    CertificatesOption,
+    PlaintextOption,
+    open_client,
+)
+from authsvc.cli.key_options import (
+    RequestIdOption,
+    parse_duration,
+    parse_overlap,
+    request_id_text,
+)
+from authsvc.cli.key_output import print_new_key
+from authsvc.cli.output import JsonOption, as_text, print_json
+from orchestrator.auth import Key, KeyState
+
+
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="The key (key_…).")],
+    *,
+    overlap: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=parse_overlap,
+            metavar="DURATION",
+            help="How long the old key goes on: 24h, 30m, … After a leak: 0. Default: 24h.",
+        ),
+    ] = None,
+    ttl: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=parse_duration,
+            metavar="DURATION",
+            help="How long the new key lives: 90d, 12h, … Default: as long as the old one was to.",
+        ),
+    ] = None,
+    request_id: RequestIdOption = None,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """Give a key a successor and show its secret, this once. The old key goes on for a while."""
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        rotated = client.rotate_key(
+            key_id, overlap=overlap, ttl=ttl, request_id=request_id_text(request_id)
+        )
+    if as_json:
+        print_json(rotated)
+        return
+    print_new_key("Key rotated.", rotated.key, rotated.secret)
+    typer.echo(describe_end(rotated.retired_key))
+
+
+def describe_end(retired: Key) -> str:
+    """Say until when the old key works, or that it does no longer."""
+    if retired.state is KeyState.ACTIVE:
+        return f"The old key, {retired.key_id}, works until {as_text(retired.expire_time)}."
+    return f"The old key, {retired.key_id}, works no longer: it is {retired.state}."

@@ -1,0 +1,121 @@
+"""Requests that make a key and may be repeated: the same request id, the same answer (AIP-155)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from authsvc.domain.answers import KeptAnswer
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.errors import KeyNotFound, RequestIdReused
+from authsvc.domain.key_secrets import KeySecret
+from authsvc.domain.keys import Key
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatableRequest:
+    """A request with a request id."""
+
+    request_id: str = field(repr=False)
+    digest: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was answered before: the key as it is now, with the secret and revision of then."""
+
+    key: Key
+    secret: KeySecret
+    revision: int
+
+
+class Answers(Protocol):
+    """Where answers are kept."""
+
+    async def find_answer(self, digest: bytes, deadline: Deadline) -> KeptAnswer | None:
+        """Return the answer under a digest, or None."""
+        ...
+
+    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
+        """Return the key, or None when there is no such key."""
+        ...
+
+
+class RequestSealer(Protocol):
+    """Keeps what is stored useless without the request id."""
+
+    def digest(self, method: str, caller_id: str, request_id: str) -> bytes:
+        """Return under what an answer is kept."""
+        ...
+
+    def fingerprint(self, request_id: str, arguments: bytes) -> bytes:
+        """Return what tells other arguments."""
+        ...
+
+    def seal(self, request_id: str, secret: bytes, label: str) -> bytes:
+        """Encrypt a secret."""
+        ...
+
+    def open(self, request_id: str, sealed: bytes, label: str) -> bytes:
+        """Decrypt a secret."""
+        ...
+
+
+class AnsweredRequests:
+    """Finds the answers to repeats, and makes what is kept for them."""
+
+    def __init__(
+        self, *, store: Answers, sealer: RequestSealer, window: timedelta, clock: Clock
+    ) -> None:
+        """Take the store, the sealing, how long answers are good for, and the time."""
+        self._store = store
+        self._sealer = sealer
+        self._window = window
+        self._clock = clock
+
+    def request(
+        self, method: str, caller_id: str, request_id: str, arguments: Mapping[str, object]
+    ) -> RepeatableRequest:
+        """Describe a request.
+
+        Args:
+            method: The RPC's name.
+            caller_id: The key or user that calls.
+            request_id: A UUID in text form.
+            arguments: All else that was asked for.
+        """
+        canonical = json.dumps(arguments, sort_keys=True, default=str).encode()
+        return RepeatableRequest(
+            request_id,
+            self._sealer.digest(method, caller_id, request_id),
+            self._sealer.fingerprint(request_id, canonical),
+        )
+
+    def answer(self, request: RepeatableRequest, key_id: str, secret: KeySecret) -> KeptAnswer:
+        """Return what is to be kept of an answer."""
+        sealed = self._sealer.seal(request.request_id, secret.reveal().encode(), key_id)
+        delete_time = self._clock() + self._window
+        return KeptAnswer(request.digest, request.fingerprint, key_id, sealed, delete_time)
+
+    async def find(self, request: RepeatableRequest, deadline: Deadline) -> Answered | None:
+        """Return what was answered within the window, or None.
+
+        Raises:
+            RequestIdReused: The request had other arguments then.
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        kept = await self._store.find_answer(request.digest, deadline)
+        if kept is None or kept.delete_time <= self._clock():
+            return None
+        if not hmac.compare_digest(kept.fingerprint, request.fingerprint):
+            raise RequestIdReused
+        key = await self._store.find_key(kept.key_id, deadline)
+        if key is None:
+            raise KeyNotFound
+        secret = self._sealer.open(request.request_id, kept.sealed_secret, kept.key_id)
+        return Answered(key, KeySecret(secret.decode()), kept.revision)
