@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from google.protobuf.descriptor import ServiceDescriptor
 
 from authsvc.config import InvalidSettings, Settings
 from authsvc.config_values import OutagePolicy, decode_encryption_key
@@ -26,10 +27,9 @@ from authsvc.postgres.answered_requests import PostgresAnswers
 from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
-from authsvc.postgres.key_changes import PostgresKeyChanges
-from authsvc.postgres.key_queries import PostgresKeyQueries
 from authsvc.postgres.key_rotation import PostgresKeyRotation
 from authsvc.postgres.keys import PostgresKeys
+from authsvc.postgres.managed_keys import PostgresManagedKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
 from authsvc.postgres.usage import PostgresUsage
@@ -96,6 +96,7 @@ class Parts:
     database: Database
     accounts: PostgresAccounts
     keys: PostgresKeys
+    managed_keys: PostgresManagedKeys
     keyring: Keyring
     judge: JudgeCredential
     judge_batch: JudgeBatch
@@ -128,11 +129,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 def _build(settings: Settings, database: Database) -> Parts:
     accounts, keys = PostgresAccounts(database), PostgresKeys(database)
+    managed_keys = PostgresManagedKeys(database)
     keyring = Keyring(
         store=PostgresSigningKeys(database),
-        sealer=Sealer(
-            decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom
-        ),
+        sealer=Sealer(_encryption_key(settings), os.urandom),
         algorithm=settings.token_algorithm,
         max_age=timedelta(seconds=settings.max_staleness),
         outage_max_age=_lookup_bounds(settings).outage_max_staleness,
@@ -180,6 +180,7 @@ def _build(settings: Settings, database: Database) -> Parts:
         database=database,
         accounts=accounts,
         keys=keys,
+        managed_keys=managed_keys,
         keyring=keyring,
         judge=judge,
         judge_batch=JudgeBatch(
@@ -187,7 +188,7 @@ def _build(settings: Settings, database: Database) -> Parts:
         ),
         explain_credential=ExplainCredential(
             judge=explaining_judge,
-            keys=keys,
+            keys=managed_keys,
             tokens=AccessTokenExaminer(keyring=keyring, rules=rules, clock=utc_now),
             clock=utc_now,
         ),
@@ -261,59 +262,7 @@ async def serve(
     """
     settings = parts.settings
     await parts.keyring.check_seals(time_limit())
-    answers = PostgresAnswers(parts.database)
-    answered = AnsweredRequests(
-        store=answers,
-        sealer=AnswerSealer(
-            decode_encryption_key(settings.encryption_key.get_secret_value()), os.urandom
-        ),
-        window=timedelta(seconds=settings.request_id_window),
-        clock=utc_now,
-    )
-    services = {
-        _AUTH_SERVICE: AuthServicer(
-            validate_credential=ValidateCredential(parts.judge),
-            batch_validate_credentials=BatchValidateCredentials(parts.judge_batch),
-            watch_revocations=WatchRevocations(
-                feed=parts.feed, log=PostgresChangeLog(parts.database)
-            ),
-            explain_credential=parts.explain_credential,
-            get_key=GetKey(PostgresKeyQueries(parts.database)),
-            list_keys=ListKeys(
-                accounts=parts.accounts,
-                keys=PostgresKeyQueries(parts.database),
-                page_tokens=PageTokens(
-                    decode_encryption_key(settings.encryption_key.get_secret_value())
-                ),
-                clock=utc_now,
-            ),
-            update_key=UpdateKey(store=PostgresKeyChanges(parts.database), clock=utc_now),
-            create_key=CreateKey(
-                accounts=parts.accounts,
-                issue_key=parts.issue_key,
-                clock=utc_now,
-                answered=answered,
-                store=answers,
-            ),
-            rotate_key=RotateKey(
-                owners=parts.keys,
-                accounts=parts.accounts,
-                keys=answers,
-                store=PostgresKeyRotation(parts.database),
-                answered=answered,
-                clock=utc_now,
-                new_id=ids.new_id,
-                random_bytes=os.urandom,
-            ),
-            revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
-            clock=utc_now,
-        ),
-        _ACCOUNT_SERVICE: AccountServicer(
-            create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
-            get_account=GetAccount(parts.accounts),
-            list_accounts=ListAccounts(parts.accounts),
-        ),
-    }
+    services = _services(parts)
     health = Health(
         probe=lambda: parts.database.ping(time_limit(_PROBE_SECONDS)),
         service_names=[service.full_name for service in services],
@@ -356,6 +305,62 @@ async def serve(
         await asyncio.wait(background)
         await parts.usage.flush(time_limit())
     log.info("stopped")
+
+
+def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
+    """Build the servicer of each service."""
+    settings, database = parts.settings, parts.database
+    encryption_key = _encryption_key(settings)
+    answers = PostgresAnswers(database)
+    answered = AnsweredRequests(
+        store=answers,
+        keys=parts.managed_keys,
+        sealer=AnswerSealer(encryption_key, os.urandom),
+        window=timedelta(seconds=settings.request_id_window),
+        clock=utc_now,
+    )
+    return {
+        _AUTH_SERVICE: AuthServicer(
+            validate_credential=ValidateCredential(parts.judge),
+            batch_validate_credentials=BatchValidateCredentials(parts.judge_batch),
+            watch_revocations=WatchRevocations(feed=parts.feed, log=PostgresChangeLog(database)),
+            explain_credential=parts.explain_credential,
+            get_key=GetKey(parts.managed_keys),
+            list_keys=ListKeys(
+                accounts=parts.accounts,
+                keys=parts.managed_keys,
+                page_tokens=PageTokens(encryption_key),
+                clock=utc_now,
+            ),
+            update_key=UpdateKey(store=parts.managed_keys, clock=utc_now),
+            create_key=CreateKey(
+                accounts=parts.accounts,
+                issue_key=parts.issue_key,
+                clock=utc_now,
+                answered=answered,
+                store=answers,
+            ),
+            rotate_key=RotateKey(
+                keys=parts.managed_keys,
+                store=PostgresKeyRotation(database),
+                answered=answered,
+                clock=utc_now,
+                new_id=ids.new_id,
+                random_bytes=os.urandom,
+            ),
+            revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
+            clock=utc_now,
+        ),
+        _ACCOUNT_SERVICE: AccountServicer(
+            create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
+            get_account=GetAccount(parts.accounts),
+            list_accounts=ListAccounts(parts.accounts),
+        ),
+    }
+
+
+def _encryption_key(settings: Settings) -> bytes:
+    return decode_encryption_key(settings.encryption_key.get_secret_value())
 
 
 def _lookup_bounds(settings: Settings) -> LookupBounds:

@@ -18,12 +18,16 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.failures import Failure
-from authsvc.cli.key_options import RequestIdOption, parse_duration, request_id_text
+from authsvc.cli.key_options import (
+    RequestIdOption,
+    asking_for_account,
+    parse_duration,
+    request_id_text,
+)
 from authsvc.cli.key_output import key_fields, print_new_key
 from authsvc.cli.key_rotation import rotate
 from authsvc.cli.output import JsonOption, print_fields, print_json
 from orchestrator.auth import (
-    InvalidArgument,
     Principal,
     RevocationReason,
     Secret,
@@ -85,23 +89,18 @@ def create(
 ) -> None:
     """Create a key and show its secret, this once."""
     notes = parse_metadata(metadata or [])
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
-        try:
-            created = client.create_key(
-                name,
-                account_id=account,
-                scopes=scope or (),
-                ttl=ttl,
-                metadata=notes,
-                request_id=request_id_text(request_id),
-            )
-        except InvalidArgument as error:
-            if account is None and any(v.field == "account_id" for v in error.field_violations):
-                raise Failure(
-                    "the caller may make keys of any account, so say of which one: give --account "
-                    "(`authsvc account list` shows them)"
-                ) from None
-            raise
+    with (
+        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
+        asking_for_account(account, "make"),
+    ):
+        created = client.create_key(
+            name,
+            account_id=account,
+            scopes=scope or (),
+            ttl=ttl,
+            metadata=notes,
+            request_id=request_id_text(request_id),
+        )
     if as_json:
         print_json(created)
         return

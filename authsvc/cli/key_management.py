@@ -15,12 +15,11 @@ from authsvc.cli.connection import (
     PlaintextOption,
     open_client,
 )
-from authsvc.cli.failures import Failure
 from authsvc.cli.key import app, parse_metadata
-from authsvc.cli.key_options import parse_duration
+from authsvc.cli.key_options import asking_for_account, parse_duration
 from authsvc.cli.key_output import key_fields
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
-from orchestrator.auth import UNSET, InvalidArgument, KeyState, Unset
+from orchestrator.auth import UNSET, KeyState, Unset
 
 KeyArgument = Annotated[str, typer.Argument(help="The key (key_…).")]
 
@@ -82,24 +81,19 @@ def list_keys(
     if KeyState.UNKNOWN in (state or ()):
         raise typer.BadParameter("give --state as active, disabled, expired or revoked")
     now = datetime.now(UTC)
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
-        try:
-            keys = list(
-                client.list_keys(
-                    account_id=account,
-                    states=state or (),
-                    name_prefix=name_prefix,
-                    last_used_before=None if unused_for is None else now - unused_for,
-                    expiring_before=None if expiring_within is None else now + expiring_within,
-                )
+    with (
+        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
+        asking_for_account(account, "list"),
+    ):
+        keys = list(
+            client.list_keys(
+                account_id=account,
+                states=state or (),
+                name_prefix=name_prefix,
+                last_used_before=None if unused_for is None else now - unused_for,
+                expiring_before=None if expiring_within is None else now + expiring_within,
             )
-        except InvalidArgument as error:
-            if account is None and any(v.field == "account_id" for v in error.field_violations):
-                raise Failure(
-                    "the caller may list keys of any account, so say of which one: give --account "
-                    "(`authsvc account list` shows them)"
-                ) from None
-            raise
+        )
     if as_json:
         print_json(keys)
         return

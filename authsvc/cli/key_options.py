@@ -1,13 +1,18 @@
-"""The values that commands about keys take: durations and request ids."""
+"""The values that commands about keys take: durations, request ids and accounts."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
+
+from authsvc.cli.failures import Failure
+from orchestrator.auth import InvalidArgument
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _NOTHING: Final = re.compile(r"0[smhd]?")
@@ -48,3 +53,25 @@ def parse_overlap(text: str) -> timedelta:
 def request_id_text(request_id: uuid.UUID | None) -> str | None:
     """Return a request id as the client takes it."""
     return None if request_id is None else str(request_id)
+
+
+@contextmanager
+def asking_for_account(account: str | None, doing: str) -> Iterator[None]:
+    """Ask for --account where the caller may do something to the keys of any account.
+
+    Args:
+        account: What was given.
+        doing: What is done to the keys, as a verb.
+
+    Raises:
+        Failure: None was given, and the server needs one.
+    """
+    try:
+        yield
+    except InvalidArgument as error:
+        if account is None and any(v.field == "account_id" for v in error.field_violations):
+            raise Failure(
+                f"the caller may {doing} keys of any account, so say of which one: give --account "
+                "(`authsvc account list` shows them)"
+            ) from None
+        raise

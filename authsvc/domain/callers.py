@@ -25,9 +25,7 @@ class Caller:
         Raises:
             CallerNotPermitted: The caller lacks the scope.
         """
-        # Named outright, as it almost always is, a scope costs one look.
-        named = self.principal.is_system and reserved_scope in self.principal.scopes
-        if not (named or self._holds(reserved_scope)):
+        if not self._holds(reserved_scope):
             raise CallerNotPermitted(reserved_scope)
 
     def require_key_management(self) -> None:

@@ -87,21 +87,6 @@ class KeyOwner:
     """Whether the account is the system account."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """A key with what its account has to say about it."""
-
-    key: Key
-    account_state: AccountState
-    account_is_system: bool
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """What it opens: no reserved scope outside the system account."""
-        scopes = self.key.scopes
-        return frozenset(scopes if self.account_is_system else without_reserved(scopes))
-
-
 class KeyRecord:
     """What a key is judged by. The verdict is made anew for every call, never kept.
 
@@ -160,6 +145,11 @@ class OwnedKey:
 
     key: Key
     account: Account
+
+    @property
+    def opens(self) -> tuple[str, ...]:
+        """The scopes that count: no reserved one outside the system account."""
+        return self.key.scopes if self.account.is_system else without_reserved(self.key.scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.postgres.database import Connection, Database, Row
 
 _COLUMNS: Final = "account_id, display_name, state, create_time, is_system"
-_FIND: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = $1"
+SELECT_ACCOUNT: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = $1"
 _FIND_MANY: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = ANY($1::text[])"
 _FIND_SYSTEM: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE is_system"
 _FIND_FIRST: Final = f"""
@@ -31,8 +31,8 @@ class PostgresAccounts:
 
     async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
         """Return the account, or None when there is no such account."""
-        row = await self._database.fetch_row(deadline, _FIND, account_id)
-        return None if row is None else _account(row)
+        row = await self._database.fetch_row(deadline, SELECT_ACCOUNT, account_id)
+        return None if row is None else account_of(row)
 
     async def find_accounts(
         self, account_ids: Sequence[str], deadline: Deadline
@@ -43,12 +43,12 @@ class PostgresAccounts:
             return await connection.fetch(_FIND_MANY, account_ids)
 
         rows = await self._database.run(fetch, deadline)
-        return {row["account_id"]: _account(row) for row in rows}
+        return {row["account_id"]: account_of(row) for row in rows}
 
     async def find_first_account(self, deadline: Deadline) -> Account | None:
         """Return the oldest account that is not the system account, or None."""
         row = await self._database.fetch_row(deadline, _FIND_FIRST)
-        return None if row is None else _account(row)
+        return None if row is None else account_of(row)
 
     async def list_accounts(
         self, *, after_account_id: str, limit: int, deadline: Deadline
@@ -58,7 +58,7 @@ class PostgresAccounts:
         async def fetch(connection: Connection) -> list[Row]:
             return await connection.fetch(_LIST, after_account_id, limit)
 
-        return [_account(row) for row in await self._database.run(fetch, deadline)]
+        return [account_of(row) for row in await self._database.run(fetch, deadline)]
 
     async def insert_account(self, account: Account, deadline: Deadline) -> None:
         """Keep a new account."""
@@ -78,7 +78,7 @@ class PostgresAccounts:
             return await connection.fetchrow(_FIND_SYSTEM)
 
         row = await self._database.run(ensure, deadline)
-        return account if row is None else _account(row)
+        return account if row is None else account_of(row)
 
 
 def _values(account: Account) -> tuple[object, ...]:
@@ -91,7 +91,8 @@ def _values(account: Account) -> tuple[object, ...]:
     )
 
 
-def _account(row: Row) -> Account:
+def account_of(row: Row) -> Account:
+    """Read a row that has all columns of an account."""
     columns = dict(row)
     columns["state"] = AccountState(row["state"])
     return Account(**columns)

@@ -13,7 +13,7 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key
 from authsvc.postgres.database import Connection, Database
-from authsvc.postgres.keys import SELECT_KEY, insert_key, key_of
+from authsvc.postgres.keys import insert_key
 
 # What is past its window makes room, whether pruned yet or not.
 _RESERVE: Final = """
@@ -65,15 +65,10 @@ class PostgresAnswers:
         row = await self._database.fetch_row(deadline, _FIND, digest)
         return None if row is None else KeptAnswer(**row)
 
-    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
-        """Return the key, or None."""
-        row = await self._database.fetch_row(deadline, SELECT_KEY, key_id)
-        return None if row is None else key_of(row)
-
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer, deadline: Deadline
+        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
     ) -> Key | None:
-        """Keep a new key with the answer to its request.
+        """Keep a new key, with the answer to its request if that may be repeated.
 
         Returns:
             The key with the revision of this change; None when the request has an answer.
@@ -82,6 +77,8 @@ class PostgresAnswers:
             KeyNameTaken: Another key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
+        if answer is None:
+            return await self._database.run(lambda c: insert_key(c, key, digest), deadline)
 
         async def insert(connection: Connection) -> Key | None:
             if not await reserve(connection, answer, key.create_time):

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import KeyNotFound
-from authsvc.domain.keys import Key, KeyOwner, KeyRecord, KnownKey, RevocationReason
+from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
 from authsvc.postgres.database import Connection, Database, Row
 
 _RECORD: Final = """
@@ -42,13 +42,6 @@ RETURNING revision
 COLUMNS: Final = """
 key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
 revoke_time, revoke_reason, revoke_note, last_use_time, revision, superseded_by, supersedes
-"""
-_FIND_KNOWN: Final = f"""
-SELECT {COLUMNS}, account_state, is_system
-  FROM authsvc.keys
-  JOIN (SELECT account_id, state AS account_state, is_system FROM authsvc.accounts) a
- USING (account_id)
- WHERE digest = $1
 """
 SELECT_KEY: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE key_id = $1"
 _REVOKE: Final = f"""
@@ -107,15 +100,6 @@ class PostgresKeys:
         row = await self._database.fetch_row(deadline, _FIND_OWNER_BY_DIGEST, digest)
         return None if row is None else KeyOwner(**row)
 
-    async def find_known_key(self, digest: bytes, deadline: Deadline) -> KnownKey | None:
-        """Return the key that has this SHA-256 digest, whatever its state, or None."""
-        row = await self._database.fetch_row(deadline, _FIND_KNOWN, digest)
-        if row is None:
-            return None
-        columns = dict(row)
-        state, is_system = AccountState(columns.pop("account_state")), columns.pop("is_system")
-        return KnownKey(key_of(columns), state, is_system)
-
     async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
         """Keep a new key under the SHA-256 digest of its secret.
 
@@ -160,7 +144,7 @@ class PostgresKeys:
         return key_of(row)
 
 
-def _metadata(row: Mapping[str, Any] | Row) -> Mapping[str, str]:
+def _metadata(row: Row) -> Mapping[str, str]:
     metadata: dict[str, str] = json.loads(row["metadata"])
     return metadata
 
@@ -181,7 +165,7 @@ def _record(row: Row) -> KeyRecord:
     )
 
 
-def key_of(row: Mapping[str, Any] | Row) -> Key:
+def key_of(row: Row) -> Key:
     """Read a row that has `COLUMNS`."""
     columns = dict(row)
     columns["scopes"] = tuple(row["scopes"])

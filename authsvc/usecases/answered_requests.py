@@ -14,6 +14,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import KeyNotFound, RequestIdReused
 from authsvc.domain.key_secrets import KeySecret
 from authsvc.domain.keys import Key
+from authsvc.usecases.managed_keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,6 @@ class Answers(Protocol):
         """Return the answer under a digest, or None."""
         ...
 
-    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
-        """Return the key, or None when there is no such key."""
-        ...
-
 
 class RequestSealer(Protocol):
     """Keeps what is stored useless without the request id."""
@@ -70,10 +67,17 @@ class AnsweredRequests:
     """Finds the answers to repeats, and makes what is kept for them."""
 
     def __init__(
-        self, *, store: Answers, sealer: RequestSealer, window: timedelta, clock: Clock
+        self,
+        *,
+        store: Answers,
+        keys: Keys,
+        sealer: RequestSealer,
+        window: timedelta,
+        clock: Clock,
     ) -> None:
-        """Take the store, the sealing, how long answers are good for, and the time."""
+        """Take the stores, the sealing, how long answers are good for, and the time."""
         self._store = store
+        self._keys = keys
         self._sealer = sealer
         self._window = window
         self._clock = clock
@@ -114,8 +118,8 @@ class AnsweredRequests:
             return None
         if not hmac.compare_digest(kept.fingerprint, request.fingerprint):
             raise RequestIdReused
-        key = await self._store.find_key(kept.key_id, deadline)
-        if key is None:
+        found = await self._keys.find_key(kept.key_id, deadline)
+        if found is None:
             raise KeyNotFound
         secret = self._sealer.open(request.request_id, kept.sealed_secret, kept.key_id)
-        return Answered(key, KeySecret(secret.decode()), kept.revision)
+        return Answered(found.key, KeySecret(secret.decode()), kept.revision)

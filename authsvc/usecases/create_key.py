@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.bounds import Violations
-from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import AccountIsDisabled, AccountNotFound, DatabaseUnavailable
+from authsvc.domain.clock import Clock
+from authsvc.domain.errors import AccountIsDisabled, DatabaseUnavailable
 from authsvc.domain.scopes import ALL
 from authsvc.usecases.answered_requests import AnsweredRequests, RepeatableRequest
 from authsvc.usecases.call import Call
 from authsvc.usecases.issue_key import IssuedKey, IssueKey, KeysOfRequests
+from authsvc.usecases.managed_keys import Accounts, get_managed_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,6 @@ class CreateKeyCommand:
     ttl: timedelta | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     request_id: str = field(default="", repr=False)
-
-
-class Accounts(Protocol):
-    """Where accounts are read."""
-
-    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
-        """Return the account, or None when there is no such account."""
-        ...
 
 
 class CreateKey:
@@ -80,47 +72,40 @@ class CreateKey:
         violations = _check(command, account_id, now)
         # A moment that has passed since the first call is no fault of a repeat.
         violations.raise_if_any(but="expire_time" if command.request_id else "")
-        account = await self._accounts.find_account(account_id, call.deadline)
-        if account is None or not call.caller.may_manage_keys_of(
-            account.account_id, is_system=account.is_system
-        ):
-            raise AccountNotFound
+        account = await get_managed_account(self._accounts, account_id, call)
         request = self._repeatable(command, account_id, call)
-        if request is not None and (before := await self._answered.find(request, call.deadline)):
-            call.caller.require_grantable(before.key.scopes, account)
-            return IssuedKey(before.key, before.secret, before.revision)
+        if request is not None and (before := await self._answer(request, account, call)):
+            return before
         violations.raise_if_any()
         if account.state is AccountState.DISABLED:
             raise AccountIsDisabled
         scopes = command.scopes or (ALL,)
         call.caller.require_grantable(scopes, account)
-        expire_time = _expire_time(command, now)
-        if request is None:
-            return await self._issue_key(
-                account.account_id,
-                command.name,
-                scopes=scopes,
-                expire_time=expire_time,
-                metadata=command.metadata,
-                deadline=call.deadline,
-            )
         key, secret = self._issue_key.make(
             account.account_id,
             command.name,
             scopes=scopes,
-            expire_time=expire_time,
+            expire_time=_expire_time(command, now),
             metadata=command.metadata,
         )
-        answer = self._answered.answer(request, key.key_id, secret)
+        answer = self._answered.answer(request, key.key_id, secret) if request else None
         kept = await self._store.insert_key_once(key, secret.digest(), answer, call.deadline)
         if kept is not None:
             return IssuedKey(kept, secret)
         # A repeat at the same time was first.
-        winner = await self._answered.find(request, call.deadline)
-        if winner is None:
+        if request is None or (before := await self._answer(request, account, call)) is None:
             raise DatabaseUnavailable
-        call.caller.require_grantable(winner.key.scopes, account)
-        return IssuedKey(winner.key, winner.secret, winner.revision)
+        return before
+
+    async def _answer(
+        self, request: RepeatableRequest, account: Account, call: Call
+    ) -> IssuedKey | None:
+        before = await self._answered.find(request, call.deadline)
+        if before is None:
+            return None
+        # A user's narrower token learns no wider key.
+        call.caller.require_grantable(before.key.scopes, account)
+        return IssuedKey(before.key, before.secret, before.revision)
 
     def _repeatable(
         self, command: CreateKeyCommand, account_id: str, call: Call

@@ -20,7 +20,7 @@ from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.finding_hints import hint_for
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import AUTHORITATIVE
-from authsvc.domain.keys import Key, KeyState, KnownKey
+from authsvc.domain.keys import Key, KeyState, OwnedKey
 from authsvc.domain.scopes import VALIDATE, covers
 from authsvc.usecases.call import Call
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
@@ -31,8 +31,8 @@ _UNKNOWN_KEY = frozenset({DenialReason.KEY_NOT_FOUND, DenialReason.RATE_LIMITED}
 class KnownKeys(Protocol):
     """Where the details of keys are read."""
 
-    async def find_known_key(self, digest: bytes, deadline: Deadline) -> KnownKey | None:
-        """Return the key that has this SHA-256 digest, whatever its state, or None.
+    async def find_key_by_digest(self, digest: bytes, deadline: Deadline) -> OwnedKey | None:
+        """Return the key with this SHA-256 digest, whatever its state, and whose it is; or None.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -138,12 +138,12 @@ class ExplainCredential:
             return await self._mended(question, core, deadline)
         if reason is DenialReason.KEY_NOT_FOUND:
             return await self._unknown_key(question, core, None, deadline)
-        known = await self._keys.find_known_key(credential, deadline)
+        known = await self._keys.find_key_by_digest(credential, deadline)
         if known is None:
             return _Details()
-        missing = _missing(question.required_scopes, known.scopes)
+        missing = _missing(question.required_scopes, known.opens)
         key = known.key
-        if not call.caller.may_manage_keys_of(key.account_id, is_system=known.account_is_system):
+        if not call.caller.may_manage_keys_of(key.account_id, is_system=known.account.is_system):
             # What its managers wrote about it is for them.
             key = replace(key, metadata={}, revoke_note="")
         return _Details(self._key_faults(known, missing), key, missing)
@@ -197,14 +197,14 @@ class ExplainCredential:
             findings += (Finding(FindingCode.SCOPES_MISSING),)
         return _Details(findings, None, missing)
 
-    def _key_faults(self, known: KnownKey, missing: tuple[str, ...]) -> tuple[Finding, ...]:
+    def _key_faults(self, known: OwnedKey, missing: tuple[str, ...]) -> tuple[Finding, ...]:
         key, now = known.key, self._clock()
         expired = key.expire_time is not None and key.expire_time <= now
         faults = {
             FindingCode.KEY_REVOKED: key.state_at(now) is KeyState.REVOKED,
             FindingCode.KEY_DISABLED: key.disabled,
             FindingCode.KEY_EXPIRED: expired,
-            FindingCode.ACCOUNT_DISABLED: known.account_state is AccountState.DISABLED,
+            FindingCode.ACCOUNT_DISABLED: known.account.state is AccountState.DISABLED,
             FindingCode.SCOPES_MISSING: bool(missing),
         }
         return tuple(Finding(code) for code, is_so in faults.items() if is_so)

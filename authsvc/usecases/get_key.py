@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
-from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import KeyNotFound
-from authsvc.domain.keys import Key, OwnedKey
+from authsvc.domain.keys import Key
 from authsvc.usecases.call import Call
-
-
-class Keys(Protocol):
-    """Where keys are read."""
-
-    async def find_key(self, key_id: str, deadline: Deadline) -> OwnedKey | None:
-        """Return the key and whose it is, or None when there is no such key."""
-        ...
+from authsvc.usecases.managed_keys import Keys, get_managed_key
 
 
 class GetKey:
@@ -40,9 +29,4 @@ class GetKey:
         violations = Violations()
         violations.check_id("key_id", key_id, ids.KEY)
         violations.raise_if_any()
-        found = await self._keys.find_key(key_id, call.deadline)
-        if found is None or not call.caller.may_manage_keys_of(
-            found.account.account_id, is_system=found.account.is_system
-        ):
-            raise KeyNotFound
-        return found.key
+        return (await get_managed_key(self._keys, key_id, call)).key

@@ -56,12 +56,12 @@ class NewKeys(Protocol):
 
 
 class KeysOfRequests(Protocol):
-    """Where new keys are kept with the answers to their requests."""
+    """Where new keys are kept, with the answers to their requests when those may be repeated."""
 
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer, deadline: Deadline
+        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
     ) -> Key | None:
-        """Keep a new key and an answer; None when the request has an answer already."""
+        """Keep a new key and the answer, if any; None when the request has an answer already."""
         ...
 
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from authsvc.domain import ids
-from authsvc.domain.accounts import Account
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import AccountNotFound
 from authsvc.domain.keys import Key, KeyFilter, KeyState
 from authsvc.usecases.call import Call
+from authsvc.usecases.managed_keys import Accounts, get_managed_account
 
 DEFAULT_PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 1000
@@ -44,14 +43,6 @@ class KeyPage:
     """Empty on the last page."""
     as_of: datetime
     """The moment by which states are told."""
-
-
-class Accounts(Protocol):
-    """Where accounts are read."""
-
-    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
-        """Return the account, or None when there is no such account."""
-        ...
 
 
 class Keys(Protocol):
@@ -102,11 +93,7 @@ class ListKeys:
         _check(query, account_id)
         listing = _listing(query, account_id)
         after, as_of = self._position(query.page_token, listing)
-        account = await self._accounts.find_account(account_id, call.deadline)
-        if account is None or not call.caller.may_manage_keys_of(
-            account.account_id, is_system=account.is_system
-        ):
-            raise AccountNotFound
+        await get_managed_account(self._accounts, account_id, call)
         size = min(query.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         wanted = KeyFilter(
             account_id=account_id,

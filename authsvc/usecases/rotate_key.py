@@ -14,10 +14,11 @@ from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AccountIsDisabled, DatabaseUnavailable, KeyNotFound
 from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
-from authsvc.domain.keys import Key, KeyOwner
+from authsvc.domain.keys import Key
 from authsvc.domain.rotation import DEFAULT_OVERLAP, MAX_OVERLAP, Rotation, Succession
 from authsvc.usecases.answered_requests import AnsweredRequests, RepeatableRequest
 from authsvc.usecases.call import Call
+from authsvc.usecases.managed_keys import Keys, get_managed_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +41,6 @@ class RotatedKey:
     secret: KeySecret
     retired_key: Key
     revision: int
-
-
-class Owners(Protocol):
-    """Where it is found whose a key is."""
-
-    async def find_key_owner(self, key_id: str, deadline: Deadline) -> KeyOwner | None:
-        """Return whose key has this id, or None when there is no such key."""
-        ...
-
-
-class Accounts(Protocol):
-    """Where accounts are read."""
-
-    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
-        """Return the account, or None when there is no such account."""
-        ...
-
-
-class Keys(Protocol):
-    """Where keys are read."""
-
-    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
-        """Return the key, or None when there is no such key."""
-        ...
 
 
 class Rotations(Protocol):
@@ -92,8 +69,6 @@ class RotateKey:
     def __init__(
         self,
         *,
-        owners: Owners,
-        accounts: Accounts,
         keys: Keys,
         store: Rotations,
         answered: AnsweredRequests,
@@ -102,8 +77,6 @@ class RotateKey:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         """Take the stores, the answers to repeats, and the sources of time, ids, randomness."""
-        self._owners = owners
-        self._accounts = accounts
         self._keys = keys
         self._store = store
         self._answered = answered
@@ -131,7 +104,7 @@ class RotateKey:
         violations = _check(command, now)
         # A moment that has passed since the first call is no fault of a repeat.
         violations.raise_if_any(but="expire_time" if command.request_id else "")
-        account = await self._account_of(command.key_id, call)
+        account = (await get_managed_key(self._keys, command.key_id, call)).account
         request = self._repeatable(command, call)
         if request is not None and (before := await self._answer(request, account, call)):
             return before
@@ -168,17 +141,6 @@ class RotateKey:
             raise DatabaseUnavailable
         return before
 
-    async def _account_of(self, key_id: str, call: Call) -> Account:
-        owner = await self._owners.find_key_owner(key_id, call.deadline)
-        if owner is None or not call.caller.may_manage_keys_of(
-            owner.account_id, is_system=owner.is_system
-        ):
-            raise KeyNotFound
-        account = await self._accounts.find_account(owner.account_id, call.deadline)
-        if account is None:
-            raise KeyNotFound
-        return account
-
     def _repeatable(self, command: RotateKeyCommand, call: Call) -> RepeatableRequest | None:
         if not command.request_id:
             return None
@@ -203,7 +165,7 @@ class RotateKey:
         retired = await self._keys.find_key(before.key.supersedes, call.deadline)
         if retired is None:
             raise KeyNotFound
-        return RotatedKey(before.key, before.secret, retired, before.revision)
+        return RotatedKey(before.key, before.secret, retired.key, before.revision)
 
 
 def _check(command: RotateKeyCommand, now: datetime) -> Violations:

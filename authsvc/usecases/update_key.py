@@ -10,9 +10,10 @@ from typing import Any, Final, Protocol
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import EtagMismatch, KeyNotFound, KeyRevoked, KeySuperseded
-from authsvc.domain.keys import Key, OwnedKey
+from authsvc.domain.errors import EtagMismatch, KeyRevoked, KeySuperseded
+from authsvc.domain.keys import Key
 from authsvc.usecases.call import Call
+from authsvc.usecases.managed_keys import Keys, get_managed_key
 
 PATHS: Final = ("name", "scopes", "expire_time", "metadata", "disabled")
 _ATTEMPTS: Final = 5
@@ -34,12 +35,8 @@ class UpdateKeyCommand:
     disabled: bool = False
 
 
-class KeyStore(Protocol):
+class KeyStore(Keys, Protocol):
     """Where keys are found and changed."""
-
-    async def find_key(self, key_id: str, deadline: Deadline) -> OwnedKey | None:
-        """Return the key and whose it is, or None when there is no such key."""
-        ...
 
     async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
         """Write what UpdateKey may change, if the key still has the revision of `key`.
@@ -83,11 +80,7 @@ class UpdateKey:
         call.caller.require_key_management()
         changes = _changes(command, self._clock())
         for _ in range(_ATTEMPTS):
-            found = await self._store.find_key(command.key_id, call.deadline)
-            if found is None or not call.caller.may_manage_keys_of(
-                found.account.account_id, is_system=found.account.is_system
-            ):
-                raise KeyNotFound
+            found = await get_managed_key(self._store, command.key_id, call)
             if found.key.revoke_time is not None:
                 raise KeyRevoked
             if command.etag and command.etag != found.key.etag:

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from authsvc.postgres.key_queries import LIST_KEYS
+from authsvc.postgres.managed_keys import LIST_KEYS
 from orchestrator.auth import (
     Aborted,
     AlreadyExists,

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.findings import FindingCode
-from authsvc.domain.keys import Key, KnownKey
+from authsvc.domain.keys import Key, OwnedKey
 from authsvc.domain.scopes import VALIDATE
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.explain_credential import ExplainCredential, Explanation
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.judge_credential import Question
-from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller
+from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 from tests.unit.stores import KnownKeysInMemory, a_call, a_judge, some_records
 
@@ -31,7 +31,7 @@ def a_key(
     disabled: bool = False,
     revoke_time: datetime | None = None,
     account_state: AccountState = AccountState.ACTIVE,
-) -> KnownKey:
+) -> OwnedKey:
     key = Key(
         key_id=KEY_ID,
         account_id=ACCOUNT_ID,
@@ -45,7 +45,7 @@ def a_key(
         disabled=disabled,
         revoke_time=revoke_time,
     )
-    return KnownKey(key, account_state, account_is_system=False)
+    return OwnedKey(key, an_account(ACCOUNT_ID, state=account_state))
 
 
 @dataclasses.dataclass
@@ -64,9 +64,9 @@ class Explaining:
 
 
 def explaining(
-    known: KnownKey | None = None,
+    known: OwnedKey | None = None,
     *issuers: Issuer,
-    keys: Mapping[str, KnownKey] | None = None,
+    keys: Mapping[str, OwnedKey] | None = None,
     failures_per_minute: int = 1000,
 ) -> Explaining:
     """Return a use case that knows a key as SECRET, and the signing keys of these issuers."""

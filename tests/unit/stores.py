@@ -12,7 +12,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
-from authsvc.domain.keys import Key, KeyOwner, KeyRecord, KnownKey, RevocationReason
+from authsvc.domain.keys import Key, KeyOwner, KeyRecord, OwnedKey, RevocationReason
 from authsvc.usecases.call import Call
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
@@ -130,10 +130,10 @@ class Keys:
 class KnownKeysInMemory:
     """Keys by their secrets, as records to judge by and with their details."""
 
-    def __init__(self, known: Mapping[str, KnownKey]) -> None:
+    def __init__(self, known: Mapping[str, OwnedKey]) -> None:
         self.known = {digest_of(secret): key for secret, key in known.items()}
 
-    async def find_known_key(self, digest: bytes, deadline: Deadline) -> KnownKey | None:
+    async def find_key_by_digest(self, digest: bytes, deadline: Deadline) -> OwnedKey | None:
         assert deadline
         return self.known.get(digest)
 
@@ -144,14 +144,14 @@ class KnownKeysInMemory:
         return {d: _record_of(self.known[d]) for d in digests if d in self.known}
 
 
-def _record_of(known: KnownKey) -> KeyRecord:
+def _record_of(known: OwnedKey) -> KeyRecord:
     key = known.key
     return KeyRecord(
         key_id=key.key_id,
         name=key.name,
         account_id=key.account_id,
-        account_state=known.account_state,
-        account_is_system=known.account_is_system,
+        account_state=known.account.state,
+        account_is_system=known.account.is_system,
         scopes=key.scopes,
         metadata=key.metadata,
         expire_time=key.expire_time,

@@ -17,7 +17,7 @@ from authsvc.domain.errors import (
     InvalidRequest,
     ScopeNotGrantable,
 )
-from authsvc.domain.keys import Key
+from authsvc.domain.keys import Key, OwnedKey
 from authsvc.tokens.answer_sealing import AnswerSealer
 from authsvc.usecases.answered_requests import AnsweredRequests
 from authsvc.usecases.create_key import CreateKey, CreateKeyCommand
@@ -48,29 +48,35 @@ class NoAnswers:
         assert deadline
         return None
 
-    async def find_key(self, key_id: str, deadline: Deadline) -> Key | None:
+    async def find_key(self, key_id: str, deadline: Deadline) -> OwnedKey | None:
         raise AssertionError(key_id, deadline)
 
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer, deadline: Deadline
+        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
     ) -> Key | None:
-        raise AssertionError(key, digest, answer, deadline)
+        assert answer is None
+        return await self.keys.insert_key(key, digest, deadline)
 
 
 async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None = None) -> IssuedKey:
+    keys = keys or Keys()
     issue_key = IssueKey(
-        store=keys or Keys(),
+        store=keys,
         clock=lambda: NOW,
         new_id=lambda prefix: f"{prefix}_{'0' * 26}",
         random_bytes=bytes,
     )
-    answers = NoAnswers()
+    answers = NoAnswers(keys)
     create_key = CreateKey(
         accounts=some_accounts(),
         issue_key=issue_key,
         clock=lambda: NOW,
         answered=AnsweredRequests(
             store=answers,
+            keys=answers,
             sealer=AnswerSealer(bytes(32), bytes),
             window=timedelta(hours=1),
             clock=lambda: NOW,

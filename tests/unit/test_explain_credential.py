@@ -9,7 +9,7 @@ from authsvc.domain.accounts import AccountState
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.errors import CallerNotPermitted
 from authsvc.domain.findings import FindingCode as Code
-from authsvc.domain.keys import KnownKey
+from authsvc.domain.keys import OwnedKey
 from authsvc.usecases.explain_credential import Explanation
 from authsvc.usecases.judge_credential import Question
 from tests.unit.examples import NOW, SECOND, a_caller
@@ -43,7 +43,7 @@ async def test_a_good_key_is_shown_and_nothing_is_found() -> None:
 
 
 @pytest.mark.parametrize(("known", "codes"), FAULTY)
-async def test_every_fault_of_a_known_key_is_found(known: KnownKey, codes: list[Code]) -> None:
+async def test_every_fault_of_a_known_key_is_found(known: OwnedKey, codes: list[Code]) -> None:
     explanation = await explaining(known)(SECRET)
 
     assert codes_of(explanation) == codes
@@ -122,7 +122,7 @@ async def test_what_is_good_when_mended_has_its_advice(mistake: str, advice: str
 
 @pytest.mark.parametrize(("known", "_codes"), FAULTY)
 async def test_mending_alone_is_not_advised_for_a_key_that_is_not_good(
-    known: KnownKey, _codes: list[Code]
+    known: OwnedKey, _codes: list[Code]
 ) -> None:
     explanation = await explaining(known)(BARE)
 
