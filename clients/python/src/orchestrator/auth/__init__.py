@@ -12,6 +12,7 @@ The modules whose names begin with an underscore may change without notice; what
 does not. The generated stubs are in `orchestrator.auth.v1`.
 """
 
+from orchestrator.auth._account_model import Account
 from orchestrator.auth._async_client import AsyncAuthClient
 from orchestrator.auth._client import AuthClient
 from orchestrator.auth._details import FieldViolation
@@ -51,23 +52,18 @@ from orchestrator.auth._events import (
     KeyRevoked,
     Reset,
 )
+from orchestrator.auth._key_model import CreatedKey, Key, RevokedKey, RotatedKey, UpdatedKey
 from orchestrator.auth._model import (
     UNSET,
-    Account,
-    CreatedKey,
     Denial,
     Explanation,
     Finding,
     Freshness,
     HttpBody,
-    Key,
     Principal,
     Question,
     RequestContext,
-    RevokedKey,
-    RotatedKey,
     Unset,
-    UpdatedKey,
     Verdict,
 )
 from orchestrator.auth._secret import Secret

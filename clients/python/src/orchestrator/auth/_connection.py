@@ -21,7 +21,7 @@ DEFAULT_TIMEOUT: Final = 2.0
 _SERVICES: Final = "orchestrator.auth.v1"
 
 # What may be repeated without harm: the answer to a first attempt may be lost on the way.
-# CreateKey and RotateKey are here because `_requests` gives each request an id, under which the
+# CreateKey and RotateKey are here because `_key_requests` gives each request an id, under which the
 # server finds its first answer (AIP-155). CreateAccount has none and is not here, as each attempt
 # might create another one; nor is UpdateKey, as a second attempt finds the etag that the first one
 # changed; and WatchRevocations is not, as only `_watch` knows from where to go on.

@@ -1,6 +1,7 @@
 """What goes into and comes out of the clients: frozen values. Depends on `_enums` and `_secret`.
 
-Times are aware UTC datetimes, spans are timedeltas, what is not set is None.
+Keys and accounts are in `_key_model` and `_account_model`. There as here, times are aware UTC
+datetimes, spans are timedeltas, what is not set is None.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from orchestrator.auth._enums import (
-        AccountState,
         DenialReason,
         FindingCode,
         FreshnessSource,
-        KeyState,
         PrincipalKind,
-        RevocationReason,
     )
+    from orchestrator.auth._key_model import Key
     from orchestrator.auth._secret import Secret
 
 
@@ -166,33 +165,6 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`.
-
-    `superseded_by` is the id of the key that took its place by `rotate_key`, `supersedes` that of
-    the key whose place it took.
-    """
-
-    key_id: str
-    account_id: str
-    name: str
-    scopes: tuple[str, ...]
-    state: KeyState
-    hint: str
-    create_time: datetime
-    expire_time: datetime | None
-    revoke_time: datetime | None
-    last_use_time: datetime | None
-    metadata: Mapping[str, str] = field(hash=False)
-    etag: str
-    revoke_reason: RevocationReason | None
-    revoke_note: str
-    disabled: bool = False
-    superseded_by: str | None = None
-    supersedes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was found about a credential. Nothing of the credential is in it.
 
@@ -226,55 +198,3 @@ class Explanation:
 
     def __bool__(self) -> bool:
         return bool(self.verdict)
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedKey:
-    """A new key with its secret, which is shown this once.
-
-    `revision` is what `validate` takes as `at_least_revision`.
-    """
-
-    key: Key
-    secret: Secret
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class UpdatedKey:
-    """A key as it is after a change, and the revision of that change."""
-
-    key: Key
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class RotatedKey:
-    """A new key with its secret, which is shown this once, and the key whose place it takes.
-
-    `retired_key` has an `expire_time` until which it works, or its `state` says that it has ended.
-    `revision` covers both keys; it is what `validate` takes as `at_least_revision`.
-    """
-
-    key: Key
-    secret: Secret
-    retired_key: Key
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class RevokedKey:
-    """A key that has ended, and the revision of the change that ended it."""
-
-    key: Key
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account: the owner of keys and users."""
-
-    account_id: str
-    display_name: str
-    state: AccountState
-    create_time: datetime
