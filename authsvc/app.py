@@ -33,6 +33,7 @@ from authsvc.postgres.managed_keys import PostgresManagedKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
 from authsvc.postgres.usage import PostgresUsage
+from authsvc.rate_limits.opening import RateLimits, open_rate_limits
 from authsvc.rpc.account_servicer import AccountServicer
 from authsvc.rpc.auth_servicer import AuthServicer
 from authsvc.rpc.calls import Calls
@@ -60,6 +61,7 @@ from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.rate_limits import OnlyRead, Unlimited
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.update_key import UpdateKey
@@ -100,7 +102,10 @@ class Parts:
     keyring: Keyring
     judge: JudgeCredential
     judge_batch: JudgeBatch
+    onlooker: JudgeCredential
+    """Judges as `judge` does, counting no use and taking nothing from a limit."""
     explain_credential: ExplainCredential
+    rate_limits: RateLimits
     usage: UsageCounter
     log: FollowedLog
     feed: RevocationFeed
@@ -119,15 +124,23 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     url = settings.database_url.get_secret_value()
     await require_current_schema(url)
-    async with Database.open(
-        url,
-        pool_size=settings.database_pool_size,
-        statement_timeout=timedelta(seconds=settings.database_timeout),
-    ) as database:
-        yield _build(settings, database)
+    async with (
+        Database.open(
+            url,
+            pool_size=settings.database_pool_size,
+            statement_timeout=timedelta(seconds=settings.database_timeout),
+        ) as database,
+        open_rate_limits(
+            _rate_limit_store(settings),
+            patience=timedelta(seconds=settings.rate_limit_store_timeout),
+            capacity=settings.cache_records,
+            monotonic=time.monotonic,
+        ) as rate_limits,
+    ):
+        yield _build(settings, database, rate_limits)
 
 
-def _build(settings: Settings, database: Database) -> Parts:
+def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> Parts:
     accounts, keys = PostgresAccounts(database), PostgresKeys(database)
     managed_keys = PostgresManagedKeys(database)
     keyring = Keyring(
@@ -161,17 +174,22 @@ def _build(settings: Settings, database: Database) -> Parts:
     failures = FailureLimit(
         failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
     )
-    judge, explaining_judge = (
+    judge, explaining_judge, onlooker = (
         JudgeCredential(
             keys=records.keys,
             accounts=records.accounts,
             tokens=tokens,
             usage=counter,
             failures=failures,
+            limits=limits,
             changes=PostgresChangeLog(database),
             clock=utc_now,
         )
-        for counter in (usage, Uncounted())
+        for counter, limits in (
+            (usage, rate_limits),
+            (Uncounted(), OnlyRead(rate_limits)),
+            (Uncounted(), Unlimited()),
+        )
     )
     feed = RevocationFeed(max_streams=settings.watch_streams, buffer=settings.watch_buffer)
     issue_key = IssueKey(store=keys, clock=utc_now, new_id=ids.new_id, random_bytes=os.urandom)
@@ -186,12 +204,14 @@ def _build(settings: Settings, database: Database) -> Parts:
         judge_batch=JudgeBatch(
             judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens
         ),
+        onlooker=onlooker,
         explain_credential=ExplainCredential(
             judge=explaining_judge,
             keys=managed_keys,
             tokens=AccessTokenExaminer(keyring=keyring, rules=rules, clock=utc_now),
             clock=utc_now,
         ),
+        rate_limits=rate_limits,
         usage=usage,
         log=followed_log,
         feed=feed,
@@ -269,7 +289,7 @@ async def serve(
         does_without={_AUTH_SERVICE.full_name: lambda: _can_serve_stale(parts)},
     )
     calls = Calls(
-        authenticate=AuthenticateCaller(parts.judge),
+        authenticate=AuthenticateCaller(parts.judge, onlooker=parts.onlooker),
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
     )
@@ -361,6 +381,11 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
 
 def _encryption_key(settings: Settings) -> bytes:
     return decode_encryption_key(settings.encryption_key.get_secret_value())
+
+
+def _rate_limit_store(settings: Settings) -> str | None:
+    url = settings.rate_limit_store
+    return None if url is None else url.get_secret_value()
 
 
 def _lookup_bounds(settings: Settings) -> LookupBounds:

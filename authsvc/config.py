@@ -27,6 +27,7 @@ from authsvc.config_values import (
     check_database_url,
     check_encryption_key,
     check_listen_address,
+    check_rate_limit_store,
     is_loopback,
 )
 from authsvc.domain.signing_keys import SigningAlgorithm
@@ -131,7 +132,8 @@ class Settings(BaseSettings):
         default=100_000,
         ge=1,
         le=100_000_000,
-        description="The most key records in memory; about 1 KiB each.",
+        description="The most key records in memory; about 1 KiB each, and 150 bytes more for each "
+        "of a key's address rules.",
     )
     cache_absent: int = Field(
         default=10_000,
@@ -159,6 +161,19 @@ class Settings(BaseSettings):
         description="How many unknown keys and invalid tokens one client address (IPv6: one /64) "
         "may present in a minute to one process before it gets RATE_LIMITED. Needs the caller to "
         "say `context.client_ip`.",
+    )
+    rate_limit_store: Annotated[SecretStr, AfterValidator(check_rate_limit_store)] | None = Field(
+        default=None,
+        description="A Valkey or Redis in which all processes count the requests of keys with a "
+        "rate limit together: `redis://user:password@host:port/database`, `rediss://` for TLS, "
+        "`valkey://`, `valkeys://`, or `redis+unix:///path`. Without it each process counts by "
+        "itself, as it does while the store is away.",
+    )
+    rate_limit_store_timeout: Seconds = Field(
+        default=0.05,
+        description="How many seconds a call waits for that store before this process decides by "
+        "itself; a batch with many limited keys waits ten times as long at most. While the store "
+        "is known to be away no call waits.",
     )
     change_retention: int = Field(
         default=24,

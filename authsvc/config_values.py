@@ -7,10 +7,15 @@ import binascii
 import ipaddress
 from enum import StrEnum
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
 ENCRYPTION_KEY_BYTES: Final = 32
+
+_STORE_SCHEMES: Final = frozenset({"redis", "rediss", "valkey", "valkeys"})
+_STORE_SOCKET_SCHEMES: Final = frozenset({"redis+unix", "valkey+unix"})
+_STORE_OPTIONS: Final = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 
 class LogFormat(StrEnum):
@@ -41,6 +46,30 @@ def check_database_url(url: SecretStr) -> SecretStr:
     """Check the address of a database; the error does not repeat it."""
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    return url
+
+
+def check_rate_limit_store(url: SecretStr) -> SecretStr:
+    """Check the address of a store of rate limits; the error does not repeat it."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        options = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+        if parts.scheme in _STORE_SOCKET_SCHEMES:
+            well_formed = parts.hostname is None and len(parts.path) > 1
+        else:
+            database = parts.path.removeprefix("/")
+            well_formed = has_place and (not database or database.isdecimal())
+            well_formed = well_formed and parts.scheme in _STORE_SCHEMES
+        well_formed = well_formed and not parts.fragment and options.keys() <= _STORE_OPTIONS
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise ValueError(
+            "must be redis://user:password@host:port/database, where only the host is needed, or "
+            "the same with rediss://, valkey:// or valkeys://, or redis+unix:///path?db=0; "
+            "percent-encode special characters of the password"
+        ) from None
     return url
 
 

@@ -18,8 +18,9 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.key import DENIED_EXIT_CODE, read_credential
+from authsvc.cli.key_options import ClientIpOption, rate_text, request_context
 from authsvc.cli.output import JsonOption, print_fields, print_json
-from orchestrator.auth import Explanation, Finding, Key, RequestContext
+from orchestrator.auth import Explanation, Finding, Key
 
 
 def explain(
@@ -27,10 +28,7 @@ def explain(
     scope: Annotated[
         list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
     ] = None,
-    client_ip: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="The IP address of the client that presented it."),
-    ] = None,
+    client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
     plaintext: PlaintextOption = False,
@@ -49,7 +47,7 @@ def explain(
         explanation = client.explain(
             read_credential("The credential"),
             required_scopes=scope or (),
-            context=None if client_ip is None else RequestContext(client_ip=client_ip),
+            context=request_context(client_ip),
         )
     if as_json:
         _print_json(explanation)
@@ -108,4 +106,6 @@ def _fields(key: Key) -> dict[str, object]:
         "reason": key.revoke_reason if key.revoke_time else None,
         "note": key.revoke_note,
         "scopes": key.scopes,
+        "allowed from": "\n".join(key.allowed_addresses),
+        "rate limit": rate_text(key.rate_limit),
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from authsvc.cli.output import wait_text
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable, InvalidRequest
 from orchestrator.auth import (
     AuthError,
     AuthServiceError,
     DeadlineExceeded,
     InvalidArgument,
+    ResourceExhausted,
     Unauthenticated,
     Unavailable,
 )
@@ -73,6 +75,8 @@ def _explain_status(error: AuthServiceError) -> str:
     lines = [f"{message} [{error.code.name}]"]
     lines += [f"  {field} {description}" for field, description in error.field_violations]
     lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items())]
+    if isinstance(error, ResourceExhausted) and error.retry_delay is not None:
+        lines.append(f"  try again in {wait_text(error.retry_delay)}")
     if isinstance(error, Unauthenticated):
         lines.append("  Give the caller's key in AUTHSVC_API_KEY or with --api-key-file.")
     if error.request_id:

@@ -19,16 +19,21 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.failures import Failure
 from authsvc.cli.key_options import (
+    AllowAddressOption,
+    ClientIpOption,
     RequestIdOption,
     asking_for_account,
     parse_duration,
+    parse_rate_limit,
+    request_context,
     request_id_text,
 )
 from authsvc.cli.key_output import key_fields, print_new_key
 from authsvc.cli.key_rotation import rotate
-from authsvc.cli.output import JsonOption, print_fields, print_json
+from authsvc.cli.output import JsonOption, print_fields, print_json, wait_text
 from orchestrator.auth import (
     Principal,
+    RateLimit,
     RevocationReason,
     Secret,
     Verdict,
@@ -80,6 +85,15 @@ def create(
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A note; repeatable.")
     ] = None,
+    allow_address: AllowAddressOption = None,
+    rate_limit: Annotated[
+        RateLimit | None,
+        typer.Option(
+            parser=parse_rate_limit,
+            metavar="RATE",
+            help="How often it may be used: 100/min, 5/s, 9/day, 50/90s, … Default: no limit.",
+        ),
+    ] = None,
     request_id: RequestIdOption = None,
     as_json: JsonOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
@@ -99,6 +113,8 @@ def create(
             scopes=scope or (),
             ttl=ttl,
             metadata=notes,
+            allowed_addresses=allow_address or (),
+            rate_limit=rate_limit,
             request_id=request_id_text(request_id),
         )
     if as_json:
@@ -152,6 +168,7 @@ def validate(
     scope: Annotated[
         list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
     ] = None,
+    client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
     plaintext: PlaintextOption = False,
@@ -163,7 +180,11 @@ def validate(
     Exit code 0: it is good. 3: it is denied. 1: it could not be judged.
     """
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
-        verdict = client.check(read_credential("The credential"), required_scopes=scope or ())
+        verdict = client.check(
+            read_credential("The credential"),
+            required_scopes=scope or (),
+            context=request_context(client_ip),
+        )
     if as_json:
         outcome = "principal" if verdict else "denial"
         print_json({outcome: verdict.outcome, "freshness": verdict.freshness})
@@ -220,6 +241,7 @@ def _print_verdict(verdict: Verdict) -> None:
             "message": denial.message,
             "HTTP status": f"{denial.http_status} {denial.error}",
             "WWW-Authenticate": denial.www_authenticate,
+            "retry after": wait_text(denial.retry_after),
         }
     fields |= {"as of": freshness.as_of, "source": freshness.source}
     print_fields(title, fields)

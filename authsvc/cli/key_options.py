@@ -12,11 +12,15 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.failures import Failure
-from orchestrator.auth import InvalidArgument
+from orchestrator.auth import InvalidArgument, RateLimit, RequestContext
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _NOTHING: Final = re.compile(r"0[smhd]?")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([^/]+)")
+_PERIODS: Final = {"s": "1s", "min": "1m", "h": "1h", "day": "1d"}
+
+KeyArgument = Annotated[str, typer.Argument(help="The key (key_…).")]
 
 RequestIdOption = Annotated[
     uuid.UUID | None,
@@ -25,6 +29,20 @@ RequestIdOption = Annotated[
         help="Makes the command safe to repeat: with the same UUID and the same arguments, the "
         "same key and secret are shown again, within the server's window (an hour unless set). "
         "Draw it at random. Default: a new one.",
+    ),
+]
+
+ClientIpOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="The IP address of the client that presented it."),
+]
+AllowAddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-address",
+        metavar="ADDRESS",
+        help="An IP address or network, like 192.0.2.0/24, that it may be used from; repeatable. "
+        "Default: anywhere.",
     ),
 ]
 
@@ -48,6 +66,36 @@ def parse_overlap(text: str) -> timedelta:
         typer.BadParameter: It is none.
     """
     return timedelta(0) if _NOTHING.fullmatch(text) else parse_duration(text)
+
+
+def parse_rate_limit(text: str) -> RateLimit:
+    """Read a rate limit such as 100/min, 5/s, 1000/h, 9/day, or 100/90s.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    match = _RATE.fullmatch(text)
+    if match is not None:
+        period = _PERIODS.get(match[2], match[2])
+        if _DURATION.fullmatch(period):
+            return RateLimit(int(match[1]), parse_duration(period))
+    raise typer.BadParameter(
+        "give a number of requests and a period: 100/min, 5/s, 9/day or 50/90s"
+    )
+
+
+def rate_text(limit: RateLimit | None) -> str | None:
+    """Return a rate limit as `parse_rate_limit` reads it."""
+    if limit is None:
+        return None
+    seconds = int(limit.period.total_seconds())
+    names = {int(parse_duration(period).total_seconds()): unit for unit, period in _PERIODS.items()}
+    return f"{limit.requests}/{names.get(seconds, f'{seconds}s')}"
+
+
+def request_context(client_ip: str | None) -> RequestContext | None:
+    """Return what is known of the client's request."""
+    return None if client_ip is None else RequestContext(client_ip=client_ip)
 
 
 def request_id_text(request_id: uuid.UUID | None) -> str | None:

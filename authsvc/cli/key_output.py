@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from authsvc.cli.key_options import rate_text
 from authsvc.cli.output import print_fields
 from orchestrator.auth import Key, Secret
 
@@ -16,6 +17,8 @@ def key_fields(key: Key) -> dict[str, object]:
         "name": key.name,
         "state": key.state,
         "scopes": key.scopes,
+        "allowed from": "\n".join(key.allowed_addresses),
+        "rate limit": rate_text(key.rate_limit),
         "hint": key.hint,
         "created": key.create_time,
         "expires": key.expire_time,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -71,6 +72,11 @@ def print_rows(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None
     for number, row in enumerate(table):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         typer.echo(typer.style(_GAP.join(cells).rstrip(), bold=number == 0))
+
+
+def wait_text(wait: timedelta | None) -> str | None:
+    """Return how long to wait, in whole seconds that are long enough."""
+    return None if wait is None else f"{math.ceil(wait.total_seconds())} s"
 
 
 def as_text(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import re
 import unicodedata
 import uuid
@@ -11,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from authsvc.domain.address_rules import MAX_RULES, MalformedRule, parse_address, parse_rule
 from authsvc.domain.errors import InvalidRequest, Violation
 from authsvc.domain.ids import is_id
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import MAX_SCOPE_LENGTH, MAX_SCOPES, is_scope
 
 MAX_VIOLATIONS: Final = 20
@@ -24,6 +24,9 @@ MAX_METADATA_ENTRIES: Final = 32
 MAX_METADATA_LENGTH: Final = 4096
 MAX_METADATA_VALUE_LENGTH: Final = 512
 MAX_METADATA_KEY_LENGTH: Final = 64
+MAX_RATE_LIMIT_REQUESTS: Final = 1_000_000
+MIN_RATE_LIMIT_PERIOD: Final = timedelta(seconds=1)
+MAX_RATE_LIMIT_PERIOD: Final = timedelta(days=1)
 
 _METADATA_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -135,8 +138,27 @@ class Violations:
 
     def check_address(self, field: str, address: str) -> None:
         """Check an IP address that may be left out."""
-        if address and not _is_address(address):
+        if address and parse_address(address) is None:
             self.add(field, "is an IP address, without a port")
+
+    def check_allowed_addresses(self, field: str, rules: Sequence[str]) -> None:
+        """Check the addresses and networks that a key may be used from."""
+        if len(rules) > MAX_RULES:
+            self.add(field, f"has at most {MAX_RULES} entries")
+            return
+        for index, rule in enumerate(rules):
+            try:
+                parse_rule(rule)
+            except MalformedRule as error:
+                self.add(f"{field}[{index}]", str(error))
+
+    def check_rate_limit(self, field: str, limit: RateLimit) -> None:
+        """Check how often a key may be used."""
+        if not 1 <= limit.requests <= MAX_RATE_LIMIT_REQUESTS:
+            self.add(f"{field}.requests", f"is from 1 to {MAX_RATE_LIMIT_REQUESTS}")
+        is_whole = not limit.period % timedelta(seconds=1)
+        if not (is_whole and MIN_RATE_LIMIT_PERIOD <= limit.period <= MAX_RATE_LIMIT_PERIOD):
+            self.add(f"{field}.period", "is from 1 second to 1 day, in whole seconds")
 
     def check_request_id(self, field: str, request_id: str) -> None:
         """Check a request id (AIP-155) that may be left out."""
@@ -149,15 +171,6 @@ class Violations:
             self.add(field, f"has at most {MAX_NOTE_LENGTH} characters")
         if _has_unfit_characters("".join(c for c in note if c not in _LINE_CHARACTERS)):
             self.add(field, "has no control characters but line breaks and tabs")
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _has_unfit_characters(text: str) -> bool:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from authsvc.domain.presentation import Presentable
+from authsvc.domain.rate_limits import RateLimit
 
 _REALM = 'Bearer realm="orchestrator"'
 
@@ -36,6 +37,7 @@ class DenialReason(Enum):
     TOKEN_INVALID = ("Invalid token", 401, Challenge.INVALID_TOKEN)
     TOKEN_EXPIRED = ("Token expired", 401, Challenge.INVALID_TOKEN)
     ACCOUNT_DISABLED = ("Account disabled", 403, Challenge.NONE)
+    ADDRESS_NOT_ALLOWED = ("Client address not allowed", 403, Challenge.NONE)
     INSUFFICIENT_SCOPE = ("Insufficient scope", 403, Challenge.INSUFFICIENT_SCOPE)
     RATE_LIMITED = ("Rate limit exceeded", 429, Challenge.NONE)
 
@@ -57,6 +59,8 @@ class Denial(Presentable):
     www_authenticate: str
     """The WWW-Authenticate header's value; empty when no challenge belongs in the response."""
     retry_after: timedelta | None = None
+    rate_limit: RateLimit | None = None
+    """The limit of the key itself that it is over; None where it is not that one."""
 
     @property
     def error(self) -> str:
@@ -87,3 +91,14 @@ def insufficient_scope(required_scopes: Iterable[str]) -> Denial:
     reason = DenialReason.INSUFFICIENT_SCOPE
     scope = " ".join(sorted(set(required_scopes)))
     return Denial(reason, f'{_www_authenticate(reason)}, scope="{scope}"')
+
+
+def rate_limited(limit: RateLimit, retry_after: timedelta | None) -> Denial:
+    """Return the denial of a key that is over its own limit.
+
+    Args:
+        limit: The key's limit.
+        retry_after: How long until one request will pass.
+    """
+    reason = DenialReason.RATE_LIMITED
+    return Denial(reason, _www_authenticate(reason), retry_after, limit)

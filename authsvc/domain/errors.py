@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from authsvc.domain.denials import DenialReason
 
@@ -106,8 +105,17 @@ class AccountIsDisabled(AuthsvcError):
 class Retriable(AuthsvcError):
     """What may go well a little later."""
 
-    RETRY_DELAY: Final = timedelta(seconds=1)
+    retry_delay = timedelta(seconds=1)
     """How long to wait before trying again."""
+
+
+class CallerRateLimited(Retriable):
+    """The caller's own key is over its limit of requests."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        """Carry how long until one request will pass."""
+        super().__init__(f"passes in {retry_after}")
+        self.retry_delay = retry_after
 
 
 class TooManyLookups(Retriable):

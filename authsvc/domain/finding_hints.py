@@ -75,7 +75,10 @@ _INSTEAD: Final = {
     FindingCode.TOKEN_CLAIM_MISSING: _OUR_TOKEN,
     FindingCode.TOKEN_CLAIM_MALFORMED: _OUR_TOKEN,
     FindingCode.TOKEN_EXPIRED: "Refresh the session and send the new token.",
+    FindingCode.ADDRESS_MISSING: "Say which IP address the client has (`client_ip`).",
     FindingCode.TOKEN_ACCOUNT_UNKNOWN: "Check that the token was issued in this environment.",
+    FindingCode.RATE_LIMIT_REACHED: "Wait until the next request passes; send fewer, or have the "
+    "key's rate limit raised.",
 }
 """What to send, where no mending of the form helps."""
 
@@ -91,6 +94,8 @@ _NEXT: Final = {
     DenialReason.TOKEN_INVALID: _LOG_IN,
     DenialReason.TOKEN_EXPIRED: _INSTEAD[FindingCode.TOKEN_EXPIRED],
     DenialReason.ACCOUNT_DISABLED: "Ask an operator to enable the account.",
+    DenialReason.ADDRESS_NOT_ALLOWED: "Use the key from an address that it allows, or have its "
+    "owner allow this one.",
     DenialReason.INSUFFICIENT_SCOPE: "Use a credential that has the required scopes.",
     DenialReason.RATE_LIMITED: "Wait until the limit on this address ends, then ask again.",
 }
@@ -111,15 +116,20 @@ def hint_for(
     """
     if reason is None:
         return "The credential is good."
-    if reason is DenialReason.RATE_LIMITED:
-        return _NEXT[reason]
     codes = [finding.code for finding in findings]
+    # The limit of a key is found; that on an address that guesses keeps all else from being found.
+    over_guesses = FindingCode.RATE_LIMIT_REACHED not in codes
+    if reason is DenialReason.RATE_LIMITED and over_guesses:
+        return _NEXT[reason]
+    # A key that is revoked, or the like, is refused whatever the address is.
+    if reason is not DenialReason.ADDRESS_NOT_ALLOWED and FindingCode.ADDRESS_MISSING in codes:
+        codes.remove(FindingCode.ADDRESS_MISSING)
     faults = [code for code in codes if code in _MEND]
     if FindingCode.MENDED_IS_GOOD in codes:
         return f"{_mend(faults)} What is left is good."
     if FindingCode.LOWER_CASE_IS_KNOWN in codes and FindingCode.MENDED_IS_KNOWN not in codes:
         return f"{_mend([FindingCode.UPPER_CASE_HEXADECIMAL, *faults])} It is a key that is known."
-    if mended is DenialReason.RATE_LIMITED:
+    if mended is DenialReason.RATE_LIMITED and over_guesses:
         return _NEXT[mended]
     known = {} if mended is None else _MEND
     main = next((code for code in codes if code in _INSTEAD and code not in known), None)

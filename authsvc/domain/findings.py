@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from authsvc.domain.rate_limits import RateLimit
+
 
 class FindingCode(Enum):
     """What can be found; the text of each, with numbers or a claim's name to be filled in."""
@@ -47,7 +49,16 @@ class FindingCode(Enum):
     KEY_DISABLED = "the key is disabled"
     KEY_EXPIRED = "the key has expired"
     ACCOUNT_DISABLED = "the account is disabled"
+    ADDRESS_NOT_ALLOWED = (
+        "the client's address is not among those that the key is restricted to (rules: {length})"
+    )
+    ADDRESS_MISSING = (
+        "the key is restricted to some addresses (rules: {length}), and the client's was not given"
+    )
     SCOPES_MISSING = "required scopes are missing"
+    RATE_LIMIT_REACHED = (
+        "its rate limit is used up: {requests} in {period} s; the next request passes in {length} s"
+    )
     TOKEN_ENCRYPTED = "it has the 5 segments of an encrypted JWT, which is never accepted"
     TOKEN_HEADER_UNREADABLE = (
         "the header is not a JSON object with unique members, of at most 512 characters"
@@ -77,11 +88,20 @@ class Finding:
     position: int | None = None
     """The index of the character it is about, in the value as it came, from 0."""
     length: int | None = None
-    """A number of characters, segments or seconds."""
+    """A number of characters, segments, seconds or rules."""
     claim: str | None = None
     """The name of a claim, of those that this service reads."""
+    rate_limit: RateLimit | None = None
+    """The limit that it is about."""
 
     @property
     def text(self) -> str:
         """The finding in words."""
-        return self.code.value.format(position=self.position, length=self.length, claim=self.claim)
+        limit = self.rate_limit
+        return self.code.value.format(
+            position=self.position,
+            length=self.length,
+            claim=self.claim,
+            requests=limit and limit.requests,
+            period=limit and int(limit.period.total_seconds()),
+        )

@@ -1,6 +1,7 @@
 """The verdict on a credential whose records are at hand.
 
-The order of the checks is part of the contract: revoked, disabled, expired, account, scope.
+The order of the checks is part of the contract: revoked, disabled, expired, account, address,
+scope.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from authsvc.domain.scopes import covers, without_reserved
 
 
 def judge_key(
-    record: KeyRecord, required_scopes: Sequence[str], clock: Clock
+    record: KeyRecord, required_scopes: Sequence[str], clock: Clock, client_address: str | None = ""
 ) -> Principal | Denial:
     """Judge a key by its record.
 
@@ -25,6 +26,8 @@ def judge_key(
         record: The key's record.
         required_scopes: Well-formed scopes, all of which it must have.
         clock: Tells the moment of the call, which only a key that expires has to know.
+        client_address: The IP address that presented the key; empty or None when it is
+            not known.
     """
     if record.revoked:
         return DENIALS[DenialReason.KEY_REVOKED]
@@ -34,6 +37,8 @@ def judge_key(
         return DENIALS[DenialReason.KEY_EXPIRED]
     if record.account_disabled:
         return DENIALS[DenialReason.ACCOUNT_DISABLED]
+    if record.addresses is not None and not record.addresses.allow(client_address):
+        return DENIALS[DenialReason.ADDRESS_NOT_ALLOWED]
     return _judge_scopes(record.principal, required_scopes) if required_scopes else record.principal
 
 

@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Final
 
 from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.address_rules import address_rules
 from authsvc.domain.principals import Principal, PrincipalKind
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import without_reserved
 
 _NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
@@ -60,6 +62,10 @@ class Key:
     """The key that takes its place; empty when it was not rotated."""
     supersedes: str = ""
     """The key whose place it took; empty when there was none."""
+    allowed_addresses: tuple[str, ...] = ()
+    """Addresses and networks that it may be used from, normalised; empty: from anywhere."""
+    rate_limit: RateLimit | None = None
+    """How often it may be used; None: without a limit of its own."""
 
     @property
     def etag(self) -> str:
@@ -94,7 +100,15 @@ class KeyRecord:
     key is built once per record and not once per call.
     """
 
-    __slots__ = ("account_disabled", "disabled", "expire_time", "principal", "revoked")
+    __slots__ = (
+        "account_disabled",
+        "addresses",
+        "disabled",
+        "expire_time",
+        "principal",
+        "rate_limit",
+        "revoked",
+    )
 
     def __init__(
         self,
@@ -110,6 +124,8 @@ class KeyRecord:
         disabled: bool,
         revoked: bool,
         superseded_by: str = "",
+        allowed_addresses: tuple[str, ...] = (),
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """Take a record as the store has it.
 
@@ -120,6 +136,8 @@ class KeyRecord:
         self.revoked = revoked
         self.disabled = disabled
         self.expire_time = expire_time
+        self.addresses = address_rules(allowed_addresses)
+        self.rate_limit = rate_limit
         self.account_disabled = account_state is AccountState.DISABLED
         self.principal = Principal(
             kind=PrincipalKind.API_KEY,

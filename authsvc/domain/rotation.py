@@ -65,6 +65,8 @@ class Rotation:
                 metadata=old.metadata,
                 revision=0,
                 supersedes=old.key_id,
+                allowed_addresses=old.allowed_addresses,
+                rate_limit=old.rate_limit,
             ),
             digest=self.secret.digest(),
             old_expire_time=self._old_expire_time(old),

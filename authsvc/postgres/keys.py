@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.postgres.database import Connection, Database, Row
 
 _RECORD: Final = """
 SELECT k.digest, k.key_id, k.name, k.account_id, a.state AS account_state, a.is_system, k.scopes,
-       k.metadata, k.expire_time, k.disabled, k.revoke_time IS NOT NULL AS revoked, k.superseded_by
+       k.metadata, k.expire_time, k.disabled, k.revoke_time IS NOT NULL AS revoked, k.superseded_by,
+       k.allowed_addresses, k.rate_limit_requests, k.rate_limit_seconds
   FROM authsvc.keys k JOIN authsvc.accounts a USING (account_id)
 """
 _FIND_RECORDS: Final = f"{_RECORD} WHERE k.digest = ANY($1::bytea[])"
@@ -35,13 +38,15 @@ SELECT k.key_id, k.account_id, a.is_system
 # The revision is given by a trigger, which logs the change.
 _INSERT: Final = """
 INSERT INTO authsvc.keys (key_id, account_id, name, digest, scopes, hint, metadata, create_time,
-                          expire_time, supersedes)
-VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)
+                          expire_time, supersedes, allowed_addresses, rate_limit_requests,
+                          rate_limit_seconds)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13)
 RETURNING revision
 """
 COLUMNS: Final = """
 key_id, account_id, name, scopes, hint, metadata, create_time, expire_time, disabled,
-revoke_time, revoke_reason, revoke_note, last_use_time, revision, superseded_by, supersedes
+revoke_time, revoke_reason, revoke_note, last_use_time, revision, superseded_by, supersedes,
+allowed_addresses, rate_limit_requests, rate_limit_seconds
 """
 SELECT_KEY: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE key_id = $1"
 _REVOKE: Final = f"""
@@ -66,6 +71,8 @@ async def insert_key(connection: Connection, key: Key, digest: bytes) -> Key:
         key.create_time,
         key.expire_time,
         key.supersedes or None,
+        list(key.allowed_addresses),
+        *rate_limit_columns(key.rate_limit),
     )
     return replace(key, revision=revision)
 
@@ -162,6 +169,8 @@ def _record(row: Row) -> KeyRecord:
         disabled=row["disabled"],
         revoked=row["revoked"],
         superseded_by=row["superseded_by"] or "",
+        allowed_addresses=tuple(row["allowed_addresses"]),
+        rate_limit=_rate_limit(row["rate_limit_requests"], row["rate_limit_seconds"]),
     )
 
 
@@ -173,4 +182,21 @@ def key_of(row: Row) -> Key:
     columns["revoke_reason"] = RevocationReason(row["revoke_reason"])
     columns["superseded_by"] = row["superseded_by"] or ""
     columns["supersedes"] = row["supersedes"] or ""
+    columns["allowed_addresses"] = tuple(row["allowed_addresses"])
+    columns["rate_limit"] = _rate_limit(
+        columns.pop("rate_limit_requests"), columns.pop("rate_limit_seconds")
+    )
     return Key(**columns)
+
+
+def rate_limit_columns(limit: RateLimit | None) -> tuple[int | None, int | None]:
+    """Return the values of the columns `rate_limit_requests` and `rate_limit_seconds`."""
+    return (None, None) if limit is None else (limit.requests, int(limit.period.total_seconds()))
+
+
+# Of records in memory there are many, and of limits that people think of, few.
+@functools.lru_cache(maxsize=1024)
+def _rate_limit(requests: int | None, seconds: int | None) -> RateLimit | None:
+    if requests is None or seconds is None:
+        return None
+    return RateLimit(requests, timedelta(seconds=seconds))

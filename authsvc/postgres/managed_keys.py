@@ -9,7 +9,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key, KeyFilter, OwnedKey
 from authsvc.postgres.accounts import SELECT_ACCOUNT, account_of
 from authsvc.postgres.database import Connection, Database, Row
-from authsvc.postgres.keys import COLUMNS, SELECT_KEY, key_of
+from authsvc.postgres.keys import COLUMNS, SELECT_KEY, key_of, rate_limit_columns
 
 _FIND_BY_DIGEST: Final = f"SELECT {COLUMNS} FROM authsvc.keys WHERE digest = $1"
 # The states as `Key.state_at` tells them. The account is a range and not an equality, so that only
@@ -32,7 +32,8 @@ SELECT {COLUMNS} FROM authsvc.keys
 # than that of the other writers, who begin with the lock of the change log.
 _REPLACE: Final = f"""
 UPDATE authsvc.keys
-   SET name = $3, scopes = $4, metadata = $5::jsonb, expire_time = $6, disabled = $7
+   SET name = $3, scopes = $4, metadata = $5::jsonb, expire_time = $6, disabled = $7,
+       allowed_addresses = $8, rate_limit_requests = $9, rate_limit_seconds = $10
  WHERE key_id = $1 AND revision = $2 AND revoke_time IS NULL
 RETURNING {COLUMNS}
 """
@@ -93,6 +94,8 @@ class PostgresManagedKeys:
             json.dumps(dict(key.metadata)),
             key.expire_time,
             key.disabled,
+            list(key.allowed_addresses),
+            *rate_limit_columns(key.rate_limit),
         )
         return None if row is None else key_of(row)
 

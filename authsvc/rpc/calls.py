@@ -215,11 +215,11 @@ class Calls:
             try:
                 deadline = StreamDeadline(context, work_limit)
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, deadline, _address(context))
-                call = Call(caller, deadline)
+                peer = _address(context)
+                call = Call(await authenticate(authorization, deadline, peer), deadline)
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
-                    call.caller = await authenticate(authorization, deadline)
+                    call.caller = await authenticate.again(authorization, deadline, peer)
                     yield response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 await self._abort(name, context, error)

@@ -16,6 +16,7 @@ from authsvc.domain.denials import Denial
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.keys import Key, KeyState, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.usecases.create_key import CreateKeyCommand
 from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
@@ -27,6 +28,7 @@ from orchestrator.auth.v1 import (
     freshness_pb2,
     key_pb2,
     principal_pb2,
+    rate_limit_pb2,
 )
 
 _NANOS: Final = 1_000_000_000
@@ -78,6 +80,11 @@ def to_timedelta(value: Duration) -> timedelta:
         return timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
     except OverflowError:
         return timedelta.min if value.seconds < 0 else timedelta.max
+
+
+def to_rate_limit(message: rate_limit_pb2.RateLimit) -> RateLimit:
+    """Convert a rate limit, within bounds or not."""
+    return RateLimit(message.requests, to_timedelta(message.period))
 
 
 def question(request: auth_service_pb2.ValidateCredentialRequest) -> Question:
@@ -144,6 +151,8 @@ def create_key_command(request: auth_service_pb2.CreateKeyRequest) -> CreateKeyC
         ttl=to_timedelta(request.ttl) if request.HasField("ttl") else None,
         metadata=dict(request.metadata),
         request_id=request.request_id,
+        allowed_addresses=tuple(request.allowed_addresses),
+        rate_limit=to_rate_limit(request.rate_limit) if request.HasField("rate_limit") else None,
     )
 
 
@@ -188,7 +197,15 @@ def key_message(key: Key, now: datetime) -> key_pb2.Key:
         revoke_note=key.revoke_note,
         superseded_by=key.superseded_by,
         supersedes=key.supersedes,
+        allowed_addresses=key.allowed_addresses,
+        rate_limit=_optional_rate_limit(key.rate_limit),
     )
+
+
+def _optional_rate_limit(limit: RateLimit | None) -> rate_limit_pb2.RateLimit | None:
+    if limit is None:
+        return None
+    return rate_limit_pb2.RateLimit(requests=limit.requests, period=_duration(limit.period))
 
 
 def _duration(span: timedelta) -> Duration:

@@ -121,6 +121,12 @@ ERROR_TABLE: Final = MappingProxyType(
             "The account is disabled.",
             logging.INFO,
         ),
+        errors.CallerRateLimited: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_RATE_LIMITED,
+            "The caller's own key is over its rate limit; wait as long as the retry delay says.",
+            logging.INFO,
+        ),
         errors.TooManyLookups: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_TOO_MANY_LOOKUPS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from authsvc.domain.keys import KeyState
-from authsvc.rpc.conversion import key_message, to_datetime
+from authsvc.rpc.conversion import key_message, to_datetime, to_rate_limit
 from authsvc.usecases.list_keys import KeyPage, ListKeysQuery
 from authsvc.usecases.update_key import UpdateKeyCommand
 from orchestrator.auth.v1 import key_management_pb2 as pb
@@ -51,4 +51,6 @@ def update_key_command(request: pb.UpdateKeyRequest) -> UpdateKeyCommand:
         expire_time=to_datetime(key.expire_time) if key.HasField("expire_time") else None,
         metadata=dict(key.metadata),
         disabled=key.disabled,
+        allowed_addresses=tuple(key.allowed_addresses),
+        rate_limit=to_rate_limit(key.rate_limit) if key.HasField("rate_limit") else None,
     )

@@ -43,7 +43,7 @@ def trailing_metadata(
         details.append(bad_request)
     if isinstance(error, errors.Retriable):
         retry_info = error_details_pb2.RetryInfo()
-        retry_info.retry_delay.FromTimedelta(error.RETRY_DELAY)
+        retry_info.retry_delay.FromTimedelta(error.retry_delay)
         details.append(retry_info)
     status = status_pb2.Status(code=row.code.value[0], message=row.text)
     for detail in details:

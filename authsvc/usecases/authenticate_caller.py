@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import Denial, DenialReason
-from authsvc.domain.errors import CallerCredentialInvalid, CallerCredentialMissing, TooManyLookups
+from authsvc.domain.errors import (
+    CallerCredentialInvalid,
+    CallerCredentialMissing,
+    CallerRateLimited,
+    TooManyLookups,
+)
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
@@ -15,22 +20,32 @@ from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 class AuthenticateCaller:
     """Turns a call's credential into a caller."""
 
-    def __init__(self, judge: JudgeCredential) -> None:
-        """Take the judge of credentials."""
-        self._judge = judge
+    def __init__(self, judge: JudgeCredential, *, onlooker: JudgeCredential) -> None:
+        """Take who judges.
 
-    def now(self, authorization: Sequence[str], peer: str = "") -> Caller | None:
+        Args:
+            judge: Judges the credential of a call, which is a use of it.
+            onlooker: Judges alike, but counts no use and takes nothing from a limit.
+        """
+        self._judge = judge
+        self._onlooker = onlooker
+
+    def now(self, authorization: Sequence[str]) -> Caller | None:
         """Authenticate a caller by what is in memory; None when that does not do.
+
+        It does not for a key that is good from certain addresses only: hardly any caller has one,
+        and to ask where every call comes from has its price.
 
         Args:
             authorization: As for `__call__`.
-            peer: As for `__call__`.
 
         Raises:
             CallerCredentialMissing: There is no credential.
             CallerCredentialInvalid: The credential is refused.
+            CallerRateLimited: The caller's key is over its own limit.
+            TooManyLookups: Too many guesses came from there.
         """
-        answer = self._judge.now(_question(authorization, peer))
+        answer = self._judge.now(_question(authorization, None))
         return _caller(answer) if isinstance(answer, Verdict) else None
 
     async def __call__(
@@ -46,8 +61,29 @@ class AuthenticateCaller:
             authorization: Every value of the call's `authorization` metadata. More than one is
                 refused, for no two parties need agree on which of them counts.
             deadline: How long it may take.
-            peer: The IP address that calls, for the limit on guesses; empty when not known.
+            peer: The IP address that calls; empty when it is not known. Guesses are counted for
+                it, and keys may be restricted to some.
             demand: How fresh the caller's own record must be.
+
+        Raises:
+            CallerCredentialMissing: There is no credential.
+            CallerCredentialInvalid: The credential is refused.
+            CallerRateLimited: The caller's key is over its own limit.
+            DatabaseUnavailable: The records could not be read before the deadline.
+            TooManyLookups: Too many records are being read, or too many guesses came from there.
+        """
+        question = _question(authorization, peer, demand)
+        return _caller(await self._judge(question, deadline))
+
+    async def again(
+        self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
+    ) -> Caller:
+        """Authenticate the caller of a call that goes on, which is no further use of its key.
+
+        Args:
+            authorization: As for `__call__`.
+            deadline: How long it may take.
+            peer: As for `__call__`.
 
         Raises:
             CallerCredentialMissing: There is no credential.
@@ -55,12 +91,11 @@ class AuthenticateCaller:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
-        question = _question(authorization, peer, demand)
-        return _caller(await self._judge(question, deadline))
+        return _caller(await self._onlooker(_question(authorization, peer), deadline))
 
 
 def _question(
-    authorization: Sequence[str], peer: str, demand: FreshnessDemand = NO_DEMAND
+    authorization: Sequence[str], peer: str | None, demand: FreshnessDemand = NO_DEMAND
 ) -> Question:
     if len(authorization) > 1:
         raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
@@ -75,5 +110,7 @@ def _caller(verdict: Verdict) -> Caller:
     if reason is DenialReason.MISSING_CREDENTIAL:
         raise CallerCredentialMissing
     if reason is DenialReason.RATE_LIMITED:
-        raise TooManyLookups
+        if outcome.rate_limit is None or outcome.retry_after is None:
+            raise TooManyLookups
+        raise CallerRateLimited(outcome.retry_after)
     raise CallerCredentialInvalid(reason)

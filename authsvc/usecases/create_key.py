@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
+from authsvc.domain.address_rules import normalised
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock
 from authsvc.domain.errors import AccountIsDisabled, DatabaseUnavailable
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import ALL
 from authsvc.usecases.answered_requests import AnsweredRequests, RepeatableRequest
 from authsvc.usecases.call import Call
@@ -31,6 +33,9 @@ class CreateKeyCommand:
     ttl: timedelta | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     request_id: str = field(default="", repr=False)
+    allowed_addresses: tuple[str, ...] = ()
+    """Empty: from anywhere."""
+    rate_limit: RateLimit | None = None
 
 
 class CreateKey:
@@ -87,6 +92,8 @@ class CreateKey:
             scopes=scopes,
             expire_time=_expire_time(command, now),
             metadata=command.metadata,
+            allowed_addresses=normalised(command.allowed_addresses),
+            rate_limit=command.rate_limit,
         )
         answer = self._answered.answer(request, key.key_id, secret) if request else None
         kept = await self._store.insert_key_once(key, secret.digest(), answer, call.deadline)
@@ -120,6 +127,11 @@ class CreateKey:
             "ttl": command.ttl,
             "metadata": dict(command.metadata),
         }
+        # Only where there is one, so that a request from before there were any is still the same.
+        if command.allowed_addresses:
+            arguments["allowed_addresses"] = normalised(command.allowed_addresses)
+        if command.rate_limit is not None:
+            arguments["rate_limit"] = (command.rate_limit.requests, command.rate_limit.period)
         return self._answered.request(
             "CreateKey", call.caller.principal.actor, command.request_id, arguments
         )
@@ -136,6 +148,9 @@ def _check(command: CreateKeyCommand, account_id: str, now: datetime) -> Violati
     if command.expire_time is not None:
         violations.check_expire_time("expire_time", command.expire_time, now)
     violations.check_request_id("request_id", command.request_id)
+    violations.check_allowed_addresses("allowed_addresses", command.allowed_addresses)
+    if command.rate_limit is not None:
+        violations.check_rate_limit("rate_limit", command.rate_limit)
     return violations
 
 

@@ -1,17 +1,21 @@
 """ExplainCredential: why is this credential refused, and what is to be done about it?
 
 It never repeats the credential. The verdict is read from the database, so that it is true now, and
-nothing is counted as a use of the key; guesses count towards the limit of the client's address.
+nothing is counted as a use of the key, nor taken from its rate limit; guesses count towards the
+limit of the client's address.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from datetime import timedelta
+from typing import Final, Protocol
 
 from authsvc.domain.access_tokens import TokenReading
 from authsvc.domain.accounts import AccountState
+from authsvc.domain.address_rules import address_rules
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.credential_findings import read_form
@@ -25,7 +29,7 @@ from authsvc.domain.scopes import VALIDATE, covers
 from authsvc.usecases.call import Call
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
-_UNKNOWN_KEY = frozenset({DenialReason.KEY_NOT_FOUND, DenialReason.RATE_LIMITED})
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class KnownKeys(Protocol):
@@ -89,7 +93,7 @@ class ExplainCredential:
     def __init__(
         self, *, judge: JudgeCredential, keys: KnownKeys, tokens: TokenExaminer, clock: Clock
     ) -> None:
-        """Take a judge that counts no usage, where details are read, and the time."""
+        """Take who judges without a use of the key, where details are read, and the time."""
         self._judge = judge
         self._keys = keys
         self._tokens = tokens
@@ -111,27 +115,28 @@ class ExplainCredential:
         call.caller.require(VALIDATE)
         violations = Violations()
         violations.check_scopes("required_scopes", question.required_scopes)
-        violations.check_address("context.client_ip", question.client_address)
+        violations.check_address("context.client_ip", question.client_address or "")
         violations.raise_if_any()
         question = question._replace(demand=AUTHORITATIVE)
         reading = read_form(question.value)
         verdict = await self._judge(question, call.deadline)
         reason = _reason(verdict)
         form, details = reading.findings, _Details()
-        if isinstance(parse_credential(question.value), bytes) and reason not in _UNKNOWN_KEY:
+        if isinstance(parse_credential(question.value), bytes) and _is_known(verdict):
             # The upper case of a known key is its own.
             form = tuple(f for f in form if f.code is not FindingCode.UPPER_CASE_HEXADECIMAL)
-        # Over the limit nothing more is told, lest the limit be got around.
-        if reason is not DenialReason.RATE_LIMITED and reading.repaired is not None:
-            details = await self._details(question, reason, reading.repaired, call)
+        # Over the limit on guesses nothing more is told, lest it be got around.
+        if not _is_refused_guess(verdict) and reading.repaired is not None:
+            details = await self._details(question, verdict, reading.repaired, call)
         findings = form + details.findings
         hint = hint_for(reason, findings, details.mended)
         return Explanation(verdict, findings, hint, details.key, details.missing_scopes)
 
     async def _details(
-        self, question: Question, reason: DenialReason | None, core: str, call: Call
+        self, question: Question, verdict: Verdict, core: str, call: Call
     ) -> _Details:
         deadline, credential = call.deadline, parse_credential(question.value)
+        reason = _reason(verdict)
         if isinstance(credential, TokenCredential):
             return await self._read_token(credential.token, question, reason, deadline)
         if not isinstance(credential, bytes):
@@ -145,8 +150,10 @@ class ExplainCredential:
         key = known.key
         if not call.caller.may_manage_keys_of(key.account_id, is_system=known.account.is_system):
             # What its managers wrote about it is for them.
-            key = replace(key, metadata={}, revoke_note="")
-        return _Details(self._key_faults(known, missing), key, missing)
+            key = replace(key, metadata={}, revoke_note="", allowed_addresses=())
+        faults = self._key_faults(known, question.client_address, missing)
+        faults += _limit_findings(verdict)
+        return _Details(faults, key, missing)
 
     async def _mended(self, question: Question, repaired: str, deadline: Deadline) -> _Details:
         """Tell what becomes of a malformed credential without the faults of its form."""
@@ -154,7 +161,7 @@ class ExplainCredential:
         reason = _reason(verdict)
         if reason is None:
             return _Details((Finding(FindingCode.MENDED_IS_GOOD),))
-        if reason is DenialReason.RATE_LIMITED:
+        if _is_refused_guess(verdict):
             return _Details(mended=reason)
         credential = parse_credential(repaired)
         if isinstance(credential, TokenCredential):
@@ -162,7 +169,8 @@ class ExplainCredential:
             return _Details(read.findings, None, read.missing_scopes, reason)
         if reason is DenialReason.KEY_NOT_FOUND:
             return await self._unknown_key(question, repaired, reason, deadline)
-        return _Details((Finding(FindingCode.MENDED_IS_KNOWN),), mended=reason)
+        known = Finding(FindingCode.MENDED_IS_KNOWN)
+        return _Details((known, *_limit_findings(verdict)), mended=reason)
 
     async def _unknown_key(
         self, question: Question, key: str, mended: DenialReason | None, deadline: Deadline
@@ -173,13 +181,19 @@ class ExplainCredential:
             return _Details((unknown,), mended=mended)
         # Without the address: the key was counted as a failure once already.
         lower = question._replace(value=key.lower(), client_address="")
-        reason = _reason(await self._judge(lower, deadline))
-        if reason in _UNKNOWN_KEY:
+        verdict = await self._judge(lower, deadline)
+        if _reason(verdict) is DenialReason.ADDRESS_NOT_ALLOWED:
+            # It is known, so that nothing is counted for the address that it has to be judged by.
+            lower = lower._replace(client_address=question.client_address)
+            verdict = await self._judge(lower, deadline)
+        if not _is_known(verdict):
             return _Details((unknown,), mended=mended)
+        reason = _reason(verdict)
         known = Finding(FindingCode.LOWER_CASE_IS_KNOWN)
         if reason is None:
             return _Details((unknown, known))
-        return _Details((unknown, known, Finding(FindingCode.MENDED_IS_KNOWN)), mended=reason)
+        faults = Finding(FindingCode.MENDED_IS_KNOWN), *_limit_findings(verdict)
+        return _Details((unknown, known, *faults), mended=reason)
 
     async def _read_token(
         self, token: str, question: Question, reason: DenialReason | None, deadline: Deadline
@@ -197,7 +211,9 @@ class ExplainCredential:
             findings += (Finding(FindingCode.SCOPES_MISSING),)
         return _Details(findings, None, missing)
 
-    def _key_faults(self, known: OwnedKey, missing: tuple[str, ...]) -> tuple[Finding, ...]:
+    def _key_faults(
+        self, known: OwnedKey, client_address: str | None, missing: tuple[str, ...]
+    ) -> tuple[Finding, ...]:
         key, now = known.key, self._clock()
         expired = key.expire_time is not None and key.expire_time <= now
         faults = {
@@ -205,13 +221,47 @@ class ExplainCredential:
             FindingCode.KEY_DISABLED: key.disabled,
             FindingCode.KEY_EXPIRED: expired,
             FindingCode.ACCOUNT_DISABLED: known.account.state is AccountState.DISABLED,
-            FindingCode.SCOPES_MISSING: bool(missing),
         }
-        return tuple(Finding(code) for code, is_so in faults.items() if is_so)
+        found = [Finding(code) for code, is_so in faults.items() if is_so]
+        found += _address_faults(key.allowed_addresses, client_address)
+        found += [Finding(FindingCode.SCOPES_MISSING)] if missing else []
+        return tuple(found)
+
+
+def _address_faults(allowed: tuple[str, ...], client_address: str | None) -> list[Finding]:
+    rules = address_rules(allowed)
+    if rules is None or rules.allow(client_address):
+        return []
+    code = FindingCode.ADDRESS_NOT_ALLOWED if client_address else FindingCode.ADDRESS_MISSING
+    return [Finding(code, length=len(allowed))]
 
 
 def _reason(verdict: Verdict) -> DenialReason | None:
     return verdict.outcome.reason if isinstance(verdict.outcome, Denial) else None
+
+
+def _is_refused_guess(verdict: Verdict) -> bool:
+    """Tell whether the address has guessed too often, so that the key was not even looked up."""
+    outcome = verdict.outcome
+    return _reason(verdict) is DenialReason.RATE_LIMITED and not (
+        isinstance(outcome, Denial) and outcome.rate_limit
+    )
+
+
+def _is_known(verdict: Verdict) -> bool:
+    """Tell whether a well-formed key was found."""
+    return _reason(verdict) is not DenialReason.KEY_NOT_FOUND and not _is_refused_guess(verdict)
+
+
+def _limit_findings(verdict: Verdict) -> tuple[Finding, ...]:
+    """Tell of the key's own limit where that is why it is refused."""
+    outcome = verdict.outcome
+    if not isinstance(outcome, Denial) or outcome.rate_limit is None or not outcome.retry_after:
+        return ()
+    # Told to people: the millisecond that is on the safe side does not make 60 seconds 61.
+    wait = max(1, math.ceil((outcome.retry_after - _MILLISECOND).total_seconds()))
+    code = FindingCode.RATE_LIMIT_REACHED
+    return (Finding(code, length=wait, rate_limit=outcome.rate_limit),)
 
 
 def _missing(required: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:

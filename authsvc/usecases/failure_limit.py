@@ -29,11 +29,12 @@ class FailureLimit:
         self._monotonic = monotonic
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def wait_for(self, address: str) -> timedelta | None:
+    def wait_for(self, address: str | None) -> timedelta | None:
         """Return how long an address has to wait, or None when it has not.
 
         Args:
-            address: The client's IP address; empty when it is not known, which is never limited.
+            address: The client's IP address; empty or None when it is not known, which is never
+                limited.
         """
         if not address:
             return None
@@ -41,7 +42,7 @@ class FailureLimit:
         left = began_at + WINDOW_SECONDS - self._monotonic()
         return timedelta(seconds=left) if count >= self._limit and left > 0 else None
 
-    def count(self, address: str) -> None:
+    def count(self, address: str | None) -> None:
         """Count a failure."""
         if not address:
             return

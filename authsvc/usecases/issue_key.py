@@ -15,6 +15,7 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
 from authsvc.domain.keys import Key
+from authsvc.domain.rate_limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,13 @@ class IssueKey:
         scopes: Iterable[str],
         expire_time: datetime | None,
         metadata: Mapping[str, str],
+        allowed_addresses: tuple[str, ...] = (),
+        rate_limit: RateLimit | None = None,
     ) -> tuple[Key, KeySecret]:
-        """Make a key and its secret, and keep neither. The arguments are those of a call."""
+        """Make a key and its secret, and keep neither.
+
+        The arguments are those of a call. Addresses are normalised, a limit is within bounds.
+        """
         secret = KeySecret.from_random(self._random_bytes(RANDOM_BYTES))
         key = Key(
             key_id=self._new_id(ids.KEY),
@@ -133,5 +139,7 @@ class IssueKey:
             expire_time=expire_time,
             metadata=metadata,
             revision=0,
+            allowed_addresses=allowed_addresses,
+            rate_limit=rate_limit,
         )
         return key, secret

@@ -10,7 +10,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
 from authsvc.domain.credentials import TokenCredential, parse_credential
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
 from authsvc.usecases.judge_credential import (
@@ -72,28 +72,70 @@ class JudgeBatch:
         """
         unsettled = [answer for answer in answers if isinstance(answer, Unsettled)]
         # A read that begins now meets every demand; where there is one, memory does not.
-        missing: set[bytes] = set()
         demand = NO_DEMAND
         revision = 0
-        for credential, question in unsettled:
+        for _, question in unsettled:
             revision = max(revision, question.demand.at_least_revision or 0)
             demand = demand if question.demand == NO_DEMAND else question.demand
-            if isinstance(credential, bytes):
-                missing.add(credential)
         await self._judge.require_revision(revision, deadline)
-        found = await self._keys.read_all(list(missing), deadline, demand) if missing else {}
+        found = await self._find_keys(unsettled, deadline, demand)
         verifications = await self._verify(unsettled, deadline)
         accounts = await self._find_accounts(verifications, deadline, demand)
+        settled = await self._judge_keys(answers, found)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, Verdict):
+                settled[index] = answer
+            elif isinstance(answer.credential, TokenCredential):
+                verification = verifications[answer.credential.token]
+                settled[index] = self._judge.judge_verified(verification, accounts, answer.question)
+        return [settled[index] for index in range(len(answers))]
 
-        def settled(answer: Unsettled) -> Verdict:
-            credential, question = answer
+    async def _find_keys(
+        self, unsettled: Sequence[Unsettled], deadline: Deadline, demand: FreshnessDemand
+    ) -> dict[bytes, Found[KeyRecord]]:
+        """Look up the records of keys, with one read for those not in memory.
+
+        A key may be unsettled for its limit alone, which is no reason to read it anew.
+        """
+        found: dict[bytes, Found[KeyRecord]] = {}
+        missing: set[bytes] = set()
+        for credential, question in unsettled:
             if isinstance(credential, bytes):
-                record, freshness = found[credential]
-                return Verdict(self._judge.judge_record(record, question), freshness)
-            verification = verifications[credential.token]
-            return self._judge.judge_verified(verification, accounts, question)
+                in_memory = None
+                if question.demand == NO_DEMAND:
+                    in_memory = self._keys.find_now(credential)
+                if in_memory is None:
+                    missing.add(credential)
+                else:
+                    found[credential] = in_memory
+        if missing:
+            found |= await self._keys.read_all(list(missing), deadline, demand)
+        return found
 
-        return [answer if isinstance(answer, Verdict) else settled(answer) for answer in answers]
+    async def _judge_keys(
+        self, answers: Sequence[Verdict | Unsettled], found: Mapping[bytes, Found[KeyRecord]]
+    ) -> dict[int, Verdict]:
+        """Judge the keys among what is unsettled; return the verdicts by their places."""
+        judged: dict[int, Verdict] = {}
+        limited: dict[int, tuple[KeyRecord, Freshness]] = {}
+        for index, answer in enumerate(answers):
+            if isinstance(answer, Verdict) or isinstance(answer.credential, TokenCredential):
+                continue
+            record, freshness = found[answer.credential]
+            if record is None:
+                judged[index] = Verdict(self._judge.judge_absent(answer.question), freshness)
+                continue
+            outcome = self._judge.judge_record(record, answer.question)
+            if outcome is None:
+                limited[index] = record, freshness
+            else:
+                judged[index] = Verdict(outcome, freshness)
+        if limited:
+            # All at once: they would wait for the same store one after the other.
+            outcomes = await self._judge.take([record for record, _ in limited.values()])
+            for (index, (_, freshness)), outcome in zip(limited.items(), outcomes, strict=True):
+                judged[index] = Verdict(outcome, freshness)
+        return judged
 
     async def _verify(
         self, unsettled: Sequence[Unsettled], deadline: Deadline

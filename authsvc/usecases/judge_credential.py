@@ -6,7 +6,7 @@ Almost every call is judged from memory by `JudgeCredential.now`, a plain functi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from authsvc.domain.access_tokens import TokenVerification
@@ -21,6 +21,7 @@ from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
+from authsvc.usecases.rate_limits import RateLimiter, outcome_of, take_in_order
 
 
 class TokenVerifier(Protocol):
@@ -54,8 +55,9 @@ class Question(NamedTuple):
     """Well-formed scopes, all of which it must have."""
     demand: FreshnessDemand = NO_DEMAND
     """How fresh the verdict must be."""
-    client_address: str = ""
-    """The IP address that presented the credential; empty when it is not known."""
+    client_address: str | None = ""
+    """The IP address that presented the credential; empty when it is not known, None when `now` is
+    to do without it and to leave unsettled what it is needed for."""
 
     def __repr__(self) -> str:
         """Return a text without the credential."""
@@ -70,7 +72,7 @@ class Verdict(NamedTuple):
 
 
 class Unsettled(NamedTuple):
-    """A question that memory cannot answer, with what it needs the database for."""
+    """A question that cannot be answered without waiting, and the credential that it is about."""
 
     credential: KeyDigest | TokenCredential
     question: Question
@@ -111,16 +113,21 @@ class JudgeCredential:
         tokens: TokenVerifier,
         usage: UsageCounter,
         failures: FailureLimit,
+        limits: RateLimiter,
         changes: ChangeLog,
         clock: Clock,
     ) -> None:
-        """Take what records are looked up in, who counts, the limit on guesses and the log."""
+        """Take what records are looked up in, who counts, the limits and the log.
+
+        `failures` limits guesses by address, `limits` the requests of each key.
+        """
         self._keys = keys
         self._accounts = accounts
         self._tokens = tokens
         self._remembered = keys.remembered
         self._count = usage.count
         self._failures = failures
+        self._limits = limits
         self._changes = changes
         self._clock = clock
 
@@ -167,8 +174,13 @@ class JudgeCredential:
         if question.demand is not NO_DEMAND:
             await self.require_revision(question.demand.at_least_revision or 0, deadline)
         if isinstance(credential, bytes):
-            found = await self._keys.find(credential, deadline, question.demand)
-            return Verdict(self.judge_record(found.record, question), found.freshness)
+            record, freshness = await self._keys.find(credential, deadline, question.demand)
+            if record is None:
+                return Verdict(self.judge_absent(question), freshness)
+            outcome = self.judge_record(record, question)
+            if outcome is None:
+                (outcome,) = await self.take([record])
+            return Verdict(outcome, freshness)
         verification = await self._tokens.verify(credential.token, question.demand, deadline)
         claims = verification.outcome
         accounts: dict[str, Found[Account]] = {}
@@ -188,26 +200,54 @@ class JudgeCredential:
             raise RevisionNotReached
 
     def judge_now(self, digest: KeyDigest, question: Question) -> Principal | Denial | None:
-        """Judge a key by its record in memory; None when memory knows nothing of it.
+        """Judge a key by its record in memory; None when that does not do.
 
         It counts only while the records in memory are fresh enough.
         """
         record = self._remembered(digest)
-        if record is not None or self._keys.knows_absent(digest):
-            return self.judge_record(record, question)
-        return None
-
-    def judge_record(self, record: KeyRecord | None, question: Question) -> Principal | Denial:
-        """Judge a key by its record, or for want of one, and count it."""
         if record is None:
-            self._failures.count(question.client_address)
-            return DENIALS[DenialReason.KEY_NOT_FOUND]
-        outcome = judge_key(record, question.required_scopes, self._clock)
+            return self.judge_absent(question) if self._keys.knows_absent(digest) else None
+        if record.addresses is not None and question.client_address is None:
+            return None
+        return self.judge_record(record, question)
+
+    def judge_record(self, record: KeyRecord, question: Question) -> Principal | Denial | None:
+        """Judge a key by its record, and count it.
+
+        Returns:
+            None, and nothing is counted, where all is well but for a limit that only `take` can
+            take from.
+        """
+        outcome = judge_key(record, question.required_scopes, self._clock, question.client_address)
+        if record.rate_limit is not None and isinstance(outcome, Principal):
+            taken = self._limits.take_now(record.principal.key_id, record.rate_limit)
+            if taken is None:
+                return None
+            outcome = outcome_of(record, record.rate_limit, taken)
         self._count(
-            record.principal.key_id,
-            outcome.reason.name if isinstance(outcome, Denial) else "OK",
+            record.principal.key_id, outcome.reason.name if isinstance(outcome, Denial) else "OK"
         )
         return outcome
+
+    def judge_absent(self, question: Question) -> Denial:
+        """Judge a key that does not exist, and count the failure."""
+        self._failures.count(question.client_address)
+        return DENIALS[DenialReason.KEY_NOT_FOUND]
+
+    async def take(self, records: Sequence[KeyRecord]) -> list[Principal | Denial]:
+        """Finish what `judge_record` left open: take from the limits of good keys, and count.
+
+        Returns:
+            One outcome for each record, in the same order.
+        """
+        limited = [(record, record.rate_limit) for record in records if record.rate_limit]
+        outcomes = await take_in_order(self._limits, limited)
+        for record, outcome in zip(records, outcomes, strict=True):
+            self._count(
+                record.principal.key_id,
+                outcome.reason.name if isinstance(outcome, Denial) else "OK",
+            )
+        return outcomes
 
     def judge_verified(
         self,

@@ -1,21 +1,32 @@
-"""UpdateKey: another name, other scopes, another end; switched off and on."""
+"""UpdateKey: other attributes of a key that stays the same key; switched off and on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from authsvc.domain import ids
+from authsvc.domain.address_rules import normalised
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import EtagMismatch, KeyRevoked, KeySuperseded
+from authsvc.domain.key_changes import gives_more
 from authsvc.domain.keys import Key
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.usecases.call import Call
 from authsvc.usecases.managed_keys import Keys, get_managed_key
 
-PATHS: Final = ("name", "scopes", "expire_time", "metadata", "disabled")
+PATHS: Final = (
+    "name",
+    "scopes",
+    "expire_time",
+    "metadata",
+    "disabled",
+    "allowed_addresses",
+    "rate_limit",
+)
 _ATTEMPTS: Final = 5
 
 
@@ -33,6 +44,8 @@ class UpdateKeyCommand:
     expire_time: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     disabled: bool = False
+    allowed_addresses: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
 
 
 class KeyStore(Keys, Protocol):
@@ -71,7 +84,7 @@ class UpdateKey:
             InvalidRequest: The command breaks bounds, or names what cannot be changed.
             KeyNotFound: There is no such key, or the caller may not see it.
             KeyRevoked: The key is revoked.
-            KeySuperseded: The key was rotated, and would live longer.
+            KeySuperseded: The key was rotated, and would be good where it is not now.
             EtagMismatch: The key is not the one of the etag, or others keep changing it.
             ScopeNotGrantable: The caller may not grant one of the scopes.
             KeyNameTaken: Another live key of the account has this name.
@@ -86,12 +99,12 @@ class UpdateKey:
             if command.etag and command.etag != found.key.etag:
                 raise EtagMismatch
             wanted: Key = replace(found.key, **changes)
-            lives_longer = _lives_longer(found.key, wanted)
+            more = gives_more(found.key, wanted)
             # Else whoever holds the old secret could undo the rotation.
-            if lives_longer and found.key.superseded_by:
+            if more and found.key.superseded_by:
                 raise KeySuperseded(found.key.superseded_by)
-            # To wake a key or to lengthen its life is to grant what it may do.
-            if "scopes" in changes or lives_longer:
+            # To let a key be used where it could not be is to grant what it may do.
+            if more or "scopes" in changes:
                 call.caller.require_grantable(wanted.scopes, found.account)
             changed = await self._store.replace_key(wanted, call.deadline)
             if changed is not None:
@@ -99,18 +112,22 @@ class UpdateKey:
         raise EtagMismatch
 
 
-def _lives_longer(before: Key, after: Key) -> bool:
-    if before.disabled and not after.disabled:
-        return True
-    if before.expire_time is None:
-        return False
-    return after.expire_time is None or after.expire_time > before.expire_time
-
-
 def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
     paths = command.paths or tuple(path for path in PATHS if getattr(command, path))
     violations = Violations()
     violations.check_id("key.key_id", command.key_id, ids.KEY)
+    _check_paths(paths, violations)
+    _check_values(command, paths, now, violations)
+    violations.raise_if_any()
+    changes: dict[str, Any] = {path: getattr(command, path) for path in paths}
+    if "scopes" in changes:
+        changes["scopes"] = tuple(sorted(set(command.scopes)))
+    if "allowed_addresses" in changes:
+        changes["allowed_addresses"] = normalised(command.allowed_addresses)
+    return changes
+
+
+def _check_paths(paths: Sequence[str], violations: Violations) -> None:
     if not paths:
         violations.add("update_mask", f"names at least one of {', '.join(PATHS)}")
     for index, path in enumerate(paths):
@@ -119,6 +136,11 @@ def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
                 f"update_mask.paths[{index}]",
                 f"is one of {', '.join(PATHS)}; {_shown(path)} is not among them",
             )
+
+
+def _check_values(
+    command: UpdateKeyCommand, paths: Sequence[str], now: datetime, violations: Violations
+) -> None:
     if "name" in paths:
         violations.check_name("key.name", command.name)
     if "scopes" in paths:
@@ -129,11 +151,10 @@ def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
         violations.check_metadata("key.metadata", command.metadata)
     if "expire_time" in paths and command.expire_time is not None:
         violations.check_expire_time("key.expire_time", command.expire_time, now)
-    violations.raise_if_any()
-    changes: dict[str, Any] = {path: getattr(command, path) for path in paths}
-    if "scopes" in changes:
-        changes["scopes"] = tuple(sorted(set(command.scopes)))
-    return changes
+    if "allowed_addresses" in paths:
+        violations.check_allowed_addresses("key.allowed_addresses", command.allowed_addresses)
+    if "rate_limit" in paths and command.rate_limit is not None:
+        violations.check_rate_limit("key.rate_limit", command.rate_limit)
 
 
 def _shown(path: str) -> str:

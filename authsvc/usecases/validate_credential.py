@@ -105,7 +105,7 @@ def _has_bounds(question: Question) -> bool:
 
 def _check(question: Question, prefix: str, violations: Violations) -> None:
     violations.check_scopes(f"{prefix}required_scopes", question.required_scopes)
-    violations.check_address(f"{prefix}context.client_ip", question.client_address)
+    violations.check_address(f"{prefix}context.client_ip", question.client_address or "")
     revision = question.demand.at_least_revision
     if revision is not None and revision <= 0:
         violations.add(f"{prefix}freshness.at_least_revision", "is positive")

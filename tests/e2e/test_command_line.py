@@ -22,7 +22,7 @@ KEY_FIELDS = {
     "key_id", "account_id", "name", "scopes", "state", "hint", "create_time", "expire_time",
     "revoke_time", "last_use_time", "metadata", "etag", "revoke_reason", "revoke_note",
     "disabled",
-    "superseded_by", "supersedes",
+    "superseded_by", "supersedes", "allowed_addresses", "rate_limit",
 }  # fmt: skip
 
 
@@ -73,7 +73,11 @@ def test_account_list_keeps_every_account_on_one_line(shared_dev: Dev) -> None:
 def test_key_create(shared_dev: Dev) -> None:
     more = ["--account", shared_dev.account_id, "--ttl", "90d", "--metadata", "team=ci"]
     scopes = ["--scope", "sessions:read", "--scope", "sessions:write"]
-    create = [["key", "create", name, *more, *scopes] for name in ("people", "scripts")]
+    rules = ["--allow-address", "2001:DB8::/32", "--allow-address", "192.0.2.7"]
+    create = [
+        ["key", "create", name, *more, *scopes, *rules, "--rate-limit", "100/min"]
+        for name in ("people", "scripts")
+    ]
 
     people, scripts = both(create, shared_dev)
 
@@ -83,10 +87,15 @@ def test_key_create(shared_dev: Dev) -> None:
     assert "ORCHESTRATOR_API_KEY" in people.out
     assert rows(people)["scopes"] == "sessions:read sessions:write"
     assert rows(people)["metadata"] == "team=ci"
+    assert rows(people)["allowed from"] == "192.0.2.7"
+    assert re.search(r"^ {2,}2001:db8::/32$", people.out, re.MULTILINE)
+    assert rows(people)["rate limit"] == "100/min"
     created = json.loads(scripts.out)
     assert set(created) == {"key", "secret", "revision"}
     assert set(created["key"]) == KEY_FIELDS
     assert created["key"]["metadata"] == {"team": "ci"}
+    assert created["key"]["allowed_addresses"] == ["192.0.2.7", "2001:db8::/32"]
+    assert created["key"]["rate_limit"] == {"requests": 100, "period": 60.0}
     assert SECRET.fullmatch(created["secret"])
 
 
@@ -129,6 +138,24 @@ def test_key_validate_of_a_key(shared_dev: Dev) -> None:
     assert set(verdict) == {"principal", "freshness"}
     assert verdict["principal"]["kind"] == "API_KEY"
     assert SECRET.search(people.out + scripts.out) is None
+
+
+def test_key_validate_of_a_restricted_key_takes_the_clients_address(shared_dev: Dev) -> None:
+    with shared_dev.client() as client:
+        secret = client.create_key(
+            "restricted", account_id=shared_dev.account_id, allowed_addresses=["192.0.2.7"]
+        ).secret.reveal()
+    validate = ["key", "validate"]
+
+    known, unknown = run_all(
+        [
+            Command(arguments, secret, shared_dev.caller)
+            for arguments in ([*validate, "--client-ip", "192.0.2.7"], validate)
+        ]
+    )
+
+    assert [known.code, unknown.code] == [0, 3]
+    assert rows(unknown)["reason"] == "ADDRESS_NOT_ALLOWED"
 
 
 def test_a_credential_typed_at_the_prompt_is_hidden(shared_dev: Dev, tmp_path: Path) -> None:

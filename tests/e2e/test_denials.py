@@ -26,6 +26,7 @@ REFUSALS: Final = {
     "a forged token": ("TOKEN_INVALID", "Invalid token", 401),
     "an expired token": ("TOKEN_EXPIRED", "Token expired", 401),
     "a key of a disabled account": ("ACCOUNT_DISABLED", "Account disabled", 403),
+    "a key for other addresses": ("ADDRESS_NOT_ALLOWED", "Client address not allowed", 403),
     "a key without the scope": ("INSUFFICIENT_SCOPE", "Insufficient scope", 403),
 }
 
@@ -42,9 +43,13 @@ async def make_credentials(server: Dev) -> dict[str, str]:
                 ("an expired key", server.account_id, timedelta(seconds=1)),
                 ("a disabled key", server.account_id, None),
                 ("a key of a disabled account", account.account_id, None),
+                ("a key for other addresses", server.account_id, None),
                 ("a key without the scope", server.account_id, None),
             ]
         }
+        client.update_key(
+            made["a key for other addresses"].key.key_id, allowed_addresses=["192.0.2.7"]
+        )
         keys = {name: created.secret.reveal() for name, created in made.items()}
         client.revoke_key(secret=keys["a revoked key"])
         database = await asyncpg.connect((server.data_dir / "database.url").read_text().strip())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
+from orchestrator.auth import RateLimit
 from tests.e2e.support import SECRET, Command, Dev, Ended, run_all
 
 MISSING = "key_01h2xcejqtf2nbrexx3vqjhp41"
@@ -38,6 +40,10 @@ def ended(shared_dev: Dev, key_id: str) -> dict[str, Ended]:
         "list the unknown": [*listed, "--state", "unknown"],
         "both ways": [*update, key_id, "--enable", "--disable"],
         "two ends": [*update, key_id, "--ttl", "1d", "--no-expiry"],
+        "two rules": [*update, key_id, "--allow-address", "::1", "--any-address"],
+        "two limits": [*update, key_id, "--rate-limit", "5/s", "--no-rate-limit"],
+        "no rate": [*update, key_id, "--rate-limit", "5"],
+        "host bits": [*update, key_id, "--allow-address", "192.0.2.7/24"],
         "nothing": [*update, key_id],
         "an old etag": [*update, key_id, "--name", "x", "--etag", '"0"'],
     }
@@ -84,6 +90,10 @@ def test_keys_are_listed_for_scripts(ended: dict[str, Ended], key_id: str) -> No
         ("list the unknown", 2, "give --state as active, disabled, expired or revoked"),
         ("both ways", 2, "give either --enable or --disable"),
         ("two ends", 2, "give either --ttl or --no-expiry"),
+        ("two rules", 2, "give either --allow-address or --any-address"),
+        ("two limits", 2, "give either --rate-limit or --no-rate-limit"),
+        ("no rate", 2, "100/min"),
+        ("host bits", 1, "192.0.2.0/24"),
         ("nothing", 2, "say what to change"),
         ("an old etag", 1, "[ABORTED]"),
     ],
@@ -102,14 +112,21 @@ def test_a_key_is_changed(shared_dev: Dev) -> None:
             for name in ("one to change", "another to change")
         ]
         client.update_key(keys[1].key_id, disabled=True)
+        client.update_key(
+            keys[1].key_id,
+            allowed_addresses=["192.0.2.7"],
+            rate_limit=RateLimit(1, timedelta(days=1)),
+        )
     changes = ["--name", "changed", "--scope", "a:b", "--metadata", "team=a", "--ttl", "1d"]
+    changes += ["--allow-address", "192.0.2.0/24", "--rate-limit", "50/90s"]
+    clear = ["--enable", "--any-address", "--no-rate-limit", "--json"]
 
     people, scripts = run_all(
         [
             Command(arguments, settings=shared_dev.caller)
             for arguments in (
                 ["key", "update", keys[0].key_id, *changes, "--disable"],
-                ["key", "update", keys[1].key_id, "--enable", "--json"],
+                ["key", "update", keys[1].key_id, *clear],
             )
         ]
     )
@@ -119,8 +136,11 @@ def test_a_key_is_changed(shared_dev: Dev) -> None:
     changed = json.loads(scripts.out)
     assert set(changed) == {"key", "revision"}
     assert changed["key"]["disabled"] is False
+    assert (changed["key"]["allowed_addresses"], changed["key"]["rate_limit"]) == ([], None)
     with shared_dev.client() as client:
         found = client.get_key(keys[0].key_id)
     assert (found.name, found.scopes, found.metadata) == ("changed", ("a:b",), {"team": "a"})
     assert found.disabled
     assert found.expire_time is not None
+    assert found.allowed_addresses == ("192.0.2.0/24",)
+    assert found.rate_limit == RateLimit(50, timedelta(seconds=90))

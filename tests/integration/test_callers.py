@@ -158,6 +158,7 @@ SYSTEM_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, KEYS)}
 # What each caller gets: OK, or the scope that it is told it lacks.
 PERMISSIONS: Final = {
     "admin": dict.fromkeys(REQUESTS, OK),
+    "admin key for this address": dict.fromkeys(REQUESTS, OK),
     "account key *": MANAGES,
     "account key keys:*": MANAGES,
     "account key narrow": MANAGES_NOTHING,
@@ -184,6 +185,7 @@ STRANGERS: Final = {
     "disabled admin key": "KEY_DISABLED",
     "expired admin key": "KEY_EXPIRED",
     "key of a disabled account": "ACCOUNT_DISABLED",
+    "admin key for another address": "ADDRESS_NOT_ALLOWED",
     "forged token": "TOKEN_INVALID",
     "two keys": "INVALID_KEY_FORMAT",
     "the same key twice": "INVALID_KEY_FORMAT",
@@ -196,6 +198,8 @@ _CHANGES: Final = {
     "revoked admin key": "UPDATE authsvc.keys SET revoke_time = now()",
     "disabled admin key": "UPDATE authsvc.keys SET disabled = true",
     "expired admin key": "UPDATE authsvc.keys SET expire_time = now()",
+    "admin key for this address": "UPDATE authsvc.keys SET allowed_addresses = '{127.0.0.1}'",
+    "admin key for another address": "UPDATE authsvc.keys SET allowed_addresses = '{192.0.2.7}'",
 }
 
 

@@ -208,6 +208,17 @@ async def server_stopping(service: Service, stubs: Stubs) -> Refusal:
     return await refused(read_on())
 
 
+async def caller_rate_limited(service: Service, stubs: Stubs) -> Refusal:
+    request = pb.CreateKeyRequest(account_id=service.system.account_id, name=fresh_name())
+    request.scopes.append("authsvc:validate")
+    request.rate_limit.requests = 1
+    request.rate_limit.period.seconds = 86_400
+    limited = await stubs.auth.CreateKey(request, metadata=bearer(service.admin_key))
+    call = pb.ValidateCredentialRequest(credential=SECRET)
+    await stubs.auth.ValidateCredential(call, metadata=bearer(limited.secret))
+    return await refused(stubs.auth.ValidateCredential(call, metadata=bearer(limited.secret)))
+
+
 async def revision_not_reached(service: Service, stubs: Stubs) -> Refusal:
     request = pb.ValidateCredentialRequest(credential=await service.create_key())
     request.freshness.at_least_revision = 2**62
@@ -250,6 +261,7 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
+        (caller_rate_limited, "RESOURCE_EXHAUSTED", "RATE_LIMITED", {}),
         (too_many_streams, "RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS", {}),
         (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
         (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
@@ -278,8 +290,9 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     # What else belongs to the code
     assert bool(refusal.violations) is (fail is invalid)
     retried = code in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
-    delay = timedelta(seconds=1) if retried else None
-    assert refusal.retry_delay == delay
+    assert (refusal.retry_delay is not None) is retried
+    if retried and fail is not caller_rate_limited:
+        assert refusal.retry_delay == timedelta(seconds=1)
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything
     texts = [refusal.text, *(text for _, text in refusal.violations)]

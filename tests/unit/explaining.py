@@ -9,12 +9,15 @@ from datetime import datetime
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.findings import FindingCode
 from authsvc.domain.keys import Key, OwnedKey
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import VALIDATE
+from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.explain_credential import ExplainCredential, Explanation
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 from tests.unit.stores import KnownKeysInMemory, a_call, a_judge, some_records
@@ -31,6 +34,8 @@ def a_key(
     disabled: bool = False,
     revoke_time: datetime | None = None,
     account_state: AccountState = AccountState.ACTIVE,
+    allowed_addresses: tuple[str, ...] = (),
+    rate_limit: RateLimit | None = None,
 ) -> OwnedKey:
     key = Key(
         key_id=KEY_ID,
@@ -44,6 +49,8 @@ def a_key(
         revision=1,
         disabled=disabled,
         revoke_time=revoke_time,
+        allowed_addresses=allowed_addresses,
+        rate_limit=rate_limit,
     )
     return OwnedKey(key, an_account(ACCOUNT_ID, state=account_state))
 
@@ -68,13 +75,19 @@ def explaining(
     *issuers: Issuer,
     keys: Mapping[str, OwnedKey] | None = None,
     failures_per_minute: int = 1000,
+    limits: ReadableLimits | None = None,
 ) -> Explaining:
     """Return a use case that knows a key as SECRET, and the signing keys of these issuers."""
     stored = KnownKeysInMemory(keys if keys is not None else {SECRET: known or a_key()})
     keyring = a_keyring(KeysInMemory(*(one.sealed_by(SEALER) for one in issuers)), Watch())
     failures = FailureLimit(failures_per_minute=failures_per_minute, monotonic=lambda: 0.0)
     verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, remembered=10, clock=lambda: NOW)
-    judge = a_judge(some_records(keys=stored), verifier, failures=failures)
+    judge = a_judge(
+        some_records(keys=stored),
+        verifier,
+        failures=failures,
+        limits=OnlyRead(limits or InProcessLimits(capacity=10, monotonic=lambda: 0.0)),
+    )
     examiner = AccessTokenExaminer(keyring=keyring, rules=RULES, clock=lambda: NOW)
     explain = ExplainCredential(judge=judge, keys=stored, tokens=examiner, clock=lambda: NOW)
     return Explaining(explain, failures)

@@ -8,6 +8,7 @@ from datetime import datetime
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key, KeyFilter, OwnedKey
+from authsvc.domain.rate_limits import RateLimit
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, an_account
 
 
@@ -20,6 +21,8 @@ def a_key(
     disabled: bool = False,
     revoke_time: datetime | None = None,
     superseded_by: str = "",
+    allowed_addresses: tuple[str, ...] = (),
+    rate_limit: RateLimit | None = None,
 ) -> Key:
     return Key(
         key_id=key_id,
@@ -34,6 +37,8 @@ def a_key(
         disabled=disabled,
         revoke_time=revoke_time,
         superseded_by=superseded_by,
+        allowed_addresses=allowed_addresses,
+        rate_limit=rate_limit,
     )
 
 

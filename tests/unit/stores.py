@@ -24,6 +24,7 @@ from authsvc.usecases.judge_credential import (
     TokenVerifier,
     Verdict,
 )
+from authsvc.usecases.rate_limits import RateLimiter, Unlimited
 from authsvc.usecases.validate_credential import ValidateCredential
 from tests.unit.examples import (
     ACCOUNT_ID,
@@ -157,6 +158,8 @@ def _record_of(known: OwnedKey) -> KeyRecord:
         expire_time=key.expire_time,
         disabled=key.disabled,
         revoked=key.revoke_time is not None,
+        allowed_addresses=key.allowed_addresses,
+        rate_limit=key.rate_limit,
     )
 
 
@@ -230,6 +233,7 @@ def a_judge(
     tokens: TokenVerifier | None = None,
     usage: Usage | None = None,
     failures: FailureLimit | None = None,
+    limits: RateLimiter | None = None,
 ) -> JudgeCredential:
     found = records or some_records()
     return JudgeCredential(
@@ -238,6 +242,7 @@ def a_judge(
         tokens=tokens or NoTokens(),
         usage=usage or Usage(),
         changes=Changes(),
+        limits=limits or Unlimited(),
         failures=failures or FailureLimit(failures_per_minute=1000, monotonic=lambda: 0.0),
         clock=lambda: NOW,
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from authsvc.domain.bounds import MAX_LIFETIME, Violations
 from authsvc.domain.errors import InvalidRequest
+from authsvc.domain.rate_limits import RateLimit
 from tests.unit.examples import KEY_ID, NOW
 
 MICROSECOND = timedelta(microseconds=1)
@@ -124,6 +125,61 @@ def test_a_lifetime_within_bounds_is_fit(lifetime: timedelta) -> None:
 )
 def test_a_lifetime_out_of_bounds_is_refused(lifetime: timedelta, description: str) -> None:
     assert _broken(lambda v: v.check_lifetime("ttl", lifetime)) == [("ttl", description)]
+
+
+def test_every_malformed_address_is_named_by_its_place() -> None:
+    rules = ["192.0.2.7", "nonsense", "2001:db8::/32", "192.0.2.7/24"]
+
+    assert _broken(lambda v: v.check_allowed_addresses("allowed_addresses", rules)) == [
+        ("allowed_addresses[1]", "is an IP address or network, like 192.0.2.7 or 2001:db8::/32"),
+        (
+            "allowed_addresses[3]",
+            "begins with the first address of its network: 192.0.2.0/24",
+        ),
+    ]
+
+
+def test_as_many_addresses_as_allowed_are_fit() -> None:
+    assert _broken(lambda v: v.check_allowed_addresses("a", ["192.0.2.7"] * 100)) == []
+
+
+def test_too_many_addresses_are_refused_without_looking_at_each() -> None:
+    assert _broken(lambda v: v.check_allowed_addresses("a", ["nonsense"] * 101)) == [
+        ("a", "has at most 100 entries")
+    ]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [RateLimit(1, timedelta(seconds=1)), RateLimit(1_000_000, timedelta(days=1))],
+)
+def test_a_rate_limit_within_bounds_is_fit(limit: RateLimit) -> None:
+    assert _broken(lambda v: v.check_rate_limit("rate_limit", limit)) == []
+
+
+@pytest.mark.parametrize(
+    ("requests", "period", "fields"),
+    [
+        (0, timedelta(seconds=1), ["rate_limit.requests"]),
+        (-1, timedelta(seconds=1), ["rate_limit.requests"]),
+        (1_000_001, timedelta(seconds=1), ["rate_limit.requests"]),
+        (1, timedelta(0), ["rate_limit.period"]),
+        (1, timedelta(seconds=1) - MICROSECOND, ["rate_limit.period"]),
+        (1, timedelta(seconds=1, milliseconds=500), ["rate_limit.period"]),
+        (1, timedelta(days=1, seconds=1), ["rate_limit.period"]),
+        (1, timedelta.min, ["rate_limit.period"]),
+        (1, timedelta.max, ["rate_limit.period"]),
+        (0, timedelta(0), ["rate_limit.requests", "rate_limit.period"]),
+    ],
+)
+def test_a_rate_limit_out_of_bounds_is_refused(
+    requests: int, period: timedelta, fields: list[str]
+) -> None:
+    limit = RateLimit(requests, period)
+
+    broken = _broken(lambda v: v.check_rate_limit("rate_limit", limit))
+
+    assert [field for field, _ in broken] == fields
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,14 @@ class Registry:
         self.handlers |= handlers
 
 
-def _handlers(servicer: object, judge: Judge | None = None) -> dict[str, Any]:
+def _handlers(
+    servicer: object, judge: Judge | None = None, onlooker: Judge | None = None
+) -> dict[str, Any]:
     calls = Calls(
-        authenticate=AuthenticateCaller(cast("JudgeCredential", judge or Judge())),
+        authenticate=AuthenticateCaller(
+            cast("JudgeCredential", judge or Judge()),
+            onlooker=cast("JudgeCredential", onlooker or Judge()),
+        ),
         work_limit_seconds=2.0,
     )
     registry = Registry()
@@ -158,6 +163,20 @@ async def test_who_changes_keys_is_not_taken_from_memory(method: str) -> None:
     await handler.unary_unary(b"", WireCall(GOOD).context)
 
     assert judge.demands == [AUTHORITATIVE]
+
+
+async def test_a_stream_uses_the_callers_key_once_and_then_only_looks() -> None:
+    # Given a stream that has answered three times
+    judge, onlooker = Judge(), Judge()
+    behave = _handlers(Servicer(), judge, onlooker)["WatchRevocations"].unary_stream
+    answers = behave(b"", WireCall(GOOD).context)
+    for _ in range(3):
+        await anext(answers)
+    await answers.aclose()
+
+    # Then its caller was authenticated for each answer, but its key was used for the call alone
+    assert len(judge.demands) == 1
+    assert len(onlooker.demands) == 3
 
 
 def test_a_servicer_that_lacks_a_method_is_found_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -25,6 +26,7 @@ from orchestrator.auth import (
     ErrorReason,
     InvalidArgument,
     PermissionDenied,
+    ResourceExhausted,
     Unauthenticated,
     Unavailable,
 )
@@ -79,6 +81,15 @@ EXPLANATIONS = [
         Unauthenticated("No credential.", reason=ErrorReason.CALLER_CREDENTIAL_MISSING),
         ["AUTHSVC_API_KEY", "--api-key-file"],
         id="where to give a key",
+    ),
+    pytest.param(
+        ResourceExhausted(
+            "Over the limit.",
+            reason=ErrorReason.RATE_LIMITED,
+            retry_delay=timedelta(seconds=58, milliseconds=1),
+        ),
+        ["Over the limit.", "try again in 59 s"],
+        id="how long to wait",
     ),
     pytest.param(Unavailable("failed to connect"), ["--plaintext"], id="no server"),
     pytest.param(

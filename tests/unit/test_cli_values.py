@@ -15,12 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsvc.cli.key import parse_metadata, read_credential
-from authsvc.cli.key_options import parse_duration, parse_overlap
+from authsvc.cli.key_options import (
+    parse_duration,
+    parse_overlap,
+    parse_rate_limit,
+    rate_text,
+)
 from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
 from authsvc.cli.output import plain, print_json
 from authsvc.config_values import decode_encryption_key
 from authsvc.domain.scopes import ALL
-from orchestrator.auth import RevocationReason, Secret
+from orchestrator.auth import RateLimit, RevocationReason, Secret
 from tests.unit.examples import FAKE_KEY
 
 
@@ -78,6 +83,46 @@ def test_an_overlap_is_a_duration_otherwise() -> None:
 def test_text_of_another_form_is_no_overlap(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_overlap(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "requests", "seconds"),
+    [
+        ("5/s", 5, 1),
+        ("100/min", 100, 60),
+        ("1000/h", 1000, 3600),
+        ("9/day", 9, 86_400),
+        ("50/90s", 50, 90),
+    ],
+)
+def test_a_rate_is_requests_and_a_period_and_is_shown_so(
+    text: str, requests: int, seconds: int
+) -> None:
+    limit = parse_rate_limit(text)
+
+    assert limit == RateLimit(requests, timedelta(seconds=seconds))
+    assert rate_text(limit) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("1/1s", "1/s"), ("7/60s", "7/min"), ("7/5m", "7/300s"), ("7/1d", "7/day")]
+)
+def test_a_rate_has_one_form_to_be_shown_in(text: str, shown: str) -> None:
+    assert rate_text(parse_rate_limit(text)) == shown
+
+
+def test_no_limit_is_not_shown() -> None:
+    assert rate_text(None) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "5/", "/s", "0/s", "-1/s", "1.5/s", "5/m/s", "5 / s", "5/S", "5/week", "5/0s",
+     "05/s", "5/s ", "\u0665/s", "1000000000/s", "5/\u0661s"],
+)  # fmt: skip
+def test_text_of_another_form_is_no_rate(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="100/min"):
+        parse_rate_limit(text)
 
 
 @given(st.text(max_size=12))

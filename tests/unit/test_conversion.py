@@ -17,7 +17,8 @@ from authsvc.domain.findings import FindingCode
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
-from authsvc.rpc import conversion
+from authsvc.domain.rate_limits import RateLimit
+from authsvc.rpc import conversion, key_conversion
 from authsvc.usecases.create_key import CreateKeyCommand
 from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
@@ -27,8 +28,10 @@ from orchestrator.auth.v1 import (
     denial_pb2,
     explanation_pb2,
     freshness_pb2,
+    key_management_pb2,
     key_pb2,
     principal_pb2,
+    rate_limit_pb2,
 )
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, KEY_ID, NOW, SECOND, an_account
 
@@ -230,6 +233,26 @@ def test_a_command_does_not_show_its_secret() -> None:
     assert FAKE_KEY not in repr(RevokeKeyCommand(secret=FAKE_KEY))
 
 
+def test_rules_and_a_limit_come_back_as_they_were() -> None:
+    key = _key(
+        allowed_addresses=("192.0.2.7", "2001:db8::/32"), rate_limit=RateLimit(100, 90 * SECOND)
+    )
+
+    message = conversion.key_message(key, NOW)
+    command = key_conversion.update_key_command(key_management_pb2.UpdateKeyRequest(key=message))
+
+    assert message.rate_limit.period.seconds == 90
+    assert command.allowed_addresses == key.allowed_addresses
+    assert command.rate_limit == key.rate_limit
+
+
+def test_a_limit_that_is_empty_is_not_the_same_as_none() -> None:
+    request = auth_service_pb2.CreateKeyRequest(rate_limit=rate_limit_pb2.RateLimit())
+
+    assert conversion.create_key_command(request).rate_limit == RateLimit(0, timedelta(0))
+    assert conversion.create_key_command(auth_service_pb2.CreateKeyRequest()).rate_limit is None
+
+
 @pytest.mark.parametrize("reason", RevocationReason)
 def test_every_revocation_reason_has_a_wire_value(reason: RevocationReason) -> None:
     message = conversion.key_message(_key(revoke_time=NOW, revoke_reason=reason), NOW)
@@ -257,8 +280,8 @@ def test_every_key_state_has_a_wire_value(changes: dict[str, object], state: int
     assert conversion.key_message(_key(**changes), NOW).state == state
 
 
-@pytest.mark.parametrize("field", ["expire_time", "revoke_time", "last_use_time"])
-def test_a_time_that_a_key_does_not_have_is_not_set(field: str) -> None:
+@pytest.mark.parametrize("field", ["expire_time", "revoke_time", "last_use_time", "rate_limit"])
+def test_a_field_that_a_key_does_not_have_is_not_set(field: str) -> None:
     assert not conversion.key_message(_key(), NOW).HasField(field)  # type: ignore[arg-type]
 
 

@@ -18,6 +18,7 @@ from authsvc.domain.errors import (
     ScopeNotGrantable,
 )
 from authsvc.domain.keys import Key, OwnedKey
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.tokens.answer_sealing import AnswerSealer
 from authsvc.usecases.answered_requests import AnsweredRequests
 from authsvc.usecases.create_key import CreateKey, CreateKeyCommand
@@ -87,7 +88,15 @@ async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None =
 
 
 GOOD = CreateKeyCommand(name="ci", account_id=ACCOUNT_ID)
-BAD = CreateKeyCommand(name="", account_id="x", scopes=("BAD",), ttl=timedelta(0), request_id="r")
+BAD = CreateKeyCommand(
+    name="",
+    account_id="x",
+    scopes=("BAD",),
+    ttl=timedelta(0),
+    request_id="r",
+    allowed_addresses=("192.0.2.7", "x"),
+    rate_limit=RateLimit(0, timedelta(0)),
+)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +156,9 @@ async def test_every_violation_of_a_command_is_told() -> None:
         "scopes[0]",
         "ttl",
         "request_id",
+        "allowed_addresses[1]",
+        "rate_limit.requests",
+        "rate_limit.period",
     ]
 
 
@@ -166,6 +178,16 @@ async def test_scopes_are_kept_once_and_in_order() -> None:
     issued = await _create(OWNER, CreateKeyCommand("ci", scopes=("b", "a", "b")))
 
     assert issued.key.scopes == ("a", "b")
+
+
+async def test_addresses_are_kept_in_their_one_text_with_the_limit() -> None:
+    limit = RateLimit(100, timedelta(minutes=1))
+    rules = ("2001:DB8::/32", "::ffff:192.0.2.7", "192.0.2.7/32")
+
+    issued = await _create(OWNER, CreateKeyCommand("ci", allowed_addresses=rules, rate_limit=limit))
+
+    assert issued.key.allowed_addresses == ("192.0.2.7", "2001:db8::/32")
+    assert issued.key.rate_limit == limit
 
 
 async def test_a_lifetime_counts_from_now() -> None:

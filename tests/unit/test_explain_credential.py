@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 import structlog
 
 from authsvc.domain.accounts import AccountState
+from authsvc.domain.callers import Caller
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.errors import CallerNotPermitted
 from authsvc.domain.findings import FindingCode as Code
 from authsvc.domain.keys import OwnedKey
+from authsvc.domain.rate_limits import RateLimit
+from authsvc.domain.scopes import VALIDATE
+from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.usecases.explain_credential import Explanation
 from authsvc.usecases.judge_credential import Question
-from tests.unit.examples import NOW, SECOND, a_caller
+from tests.unit.examples import KEY_ID, NOW, SECOND, a_caller, a_system_caller
 from tests.unit.explaining import ADDRESS, SECRET, UNKNOWN, a_key, codes_of, explaining
 from tests.unit.stores import a_call
 
@@ -24,6 +31,7 @@ FAULTY = [
     (a_key(disabled=True), [Code.KEY_DISABLED]),
     (a_key(expire_time=NOW), [Code.KEY_EXPIRED]),
     (a_key(account_state=AccountState.DISABLED), [Code.ACCOUNT_DISABLED]),
+    (a_key(allowed_addresses=("192.0.2.9",)), [Code.ADDRESS_MISSING]),
     (a_key(disabled=True, expire_time=NOW - SECOND), [Code.KEY_DISABLED, Code.KEY_EXPIRED]),
 ]
 NO_USE = "Mending its form alone will not help."
@@ -47,7 +55,77 @@ async def test_every_fault_of_a_known_key_is_found(known: OwnedKey, codes: list[
     explanation = await explaining(known)(SECRET)
 
     assert codes_of(explanation) == codes
-    assert explanation.key == known.key
+    assert explanation.key == replace(known.key, allowed_addresses=())
+
+
+RESTRICTED = a_key(allowed_addresses=("192.0.2.9", "2001:db8::/32"))
+
+
+async def test_a_restricted_key_from_elsewhere_is_told_to_how_many_rules() -> None:
+    explanation = await explaining(RESTRICTED)(SECRET, address=ADDRESS)
+
+    (finding,) = explanation.findings
+    assert (finding.code, finding.length) == (Code.ADDRESS_NOT_ALLOWED, 2)
+    assert finding.text == (
+        "the client's address is not among those that the key is restricted to (rules: 2)"
+    )
+    assert explanation.hint == (
+        "Use the key from an address that it allows, or have its owner allow this one."
+    )
+
+
+async def test_a_restricted_key_without_an_address_asks_for_one() -> None:
+    explanation = await explaining(RESTRICTED)(SECRET)
+
+    (finding,) = explanation.findings
+    assert (finding.code, finding.length) == (Code.ADDRESS_MISSING, 2)
+    assert finding.text.endswith("(rules: 2), and the client's was not given")
+    assert explanation.hint == "Say which IP address the client has (`client_ip`)."
+
+
+async def test_a_restricted_key_is_good_from_its_addresses() -> None:
+    explanation = await explaining(RESTRICTED)(SECRET, address="2001:db8::1")
+
+    assert not explanation.findings
+    assert explanation.hint == "The credential is good."
+
+
+async def test_no_address_is_asked_for_where_none_would_help() -> None:
+    known = a_key(allowed_addresses=("192.0.2.9",), revoke_time=NOW)
+
+    explanation = await explaining(known)(SECRET)
+
+    assert codes_of(explanation) == [Code.KEY_REVOKED, Code.ADDRESS_MISSING]
+    assert explanation.hint == "A revoked key stays revoked: create another one."
+
+
+@pytest.mark.parametrize(
+    ("caller", "shown"),
+    [
+        (a_system_caller(VALIDATE), ()),
+        (a_system_caller(VALIDATE, "authsvc:keys"), RESTRICTED.key.allowed_addresses),
+        (a_system_caller("authsvc:admin"), RESTRICTED.key.allowed_addresses),
+    ],
+)
+async def test_the_addresses_are_shown_to_those_who_manage_the_key(
+    caller: Caller, shown: tuple[str, ...]
+) -> None:
+    explanation = await explaining(RESTRICTED).explain(Question(SECRET), a_call(caller))
+
+    assert explanation.key is not None
+    assert explanation.key.allowed_addresses == shown
+
+
+@pytest.mark.parametrize("mistake", [UPPER, f"{SECRET}\n", BARE])
+async def test_a_mended_key_is_judged_by_the_address_too(mistake: str) -> None:
+    explain = explaining(RESTRICTED)
+
+    good = await explain(mistake, address="192.0.2.9")
+    refused = await explain(mistake, address=ADDRESS)
+
+    assert Code.MENDED_IS_KNOWN not in codes_of(good)
+    assert codes_of(refused)[-1] is Code.MENDED_IS_KNOWN
+    assert refused.hint.startswith(f"{NO_USE} Use the key from an address that it allows")
 
 
 async def test_missing_scopes_are_named_sorted_and_once() -> None:
@@ -237,3 +315,75 @@ async def test_nothing_of_the_credential_is_logged_or_shown(value: str) -> None:
 
     said = (repr(logs) + repr(explanation)).lower()
     assert not any(BARE[i : i + 6] in said or UNKNOWN[i + 5 : i + 11] in said for i in range(35))
+
+
+ONE_A_MINUTE = RateLimit(1, timedelta(minutes=1))
+WAIT = "Wait until the next request passes; send fewer, or have the key's rate limit raised."
+
+
+def used_up() -> InProcessLimits:
+    limits = InProcessLimits(capacity=10, monotonic=lambda: 0.0)
+    limits.take_now(KEY_ID, ONE_A_MINUTE)
+    return limits
+
+
+async def test_a_limit_that_is_not_used_up_is_no_finding() -> None:
+    explain = explaining(a_key(rate_limit=ONE_A_MINUTE))
+
+    for _ in range(3):
+        assert not (await explain(SECRET)).findings
+
+
+async def test_a_used_up_limit_is_told_with_its_numbers() -> None:
+    known = a_key(rate_limit=ONE_A_MINUTE)
+
+    explanation = await explaining(known, limits=used_up())(SECRET)
+
+    assert _reason(explanation) is DenialReason.RATE_LIMITED
+    assert explanation.key == known.key
+    assert [finding.text for finding in explanation.findings] == [
+        "its rate limit is used up: 1 in 60 s; the next request passes in 60 s"
+    ]
+    assert explanation.hint == WAIT
+
+
+@pytest.mark.parametrize(
+    ("sent", "codes"),
+    [
+        (BARE, [Code.PREFIX_MISSING, Code.MENDED_IS_KNOWN]),
+        (
+            UPPER,
+            [
+                Code.UPPER_CASE_HEXADECIMAL,
+                Code.KEY_UNKNOWN,
+                Code.LOWER_CASE_IS_KNOWN,
+                Code.MENDED_IS_KNOWN,
+            ],
+        ),
+    ],
+)
+async def test_a_used_up_limit_is_told_of_what_is_a_key_when_mended(
+    sent: str, codes: list[Code]
+) -> None:
+    explain = explaining(a_key(rate_limit=ONE_A_MINUTE), limits=used_up())
+
+    explanation = await explain(sent)
+
+    assert codes_of(explanation) == [*codes, Code.RATE_LIMIT_REACHED]
+    assert explanation.hint == f"{NO_USE} {WAIT}"
+
+
+async def test_a_limited_key_in_upper_case_is_no_other_key() -> None:
+    known = {UPPER: a_key(rate_limit=ONE_A_MINUTE)}
+
+    explanation = await explaining(keys=known, limits=used_up())(UPPER)
+
+    assert codes_of(explanation) == [Code.RATE_LIMIT_REACHED]
+
+
+async def test_other_faults_of_a_key_come_before_its_used_up_limit() -> None:
+    known = a_key(rate_limit=ONE_A_MINUTE, disabled=True)
+
+    explanation = await explaining(known, limits=used_up())(SECRET)
+
+    assert codes_of(explanation) == [Code.KEY_DISABLED]

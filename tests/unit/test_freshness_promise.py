@@ -30,6 +30,7 @@ from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.rate_limits import Unlimited
 
 MAX_STALENESS = 5.0
 KEYS = tuple(f"orch_{number:040x}" for number in range(3))
@@ -146,6 +147,7 @@ class FreshnessPromise(RuleBasedStateMachine):
             usage=NoUsage(),
             changes=self,
             failures=FailureLimit(failures_per_minute=1000, monotonic=lambda: self.elapsed),
+            limits=Unlimited(),
             clock=self.now,
         )
 

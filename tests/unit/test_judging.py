@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from authsvc.domain.callers import Caller
-from authsvc.domain.denials import Denial, DenialReason
+from authsvc.domain.changes import Watermark
+from authsvc.domain.denials import DENIALS, Denial, DenialReason
 from authsvc.domain.errors import (
     CallerCredentialInvalid,
     CallerCredentialMissing,
@@ -13,22 +16,28 @@ from authsvc.domain.errors import (
     InvalidRequest,
 )
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
+from authsvc.domain.keys import OwnedKey
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
-from authsvc.usecases.judge_credential import Question
-from tests.unit.examples import FAKE_KEY, NoHurry
+from authsvc.usecases.followed_log import FollowedLog
+from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from tests.unit.examples import FAKE_KEY, KEY_ID, NOW, NoHurry, an_account
+from tests.unit.managed_keys import a_key
 from tests.unit.stores import (
     ADMIN,
     KEYS,
     OWNER,
+    KnownKeysInMemory,
     NoTokens,
+    Usage,
     a_judge,
+    some_records,
     validated,
 )
 
 
 async def test_a_caller_without_a_credential_is_told_so() -> None:
     with pytest.raises(CallerCredentialMissing):
-        await AuthenticateCaller(a_judge())([], NoHurry())
+        await AuthenticateCaller(a_judge(), onlooker=a_judge())([], NoHurry())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +55,7 @@ async def test_a_caller_with_a_bad_credential_is_told_why(
     values: list[str], reason: DenialReason
 ) -> None:
     with pytest.raises(CallerCredentialInvalid) as caught:
-        await AuthenticateCaller(a_judge())(values, NoHurry())
+        await AuthenticateCaller(a_judge(), onlooker=a_judge())(values, NoHurry())
 
     assert caught.value.reason is reason
 
@@ -117,6 +126,71 @@ async def test_an_unknown_key_is_a_denial() -> None:
 
     assert isinstance(verdict.outcome, Denial)
     assert verdict.outcome.reason is DenialReason.KEY_NOT_FOUND
+
+
+RESTRICTED = OwnedKey(a_key(allowed_addresses=("192.0.2.0/24",)), an_account())
+NOT_ALLOWED = (KEY_ID, "ADDRESS_NOT_ALLOWED")
+
+
+async def a_judge_that_remembers(known: OwnedKey, usage: Usage) -> JudgeCredential:
+    """Return a judge that has the record of a key in memory."""
+    log = FollowedLog(max_staleness=timedelta(seconds=5), monotonic=lambda: 0.0)
+    log.on_caught_up(Watermark(1, NOW, 0.0))
+    judge = a_judge(some_records(keys=KnownKeysInMemory({FAKE_KEY: known}), log=log), usage=usage)
+    await judge(Question(FAKE_KEY, client_address="192.0.2.1"), NoHurry())
+    usage.counted.clear()
+    return judge
+
+
+async def test_a_restricted_caller_is_not_settled_without_its_address_and_not_counted() -> None:
+    usage = Usage()
+    judge = await a_judge_that_remembers(RESTRICTED, usage)
+    authenticate = AuthenticateCaller(judge, onlooker=judge)
+
+    assert authenticate.now([FAKE_KEY]) is None
+    assert usage.counted == []
+
+
+async def test_a_restricted_caller_is_taken_from_memory_with_its_address() -> None:
+    usage = Usage()
+    judge = await a_judge_that_remembers(RESTRICTED, usage)
+    authenticate = AuthenticateCaller(judge, onlooker=judge)
+
+    caller = await authenticate([FAKE_KEY], NoHurry(), "192.0.2.1")
+
+    assert caller.principal.key_id == KEY_ID
+    assert usage.counted == [(KEY_ID, "OK")]
+
+
+@pytest.mark.parametrize("peer", ["192.0.3.1", ""])
+async def test_a_restricted_caller_is_refused_from_elsewhere_and_from_nowhere(peer: str) -> None:
+    usage = Usage()
+    judge = await a_judge_that_remembers(RESTRICTED, usage)
+    authenticate = AuthenticateCaller(judge, onlooker=judge)
+
+    with pytest.raises(CallerCredentialInvalid) as caught:
+        await authenticate([FAKE_KEY], NoHurry(), peer)
+
+    assert caught.value.reason is DenialReason.ADDRESS_NOT_ALLOWED
+    assert usage.counted == [NOT_ALLOWED]
+
+
+async def test_a_caller_without_rules_is_settled_without_its_address() -> None:
+    judge = await a_judge_that_remembers(OwnedKey(a_key(), an_account()), Usage())
+    authenticate = AuthenticateCaller(judge, onlooker=judge)
+
+    assert isinstance(authenticate.now([FAKE_KEY]), Caller)
+
+
+async def test_a_restricted_key_without_an_address_is_denied_from_memory() -> None:
+    usage = Usage()
+    judge = await a_judge_that_remembers(RESTRICTED, usage)
+
+    answer = judge.now(Question(FAKE_KEY))
+
+    assert isinstance(answer, Verdict)
+    assert answer.outcome is DENIALS[DenialReason.ADDRESS_NOT_ALLOWED]
+    assert usage.counted == [NOT_ALLOWED]
 
 
 @pytest.mark.parametrize("value", [FAKE_KEY, "a.b.c"])

@@ -22,6 +22,7 @@ FLAWS = {
     "disabled": DenialReason.KEY_DISABLED,
     "expired": DenialReason.KEY_EXPIRED,
     "account": DenialReason.ACCOUNT_DISABLED,
+    "address": DenialReason.ADDRESS_NOT_ALLOWED,
     "scope": DenialReason.INSUFFICIENT_SCOPE,
 }
 STATES = {
@@ -49,6 +50,7 @@ def _record(
         expire_time=NOW if "expired" in flaws else None,
         disabled="disabled" in flaws,
         revoked="revoked" in flaws,
+        allowed_addresses=("192.0.2.0/24",) if "address" in flaws else (),
     )
 
 
@@ -117,6 +119,24 @@ def test_a_key_without_flaws_is_good() -> None:
 
 def test_a_key_without_scopes_is_good_when_none_is_required() -> None:
     assert isinstance(judge_key(_record(scopes=()), [], at_now), Principal)
+
+
+@pytest.mark.parametrize("address", ["", None, "192.0.3.1", "2001:db8::1"])
+def test_a_restricted_key_is_refused_from_elsewhere_and_from_nowhere(address: str | None) -> None:
+    verdict = judge_key(_record("address"), [], at_now, address)
+
+    assert _reason(verdict) is DenialReason.ADDRESS_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "::ffff:192.0.2.1"])
+def test_a_restricted_key_is_good_from_its_addresses(address: str) -> None:
+    assert isinstance(judge_key(_record("address"), [], at_now, address), Principal)
+
+
+def test_scopes_are_looked_at_behind_the_address() -> None:
+    verdict = judge_key(_record("address"), ["profiles:read"], at_now, "192.0.2.1")
+
+    assert _reason(verdict) is DenialReason.INSUFFICIENT_SCOPE
 
 
 def test_all_required_scopes_are_needed() -> None:

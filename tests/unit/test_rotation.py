@@ -10,6 +10,7 @@ import pytest
 from authsvc.domain.errors import AuthsvcError, KeyEnded, KeyRevoked, KeySuperseded
 from authsvc.domain.key_secrets import KeySecret
 from authsvc.domain.keys import Key
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.rotation import Rotation
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, KEY_ID, NOW
 
@@ -26,6 +27,8 @@ OLD = Key(
     metadata={"team": "a"},
     revision=1,
     last_use_time=NOW,
+    allowed_addresses=("192.0.2.0/24",),
+    rate_limit=RateLimit(100, timedelta(minutes=1)),
 )
 
 

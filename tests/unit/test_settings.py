@@ -77,6 +77,8 @@ def test_an_empty_optional_setting_has_its_default(environment: pytest.MonkeyPat
 
 BAD = {
     "database_url": "mysql://SENTINEL",
+    "rate_limit_store": "redis://user:SENTINEL@",
+    "rate_limit_store_timeout": "SENTINEL",
     "encryption_key": "SENTINEL",
     "tls_certificate_file": "/SENTINEL.pem",
     "allow_plaintext": "SENTINEL",
@@ -225,6 +227,59 @@ def test_an_encryption_key_of_another_form_is_refused(text: str) -> None:
 @pytest.mark.parametrize("secret", ["hunter2", GOOD["ENCRYPTION_KEY"]])
 def test_settings_do_not_show_their_secrets(environment: pytest.MonkeyPatch, secret: str) -> None:
     assert secret not in repr(_load(environment))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache.example",
+        "redis://cache.example:6380/2",
+        "rediss://user:hunter2@cache.example:6380",
+        "rediss://cache.example?ssl_ca_certs=/etc/ca.pem&db=1",
+        "redis://:p%2Fw@[::1]:6379",
+        "valkey://cache.example",
+        "valkeys://:hunter2@cache.example/0",
+        "redis+unix:///run/redis.sock?db=1",
+        "valkey+unix://:hunter2@/run/valkey.sock",
+    ],
+)
+def test_a_rate_limit_store_is_named_by_its_url(environment: pytest.MonkeyPatch, url: str) -> None:
+    store = _load(environment, rate_limit_store=url).rate_limit_store
+
+    assert store is not None
+    assert store.get_secret_value() == url
+    assert "hunter2" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "cache.example:6379",
+        "http://cache.example",
+        "redis:/cache.example",
+        "redis://",
+        "redis://:SENTINEL@",
+        "redis://cache.example:65536",
+        "redis://cache.example:0",
+        "redis://cache.example:SENTINEL",
+        "redis://:SENT/INEL@cache.example",
+        "redis://:SENT#INEL@cache.example",
+        "redis://cache.example/SENTINEL",
+        "redis://cache.example?SENTINEL",
+        "redis://cache.example?ssl_cert_reqs=none",
+        "redis+unix://",
+        "redis+unix://host/run/redis.sock",
+        "redis+cluster://cache.example:6379",
+        "redis://[SENTINEL",
+    ],
+)
+def test_a_rate_limit_store_of_another_form_is_refused_unrepeated(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    (problem,) = _problems(environment, rate_limit_store=url)
+
+    assert problem.startswith("AUTHSVC_RATE_LIMIT_STORE: must be redis://user:password@host:port/")
+    assert "SENT" not in problem
 
 
 def test_settings_cannot_be_changed(environment: pytest.MonkeyPatch) -> None:

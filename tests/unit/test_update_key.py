@@ -21,6 +21,7 @@ from authsvc.domain.errors import (
     ScopeNotGrantable,
 )
 from authsvc.domain.keys import Key
+from authsvc.domain.rate_limits import RateLimit
 from authsvc.usecases.update_key import PATHS, UpdateKey, UpdateKeyCommand
 from tests.unit.examples import (
     ACCOUNT_ID,
@@ -157,6 +158,23 @@ async def test_scopes_are_kept_once_and_in_order() -> None:
     assert (await _update(OWNER, command, ManagedKeys(a_key()))).scopes == ("a", "b")
 
 
+async def test_addresses_are_kept_in_their_one_text() -> None:
+    command = UpdateKeyCommand(KEY_ID, (), allowed_addresses=("::1", "::ffff:192.0.2.0/120", "::1"))
+
+    changed = await _update(OWNER, command, ManagedKeys(a_key()))
+
+    assert changed.allowed_addresses == ("192.0.2.0/24", "::1")
+
+
+async def test_addresses_and_a_limit_that_are_named_and_not_set_are_taken_away() -> None:
+    store = ManagedKeys(a_key(allowed_addresses=("::1",), rate_limit=RateLimit(1, DAY)))
+    command = UpdateKeyCommand(KEY_ID, ("allowed_addresses", "rate_limit"))
+
+    changed = await _update(OWNER, command, store)
+
+    assert changed == replace(a_key(), revision=2)
+
+
 async def test_an_expiry_that_is_named_and_not_set_is_taken_away() -> None:
     store = ManagedKeys(a_key(expire_time=NOW + DAY))
 
@@ -173,15 +191,19 @@ async def test_every_violation_of_an_update_is_told() -> None:
         scopes=("BAD",),
         metadata={"": "x"},
         expire_time=NOW,
+        allowed_addresses=("x",),
+        rate_limit=RateLimit(0, DAY),
     )
 
     assert await _violated(command) == [
         "key.key_id",
-        "update_mask.paths[5]",
+        "update_mask.paths[7]",
         "key.name",
         "key.scopes[0]",
         "key.metadata",
         "key.expire_time",
+        "key.allowed_addresses[0]",
+        "key.rate_limit.requests",
     ]
 
 
@@ -203,7 +225,15 @@ async def test_a_value_out_of_bounds_is_named(command: UpdateKeyCommand, fields:
 
 
 async def test_a_value_that_is_not_named_is_not_looked_at() -> None:
-    command = replace(OFF, name=" ", scopes=("BAD",), metadata={"": ""}, expire_time=NOW)
+    command = replace(
+        OFF,
+        name=" ",
+        scopes=("BAD",),
+        metadata={"": ""},
+        expire_time=NOW,
+        allowed_addresses=("x",),
+        rate_limit=RateLimit(0, DAY),
+    )
 
     assert (await _update(OWNER, command, ManagedKeys(a_key()))).disabled
 
@@ -284,11 +314,31 @@ WAKING = [
     pytest.param(
         a_key(expire_time=NOW + DAY), UpdateKeyCommand(KEY_ID, ("expire_time",)), id="no end"
     ),
+    pytest.param(
+        a_key(allowed_addresses=("192.0.2.7",)),
+        UpdateKeyCommand(KEY_ID, ("allowed_addresses",)),
+        id="from anywhere",
+    ),
+    pytest.param(
+        a_key(allowed_addresses=("192.0.2.7",)),
+        UpdateKeyCommand(KEY_ID, (), allowed_addresses=("192.0.2.8", "192.0.2.7")),
+        id="from one more address",
+    ),
+    pytest.param(
+        a_key(rate_limit=RateLimit(1, DAY)),
+        UpdateKeyCommand(KEY_ID, ("rate_limit",)),
+        id="no limit",
+    ),
+    pytest.param(
+        a_key(rate_limit=RateLimit(1, DAY)),
+        UpdateKeyCommand(KEY_ID, (), rate_limit=RateLimit(2, DAY)),
+        id="a higher limit",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("key", "command"), WAKING)
-async def test_to_lengthen_a_life_is_to_grant_what_the_key_may_do(
+async def test_to_let_a_key_be_used_where_it_could_not_be_is_to_grant_what_it_may_do(
     key: Key, command: UpdateKeyCommand
 ) -> None:
     with pytest.raises(ScopeNotGrantable):
@@ -297,7 +347,7 @@ async def test_to_lengthen_a_life_is_to_grant_what_the_key_may_do(
 
 @pytest.mark.parametrize(("key", "command"), WAKING)
 @pytest.mark.parametrize("caller", [OWNER, KEYS])
-async def test_who_may_grant_what_the_key_may_do_may_lengthen_its_life(
+async def test_who_may_grant_what_the_key_may_do_may_let_it_be_used_where_it_could_not_be(
     key: Key, command: UpdateKeyCommand, caller: Caller
 ) -> None:
     assert (await _update(caller, command, ManagedKeys(key))).revision == 2
@@ -305,7 +355,7 @@ async def test_who_may_grant_what_the_key_may_do_may_lengthen_its_life(
 
 @pytest.mark.parametrize(("key", "command"), WAKING)
 @pytest.mark.parametrize("caller", [OWNER, ADMIN])
-async def test_a_rotated_key_does_not_live_longer_whoever_asks(
+async def test_a_rotated_key_is_given_nothing_more_whoever_asks(
     key: Key, command: UpdateKeyCommand, caller: Caller
 ) -> None:
     store = ManagedKeys(replace(key, superseded_by=SUCCESSOR_ID))
@@ -325,7 +375,7 @@ async def test_a_rotated_key_may_end_sooner() -> None:
 
 
 @pytest.mark.parametrize(("key", "command"), WAKING)
-async def test_a_narrow_caller_may_lengthen_the_life_of_a_key_as_narrow(
+async def test_a_narrow_caller_may_give_more_to_a_key_as_narrow(
     key: Key, command: UpdateKeyCommand
 ) -> None:
     narrow = replace(key, scopes=("keys:read",))
@@ -353,6 +403,16 @@ async def test_a_narrow_caller_may_lengthen_the_life_of_a_key_as_narrow(
         pytest.param(a_key(), UpdateKeyCommand(KEY_ID, ("disabled",)), id="on as it was"),
         pytest.param(
             a_key(), UpdateKeyCommand(KEY_ID, ("scopes",), scopes=("keys:read",)), id="narrowed"
+        ),
+        pytest.param(
+            a_key(allowed_addresses=("192.0.2.0/24",)),
+            UpdateKeyCommand(KEY_ID, (), allowed_addresses=("192.0.2.7",)),
+            id="fewer addresses",
+        ),
+        pytest.param(
+            a_key(rate_limit=RateLimit(2, DAY)),
+            UpdateKeyCommand(KEY_ID, (), rate_limit=RateLimit(1, DAY)),
+            id="a lower limit",
         ),
     ],
 )

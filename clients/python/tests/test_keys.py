@@ -11,8 +11,15 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from orchestrator.auth import Key, KeyState, MalformedResponse, RevocationReason, Secret
-from orchestrator.auth.v1 import auth_service_pb2, key_pb2
+from orchestrator.auth import (
+    Key,
+    KeyState,
+    MalformedResponse,
+    RateLimit,
+    RevocationReason,
+    Secret,
+)
+from orchestrator.auth.v1 import auth_service_pb2, key_pb2, rate_limit_pb2
 
 AT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
@@ -47,6 +54,8 @@ async def test_a_key_is_created_as_asked(client: Any, server: Any) -> None:
         scopes=("a:b",),
         ttl=timedelta(hours=1, microseconds=5),
         metadata={"team": "core"},
+        allowed_addresses=("192.0.2.0/24", "::1"),
+        rate_limit=RateLimit(100, timedelta(minutes=1)),
         request_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
     )
 
@@ -56,8 +65,42 @@ async def test_a_key_is_created_as_asked(client: Any, server: Any) -> None:
         scopes=["a:b"],
         ttl=Duration(seconds=3600, nanos=5000),
         metadata={"team": "core"},
+        allowed_addresses=["192.0.2.0/24", "::1"],
+        rate_limit=rate_limit_pb2.RateLimit(requests=100, period=Duration(seconds=60)),
         request_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
     )
+
+
+async def test_a_key_comes_with_its_addresses_and_its_limit(
+    client: Any, server: Any, answers: Any
+) -> None:
+    limit = rate_limit_pb2.RateLimit(requests=100, period=Duration(seconds=90))
+    response = answers.created()
+    response.key.MergeFrom(answers.key(allowed_addresses=["192.0.2.7"], rate_limit=limit))
+    server.script("CreateKey", response)
+
+    created = await client.create_key("ci")
+
+    assert created.key.allowed_addresses == ("192.0.2.7",)
+    assert created.key.rate_limit == RateLimit(100, timedelta(seconds=90))
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        rate_limit_pb2.RateLimit(requests=100),
+        rate_limit_pb2.RateLimit(requests=100, period=Duration(seconds=2**62)),
+    ],
+)
+async def test_a_limit_without_a_period_is_malformed(
+    client: Any, server: Any, answers: Any, limit: Any
+) -> None:
+    response = answers.created()
+    response.key.rate_limit.CopyFrom(limit)
+    server.script("CreateKey", response)
+
+    with pytest.raises(MalformedResponse, match="period"):
+        await client.create_key("ci")
 
 
 async def test_an_expire_time_is_sent_as_the_moment_it_is(client: Any, server: Any) -> None:
@@ -81,6 +124,11 @@ async def test_two_expiries_are_a_mistake(client: Any) -> None:
 async def test_scopes_given_as_one_text_are_a_mistake(client: Any) -> None:
     with pytest.raises(TypeError, match="scopes is a collection"):
         await client.create_key("ci", scopes="*")
+
+
+async def test_addresses_given_as_one_text_are_a_mistake(client: Any) -> None:
+    with pytest.raises(TypeError, match="allowed_addresses is a collection of addresses"):
+        await client.create_key("ci", allowed_addresses="192.0.2.7")
 
 
 @pytest.mark.parametrize("field", ["key", "secret"])

@@ -23,6 +23,7 @@ from orchestrator.auth import (
     FailedPrecondition,
     KeyState,
     MalformedResponse,
+    RateLimit,
 )
 from orchestrator.auth.v1 import key_management_pb2, key_pb2
 
@@ -187,6 +188,13 @@ async def test_a_page_that_is_unavailable_is_asked_for_again(
         pytest.param({"metadata": {}}, {}, ["metadata"], id="no notes"),
         pytest.param({"disabled": True}, {"disabled": True}, ["disabled"], id="off"),
         pytest.param({"disabled": False}, {}, ["disabled"], id="on"),
+        pytest.param({"allowed_addresses": ["::1"]}, {"allowed_addresses": ["::1"]},
+                     ["allowed_addresses"], id="addresses"),
+        pytest.param({"allowed_addresses": ()}, {}, ["allowed_addresses"], id="any address"),
+        pytest.param({"rate_limit": RateLimit(5, timedelta(seconds=9))},
+                     {"rate_limit": {"requests": 5, "period": {"seconds": 9}}}, ["rate_limit"],
+                     id="limit"),
+        pytest.param({"rate_limit": None}, {}, ["rate_limit"], id="no limit"),
         pytest.param({"disabled": True, "etag": "e1"}, {"disabled": True, "etag": "e1"},
                      ["disabled"], id="etag"),
         pytest.param({"disabled": True, "name": UNSET, "etag": None}, {"disabled": True},
@@ -222,6 +230,11 @@ async def test_a_naive_expiry_in_an_update_is_a_mistake(client: Any) -> None:
 async def test_scopes_of_an_update_given_as_one_text_are_a_mistake(client: Any) -> None:
     with pytest.raises(TypeError, match="scopes is a collection"):
         await client.update_key("key_1", scopes="*")
+
+
+async def test_addresses_of_an_update_given_as_one_text_are_a_mistake(client: Any) -> None:
+    with pytest.raises(TypeError, match="allowed_addresses is a collection of addresses"):
+        await client.update_key("key_1", allowed_addresses="::1")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from orchestrator.auth import AuthClient
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 
 README = Path(__file__).parents[1] / "README.md"
+HOME, AWAY = "192.0.2.7", "203.0.113.9"
 
 
 def cache_class() -> Any:
@@ -86,7 +87,7 @@ def heard(cache: Any, revision: int) -> None:
 
 
 def test_it_asks_once_while_heartbeats_come(cache: Any, server: Any) -> None:
-    principals = [cache.validate("Bearer x") for _ in range(3)]
+    principals = [cache.validate("Bearer x", HOME) for _ in range(3)]
 
     assert {principal.account_id for principal in principals} == {"acct_1"}
     assert [question.freshness.at_least_revision for question in questions(server)] == [1]
@@ -104,11 +105,11 @@ def test_it_asks_once_while_heartbeats_come(cache: Any, server: Any) -> None:
     ids=lambda event: next(iter(event), "unknown"),
 )
 def test_it_drops_what_has_ended(cache: Any, server: Any, told: Told, event: Any) -> None:
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
     told.tell(2, **event)
     heard(cache, 2)
 
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
 
     assert [question.freshness.at_least_revision for question in questions(server)] == [1, 2]
 
@@ -122,28 +123,35 @@ def test_it_drops_what_has_ended(cache: Any, server: Any, told: Told, event: Any
     ids=lambda event: next(iter(event)),
 )
 def test_it_keeps_what_goes_on(cache: Any, server: Any, told: Told, event: Any) -> None:
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
     told.tell(2, **event)
     heard(cache, 2)
 
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
 
     assert len(questions(server)) == 1
 
 
+def test_it_asks_anew_for_another_address(cache: Any, server: Any) -> None:
+    for address in (HOME, AWAY, HOME):
+        cache.validate("Bearer x", address)
+
+    assert [question.context.client_ip for question in questions(server)] == [HOME, AWAY]
+
+
 def test_it_asks_again_when_heartbeats_have_stayed_out(cache: Any, server: Any, told: Told) -> None:
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
     told.beat(2, age=timedelta(seconds=6))
     heard(cache, 2)
 
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
 
     assert len(questions(server)) == 2
 
 
 def test_other_scopes_are_another_question(cache: Any, server: Any) -> None:
-    cache.validate("Bearer x")
-    cache.validate("Bearer x", frozenset({"a"}))
+    cache.validate("Bearer x", HOME)
+    cache.validate("Bearer x", HOME, frozenset({"a"}))
 
     assert [list(question.required_scopes) for question in questions(server)] == [[], ["a"]]
 
@@ -160,8 +168,8 @@ def test_an_answer_that_an_event_overtook_is_not_kept(
         return step(method)
 
     monkeypatch.setattr(server, "_step", overtaken)
-    cache.validate("Bearer x")
-    cache.validate("Bearer x")
-    cache.validate("Bearer x")
+    cache.validate("Bearer x", HOME)
+    cache.validate("Bearer x", HOME)
+    cache.validate("Bearer x", HOME)
 
     assert len(questions(server)) == 2

@@ -34,6 +34,7 @@ from orchestrator.auth import (
     Principal,
     PrincipalKind,
     Question,
+    RateLimit,
     RequestContext,
     Reset,
     RevocationReason,
@@ -88,6 +89,8 @@ def use(client: AuthClient) -> None:
     assert_type(created.secret, Secret)
     assert_type(created.secret.reveal(), str)
     assert_type(created.revision, int)
+    assert_type(created.key.allowed_addresses, tuple[str, ...])
+    assert_type(created.key.rate_limit, RateLimit | None)
 
     assert_type(client.validate(created.secret), Principal)
     assert_type(client.check(created.secret), Verdict)
@@ -114,6 +117,14 @@ def explain(client: AuthClient) -> None:
     assert_type(explanation.hint, str)
     assert_type(explanation.key, Key | None)
     assert_type(explanation.missing_scopes, tuple[str, ...])
+
+
+def restrict(client: AuthClient) -> None:
+    limit = RateLimit(100, timedelta(minutes=1))
+    assert_type(limit.requests, int)
+    assert_type(limit.period, timedelta)
+    client.create_key("ci", allowed_addresses=["192.0.2.0/24"], rate_limit=limit)
+    client.update_key("key_1", allowed_addresses={"::1"}, rate_limit=None)
 
 
 def rotate(client: AuthClient) -> None:
@@ -165,7 +176,7 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.check("Bearer x", at_least_revision=1), Verdict)
     assert_type(await client.check_many(["Bearer x", None]), list[Verdict])
     assert_type(await client.explain(Secret("x"), timeout=5), Explanation)
-    assert_type(await client.create_key("ci"), CreatedKey)
+    assert_type(await client.create_key("ci", allowed_addresses=("::1",)), CreatedKey)
     assert_type(await client.rotate_key("key_1", ttl=timedelta(days=1)), RotatedKey)
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
     assert_type(await client.create_account("Example"), Account)

@@ -52,7 +52,14 @@ from orchestrator.auth._events import (
     KeyRevoked,
     Reset,
 )
-from orchestrator.auth._key_model import CreatedKey, Key, RevokedKey, RotatedKey, UpdatedKey
+from orchestrator.auth._key_model import (
+    CreatedKey,
+    Key,
+    RateLimit,
+    RevokedKey,
+    RotatedKey,
+    UpdatedKey,
+)
 from orchestrator.auth._model import (
     UNSET,
     Denial,
@@ -110,6 +117,7 @@ __all__ = [
     "Principal",
     "PrincipalKind",
     "Question",
+    "RateLimit",
     "RequestContext",
     "Reset",
     "ResourceExhausted",

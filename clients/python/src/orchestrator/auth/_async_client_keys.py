@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from orchestrator.auth._enums import KeyState, RevocationReason
-    from orchestrator.auth._key_model import CreatedKey, Key, RevokedKey, RotatedKey, UpdatedKey
+    from orchestrator.auth._key_model import (
+        CreatedKey,
+        Key,
+        RateLimit,
+        RevokedKey,
+        RotatedKey,
+        UpdatedKey,
+    )
     from orchestrator.auth._secret import Secret
 
 
@@ -29,6 +36,8 @@ class AsyncKeyMethods(AsyncCalls):
         expire_time: datetime | None = None,
         ttl: timedelta | None = None,
         metadata: Mapping[str, str] | None = None,
+        allowed_addresses: Collection[str] = (),
+        rate_limit: RateLimit | None = None,
         request_id: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
     ) -> CreatedKey:
@@ -40,6 +49,8 @@ class AsyncKeyMethods(AsyncCalls):
             expire_time=expire_time,
             ttl=ttl,
             metadata=metadata,
+            allowed_addresses=allowed_addresses,
+            rate_limit=rate_limit,
             request_id=request_id,
         )
         response = await self._call(self._open().auth.CreateKey, request, timeout)
@@ -93,6 +104,8 @@ class AsyncKeyMethods(AsyncCalls):
         expire_time: datetime | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset = UNSET,
         disabled: bool | Unset = UNSET,
+        allowed_addresses: Collection[str] | Unset = UNSET,
+        rate_limit: RateLimit | Unset | None = UNSET,
         etag: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
     ) -> UpdatedKey:
@@ -104,6 +117,8 @@ class AsyncKeyMethods(AsyncCalls):
             expire_time=expire_time,
             metadata=metadata,
             disabled=disabled,
+            allowed_addresses=allowed_addresses,
+            rate_limit=rate_limit,
             etag=etag,
         )
         response = await self._call(self._open().auth.UpdateKey, request, timeout)

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from orchestrator.auth._enums import KeyState, RevocationReason
-    from orchestrator.auth._key_model import CreatedKey, Key, RevokedKey, RotatedKey, UpdatedKey
+    from orchestrator.auth._key_model import (
+        CreatedKey,
+        Key,
+        RateLimit,
+        RevokedKey,
+        RotatedKey,
+        UpdatedKey,
+    )
     from orchestrator.auth._secret import Secret
 
 
@@ -29,6 +36,8 @@ class KeyMethods(Calls):
         expire_time: datetime | None = None,
         ttl: timedelta | None = None,
         metadata: Mapping[str, str] | None = None,
+        allowed_addresses: Collection[str] = (),
+        rate_limit: RateLimit | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> CreatedKey:
@@ -44,6 +53,9 @@ class KeyMethods(Calls):
             expire_time: The moment it ends; aware, at most 3,660 days ahead. Default: never.
             ttl: How long it lives from now; excludes `expire_time`.
             metadata: Notes, at most 32; no secrets.
+            allowed_addresses: IP addresses and networks (`192.0.2.0/24`) that it may be used from,
+                at most 100; default: anywhere.
+            rate_limit: How often it may be used; default: without a limit of its own.
             request_id: A UUID that makes the call safe to repeat (AIP-155): within the server's
                 window (an hour unless set) this client gets the same key and secret for it.
                 Draw it at random and keep it secret for so long. Default: a new one for each call,
@@ -66,6 +78,8 @@ class KeyMethods(Calls):
             expire_time=expire_time,
             ttl=ttl,
             metadata=metadata,
+            allowed_addresses=allowed_addresses,
+            rate_limit=rate_limit,
             request_id=request_id,
         )
         response = self._call(self._open().auth.CreateKey, request, timeout)
@@ -143,6 +157,8 @@ class KeyMethods(Calls):
         expire_time: datetime | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset = UNSET,
         disabled: bool | Unset = UNSET,
+        allowed_addresses: Collection[str] | Unset = UNSET,
+        rate_limit: RateLimit | Unset | None = UNSET,
         etag: str | None = None,
         timeout: float | None = None,
     ) -> UpdatedKey:
@@ -158,15 +174,20 @@ class KeyMethods(Calls):
             expire_time: The moment it ends, in the future; None: never.
             metadata: Notes, all of them.
             disabled: Whether it is switched off.
+            allowed_addresses: IP addresses and networks that it may be used from, all of them;
+                empty: anywhere.
+            rate_limit: How often it may be used; None: without a limit of its own.
             etag: `Key.etag` as it was read: the change is made only if the key is still so.
             timeout: Seconds; default: the client's.
 
         Raises:
             NotFound: There is no such key, or this client may not see it.
             InvalidArgument: Something is out of bounds, or nothing is to be changed.
-            PermissionDenied: This client may not grant these scopes.
+            PermissionDenied: This client may not grant these scopes, or not those of a key that
+                could be used where it cannot be now.
             AlreadyExists: The name is taken.
-            FailedPrecondition: The key is revoked.
+            FailedPrecondition: The key is revoked (KEY_REVOKED), or has a successor and could be
+                used where it cannot be now (KEY_SUPERSEDED).
             Aborted: The key has changed since the etag was read.
             ValueError: `expire_time` is naive.
         """
@@ -177,6 +198,8 @@ class KeyMethods(Calls):
             expire_time=expire_time,
             metadata=metadata,
             disabled=disabled,
+            allowed_addresses=allowed_addresses,
+            rate_limit=rate_limit,
             etag=etag,
         )
         response = self._call(self._open().auth.UpdateKey, request, timeout)
@@ -194,8 +217,9 @@ class KeyMethods(Calls):
     ) -> RotatedKey:
         """Give a key a successor and return that with its secret, this once.
 
-        The successor has a new id and a new secret, and the old key's account, name, scopes and
-        metadata. The old key goes on for the overlap, and its principals name the successor.
+        The successor has a new id and a new secret, and the old key's account, name, scopes,
+        metadata, allowed addresses and rate limit. The old key goes on for the overlap, and its
+        principals name the successor.
 
         After `Unavailable` or `DeadlineExceeded` it may have been done all the same. To get the
         secret then, call with a `request_id` of your own, and again with the same arguments.

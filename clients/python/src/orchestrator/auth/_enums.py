@@ -118,6 +118,9 @@ class FindingCode(_Word):
     TOKEN_CLAIM_MISSING = auto()
     TOKEN_CLAIM_MALFORMED = auto()
     TOKEN_ACCOUNT_UNKNOWN = auto()
+    ADDRESS_NOT_ALLOWED = auto()
+    ADDRESS_MISSING = auto()
+    RATE_LIMIT_REACHED = auto()
 
 
 class KeyState(_Word):
@@ -172,3 +175,4 @@ class ErrorReason(_Word):
     KEY_SUPERSEDED = auto()
     KEY_ENDED = auto()
     REQUEST_ID_REUSED = auto()
+    RATE_LIMITED = auto()

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from orchestrator.auth._enums import KeyState, RevocationReason
     from orchestrator.auth._secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How often a key may be used: up to `requests` times in each `period`.
+
+    1 to 1,000,000 requests; whole seconds, from one second to one day.
+    """
+
+    requests: int
+    period: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +29,8 @@ class Key:
     """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`.
 
     `superseded_by` is the id of the key that took its place by `rotate_key`, `supersedes` that of
-    the key whose place it took.
+    the key whose place it took. `allowed_addresses` are the IP addresses and networks that it may
+    be used from, empty for anywhere; `rate_limit` is None for a key without a limit of its own.
     """
 
     key_id: str
@@ -38,6 +50,8 @@ class Key:
     disabled: bool = False
     superseded_by: str | None = None
     supersedes: str | None = None
+    allowed_addresses: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

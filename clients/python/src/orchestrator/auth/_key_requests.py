@@ -8,11 +8,19 @@ from orchestrator.auth import _to_wire
 from orchestrator.auth._enums import KeyState, RevocationReason
 from orchestrator.auth._model import Unset
 from orchestrator.auth._secret import Secret, revealed
-from orchestrator.auth.v1 import auth_service_pb2, key_management_pb2, key_pb2, key_rotation_pb2
+from orchestrator.auth.v1 import (
+    auth_service_pb2,
+    key_management_pb2,
+    key_pb2,
+    key_rotation_pb2,
+    rate_limit_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime, timedelta
+
+    from orchestrator.auth._key_model import RateLimit
 
 
 def create_key(
@@ -23,6 +31,8 @@ def create_key(
     expire_time: datetime | None,
     ttl: timedelta | None,
     metadata: Mapping[str, str] | None,
+    allowed_addresses: Collection[str],
+    rate_limit: RateLimit | None,
     request_id: str | None,
 ) -> auth_service_pb2.CreateKeyRequest:
     """Build the request of CreateKey, with a request id in any case."""
@@ -32,6 +42,8 @@ def create_key(
         scopes=_to_wire.scopes(scopes, "scopes"),
         metadata=metadata or {},
         request_id=_to_wire.request_id(request_id),
+        allowed_addresses=_to_wire.addresses(allowed_addresses, "allowed_addresses"),
+        rate_limit=None if rate_limit is None else _rate_limit(rate_limit),
     )
     _set_expiry(request, expire_time, ttl)
     return request
@@ -94,6 +106,8 @@ def update_key(
     expire_time: datetime | Unset | None,
     metadata: Mapping[str, str] | Unset,
     disabled: bool | Unset,
+    allowed_addresses: Collection[str] | Unset,
+    rate_limit: RateLimit | Unset | None,
     etag: str | None,
 ) -> key_management_pb2.UpdateKeyRequest:
     """Build the request of UpdateKey; what is not `UNSET` is named in the mask."""
@@ -116,6 +130,14 @@ def update_key(
     if not isinstance(disabled, Unset):
         request.key.disabled = disabled
         paths.append("disabled")
+    if not isinstance(allowed_addresses, Unset):
+        rules = _to_wire.addresses(allowed_addresses, "allowed_addresses")
+        request.key.allowed_addresses.extend(rules)
+        paths.append("allowed_addresses")
+    if not isinstance(rate_limit, Unset):
+        if rate_limit is not None:
+            request.key.rate_limit.CopyFrom(_rate_limit(rate_limit))
+        paths.append("rate_limit")
     return request
 
 
@@ -139,6 +161,11 @@ def revoke_key(
             raise ValueError("reason is not a RevocationReason that can be sent")
         request.reason = key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{reason}")
     return request
+
+
+def _rate_limit(limit: RateLimit) -> rate_limit_pb2.RateLimit:
+    period = _to_wire.duration(limit.period)
+    return rate_limit_pb2.RateLimit(requests=limit.requests, period=period)
 
 
 def _set_expiry(

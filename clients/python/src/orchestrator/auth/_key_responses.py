@@ -10,7 +10,12 @@ from orchestrator.auth._secret import Secret
 from orchestrator.auth.v1 import key_pb2
 
 if TYPE_CHECKING:
-    from orchestrator.auth.v1 import auth_service_pb2, key_management_pb2, key_rotation_pb2
+    from orchestrator.auth.v1 import (
+        auth_service_pb2,
+        key_management_pb2,
+        key_rotation_pb2,
+        rate_limit_pb2,
+    )
 
 _KEY_STATES: Final = _from_wire.table(_enums.KeyState, key_pb2.KeyState.items(), "KEY_STATE_")
 _REVOCATION_REASONS: Final = _from_wire.table(
@@ -91,7 +96,14 @@ def key_of(message: key_pb2.Key) -> _key_model.Key:
         disabled=message.disabled,
         superseded_by=message.superseded_by or None,
         supersedes=message.supersedes or None,
+        allowed_addresses=tuple(message.allowed_addresses),
+        rate_limit=_rate_limit(message.rate_limit) if message.HasField("rate_limit") else None,
     )
+
+
+def _rate_limit(message: rate_limit_pb2.RateLimit) -> _key_model.RateLimit:
+    _from_wire.require(message, "period")
+    return _key_model.RateLimit(message.requests, _from_wire.span("period", message.period))
 
 
 def _secret(secret: str) -> Secret:

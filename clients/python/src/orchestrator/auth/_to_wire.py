@@ -23,9 +23,22 @@ def scopes(given: Collection[str], argument: str) -> list[str]:
     Raises:
         TypeError: They are a `str`; the text names the argument.
     """
-    # A str is a collection of its characters; taken as one, it would ask for other scopes.
+    return _texts(given, argument, "scopes")
+
+
+def addresses(given: Collection[str], argument: str) -> list[str]:
+    """Return IP addresses and networks.
+
+    Raises:
+        TypeError: They are a `str`; the text names the argument.
+    """
+    return _texts(given, argument, "addresses")
+
+
+def _texts(given: Collection[str], argument: str, what: str) -> list[str]:
+    # A str is a collection of its characters; taken as one, it would ask for something else.
     if isinstance(given, str):
-        raise TypeError(f"{argument} is a collection of scopes, not a str")
+        raise TypeError(f"{argument} is a collection of {what}, not a str")
     return list(given)
 
 

@@ -14,6 +14,7 @@ from orchestrator.auth.v1 import explanation_pb2 as _explanation_pb2
 from orchestrator.auth.v1 import freshness_pb2 as _freshness_pb2
 from orchestrator.auth.v1 import key_pb2 as _key_pb2
 from orchestrator.auth.v1 import principal_pb2 as _principal_pb2
+from orchestrator.auth.v1 import rate_limit_pb2 as _rate_limit_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -35,9 +36,11 @@ class RequestContext(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     client_ip: _builtins.str
-    """The end client's IP address, in text form. An address (for IPv6, a /64)
-    that presents many unknown keys or invalid tokens is denied with
-    RATE_LIMITED for up to a minute, unless what it presents is known.
+    """The end client's IP address, in text form; an IPv6 zone (`%eth0`) is
+    ignored. A key with `allowed_addresses` is good only with an address that
+    is among them. An address (for IPv6, a /64) that presents many unknown keys
+    or invalid tokens is denied with RATE_LIMITED for up to a minute, unless
+    what it presents is known.
     """
     user_agent: _builtins.str
     """The end client's User-Agent header. Not used in this version."""
@@ -355,7 +358,8 @@ class ExplainCredentialResponse(_message.Message):
     def key(self) -> _key_pb2.Key:
         """The known key that the credential is, whatever its state. Not set when it
         is none: also not when only its mended or its lower-case form is one.
-        Without `metadata` and `revoke_note` for a caller that may not manage it.
+        Without `metadata`, `revoke_note` and `allowed_addresses` for a caller that
+        may not manage it.
         """
 
     @_builtins.property
@@ -533,6 +537,8 @@ class CreateKeyRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account that the key acts for (`acct_…`). Optional for a caller with a
     credential of that account, required for others.
@@ -576,6 +582,18 @@ class CreateKeyRequest(_message.Message):
         4,096 characters in all. No place for secrets.
         """
 
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """From where the key may be used, as `Key.allowed_addresses`: IP addresses
+        and networks in CIDR notation, at most 100. A network is given by its first
+        address: `192.0.2.7/24` is refused, `192.0.2.0/24` is not. IPv4-mapped ones
+        become IPv4. No zones. Empty: from anywhere.
+        """
+
+    @_builtins.property
+    def rate_limit(self) -> _rate_limit_pb2.RateLimit:
+        """How often the key may be used. Not set: without a limit of its own."""
+
     def __init__(
         self,
         *,
@@ -586,10 +604,12 @@ class CreateKeyRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        rate_limit: _rate_limit_pb2.RateLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expiry", b"expiry", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expiry", b"expiry", "rate_limit", b"rate_limit", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "expire_time", b"expire_time", "expiry", b"expiry", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "scopes", b"scopes", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "allowed_addresses", b"allowed_addresses", "expire_time", b"expire_time", "expiry", b"expiry", "metadata", b"metadata", "name", b"name", "rate_limit", b"rate_limit", "request_id", b"request_id", "scopes", b"scopes", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_expiry: _TypeAlias = _typing.Literal["expire_time", "ttl"]  # noqa: Y015
     _WhichOneofArgType_expiry: _TypeAlias = _typing.Literal["expiry", b"expiry"]  # noqa: Y015

@@ -108,11 +108,15 @@ class AuthServiceServicer:
         `Denial`; an error status always means that the service could not decide
         (answer 503) or that the caller may not ask.
 
+        A good verdict is one request of the key, and is taken from its
+        `rate_limit` if it has one; a denial takes nothing.
+
         The caller needs the scope `authsvc:validate`.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
         the database cannot be asked in the time the call has, or lacks the revision
-        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS, or RATE_LIMITED
+        for the caller's own key).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +125,9 @@ class AuthServiceServicer:
     def BatchValidateCredentials(self, request, context):
         """Judges up to 1,000 credentials at once. There is one response for each
         request, in the same order; each is what ValidateCredential would have
-        answered. All records that must be read are read together.
+        answered. All records that must be read are read together. A key that is
+        asked about several times is taken from as often: the first ones get what
+        its limit has left.
 
         The caller needs the scope `authsvc:validate`.
 
@@ -161,7 +167,7 @@ class AuthServiceServicer:
         """Tells why a credential is refused, without repeating any of it: what is
         wrong with its form, what becomes of it when that is mended, and the
         verdict, read from the database for this call. It is no use of the key:
-        nothing is counted for it. Guesses count towards the limit of the client's
+        nothing is counted for it, nor taken from its limit. Guesses count towards the limit of the client's
         address.
 
         The caller needs the scope `authsvc:validate`.
@@ -219,9 +225,12 @@ class AuthServiceServicer:
 
         The caller needs the rights that CreateKey asks for; a key that it may not
         see reads as NOT_FOUND. A credential of the account can give a key only
-        scopes that it has itself, and can enable a key or let it live longer only
-        when it has all scopes of that key. A key that was rotated can be made to
-        live shorter, and not longer.
+        scopes that it has itself. To enable a key, to let it live longer, to let
+        it be used from an address from which it could not be, or to raise or drop
+        its rate limit is to grant what the key may do: the credential must have
+        all scopes of that key, and none of it can be done to a key that was
+        rotated. A rate limit counts as raised unless it has at most as many
+        requests in a period that is at least as long.
 
         Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
         (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
@@ -248,8 +257,9 @@ class AuthServiceServicer:
 
     def RotateKey(self, request, context):
         """Gives a key a successor: a new key with a new id and a new secret, for the
-        same account, with the same name, scopes and metadata. The old key goes on
-        working for the overlap, and its principals name the successor.
+        same account, with the same name, scopes, metadata, allowed addresses and
+        rate limit. The old key goes on working for the overlap, and its principals
+        name the successor.
 
         The caller may manage the account's keys, as for RevokeKey by id; a
         credential of the account must have all scopes of the key itself.

@@ -46,16 +46,22 @@ class AuthServiceStub:
     `Denial`; an error status always means that the service could not decide
     (answer 503) or that the caller may not ask.
 
+    A good verdict is one request of the key, and is taken from its
+    `rate_limit` if it has one; a denial takes nothing.
+
     The caller needs the scope `authsvc:validate`.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
     the database cannot be asked in the time the call has, or lacks the revision
-    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS, or RATE_LIMITED
+    for the caller's own key).
     """
     BatchValidateCredentials: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]
     """Judges up to 1,000 credentials at once. There is one response for each
     request, in the same order; each is what ValidateCredential would have
-    answered. All records that must be read are read together.
+    answered. All records that must be read are read together. A key that is
+    asked about several times is taken from as often: the first ones get what
+    its limit has left.
 
     The caller needs the scope `authsvc:validate`.
 
@@ -87,7 +93,7 @@ class AuthServiceStub:
     """Tells why a credential is refused, without repeating any of it: what is
     wrong with its form, what becomes of it when that is mended, and the
     verdict, read from the database for this call. It is no use of the key:
-    nothing is counted for it. Guesses count towards the limit of the client's
+    nothing is counted for it, nor taken from its limit. Guesses count towards the limit of the client's
     address.
 
     The caller needs the scope `authsvc:validate`.
@@ -129,9 +135,12 @@ class AuthServiceStub:
 
     The caller needs the rights that CreateKey asks for; a key that it may not
     see reads as NOT_FOUND. A credential of the account can give a key only
-    scopes that it has itself, and can enable a key or let it live longer only
-    when it has all scopes of that key. A key that was rotated can be made to
-    live shorter, and not longer.
+    scopes that it has itself. To enable a key, to let it live longer, to let
+    it be used from an address from which it could not be, or to raise or drop
+    its rate limit is to grant what the key may do: the credential must have
+    all scopes of that key, and none of it can be done to a key that was
+    rotated. A rate limit counts as raised unless it has at most as many
+    requests in a period that is at least as long.
 
     Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
@@ -150,8 +159,9 @@ class AuthServiceStub:
     """
     RotateKey: _grpc.UnaryUnaryMultiCallable[_key_rotation_pb2.RotateKeyRequest, _key_rotation_pb2.RotateKeyResponse]
     """Gives a key a successor: a new key with a new id and a new secret, for the
-    same account, with the same name, scopes and metadata. The old key goes on
-    working for the overlap, and its principals name the successor.
+    same account, with the same name, scopes, metadata, allowed addresses and
+    rate limit. The old key goes on working for the overlap, and its principals
+    name the successor.
 
     The caller may manage the account's keys, as for RevokeKey by id; a
     credential of the account must have all scopes of the key itself.
@@ -179,16 +189,22 @@ class AuthServiceAsyncStub(AuthServiceStub):
     `Denial`; an error status always means that the service could not decide
     (answer 503) or that the caller may not ask.
 
+    A good verdict is one request of the key, and is taken from its
+    `rate_limit` if it has one; a denial takes nothing.
+
     The caller needs the scope `authsvc:validate`.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
     the database cannot be asked in the time the call has, or lacks the revision
-    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+    that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS, or RATE_LIMITED
+    for the caller's own key).
     """
     BatchValidateCredentials: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]  # type: ignore[assignment]
     """Judges up to 1,000 credentials at once. There is one response for each
     request, in the same order; each is what ValidateCredential would have
-    answered. All records that must be read are read together.
+    answered. All records that must be read are read together. A key that is
+    asked about several times is taken from as often: the first ones get what
+    its limit has left.
 
     The caller needs the scope `authsvc:validate`.
 
@@ -220,7 +236,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Tells why a credential is refused, without repeating any of it: what is
     wrong with its form, what becomes of it when that is mended, and the
     verdict, read from the database for this call. It is no use of the key:
-    nothing is counted for it. Guesses count towards the limit of the client's
+    nothing is counted for it, nor taken from its limit. Guesses count towards the limit of the client's
     address.
 
     The caller needs the scope `authsvc:validate`.
@@ -262,9 +278,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     The caller needs the rights that CreateKey asks for; a key that it may not
     see reads as NOT_FOUND. A credential of the account can give a key only
-    scopes that it has itself, and can enable a key or let it live longer only
-    when it has all scopes of that key. A key that was rotated can be made to
-    live shorter, and not longer.
+    scopes that it has itself. To enable a key, to let it live longer, to let
+    it be used from an address from which it could not be, or to raise or drop
+    its rate limit is to grant what the key may do: the credential must have
+    all scopes of that key, and none of it can be done to a key that was
+    rotated. A rate limit counts as raised unless it has at most as many
+    requests in a period that is at least as long.
 
     Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
     (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
@@ -283,8 +302,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     RotateKey: _aio.UnaryUnaryMultiCallable[_key_rotation_pb2.RotateKeyRequest, _key_rotation_pb2.RotateKeyResponse]  # type: ignore[assignment]
     """Gives a key a successor: a new key with a new id and a new secret, for the
-    same account, with the same name, scopes and metadata. The old key goes on
-    working for the overlap, and its principals name the successor.
+    same account, with the same name, scopes, metadata, allowed addresses and
+    rate limit. The old key goes on working for the overlap, and its principals
+    name the successor.
 
     The caller may manage the account's keys, as for RevokeKey by id; a
     credential of the account must have all scopes of the key itself.
@@ -315,11 +335,15 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         `Denial`; an error status always means that the service could not decide
         (answer 503) or that the caller may not ask.
 
+        A good verdict is one request of the key, and is taken from its
+        `rate_limit` if it has one; a denial takes nothing.
+
         The caller needs the scope `authsvc:validate`.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAVAILABLE when
         the database cannot be asked in the time the call has, or lacks the revision
-        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS).
+        that was asked for; RESOURCE_EXHAUSTED (TOO_MANY_LOOKUPS, or RATE_LIMITED
+        for the caller's own key).
         """
 
     @_abc_1.abstractmethod
@@ -330,7 +354,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.BatchValidateCredentialsResponse, _abc.Awaitable[_auth_service_pb2.BatchValidateCredentialsResponse]]:
         """Judges up to 1,000 credentials at once. There is one response for each
         request, in the same order; each is what ValidateCredential would have
-        answered. All records that must be read are read together.
+        answered. All records that must be read are read together. A key that is
+        asked about several times is taken from as often: the first ones get what
+        its limit has left.
 
         The caller needs the scope `authsvc:validate`.
 
@@ -374,7 +400,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells why a credential is refused, without repeating any of it: what is
         wrong with its form, what becomes of it when that is mended, and the
         verdict, read from the database for this call. It is no use of the key:
-        nothing is counted for it. Guesses count towards the limit of the client's
+        nothing is counted for it, nor taken from its limit. Guesses count towards the limit of the client's
         address.
 
         The caller needs the scope `authsvc:validate`.
@@ -440,9 +466,12 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The caller needs the rights that CreateKey asks for; a key that it may not
         see reads as NOT_FOUND. A credential of the account can give a key only
-        scopes that it has itself, and can enable a key or let it live longer only
-        when it has all scopes of that key. A key that was rotated can be made to
-        live shorter, and not longer.
+        scopes that it has itself. To enable a key, to let it live longer, to let
+        it be used from an address from which it could not be, or to raise or drop
+        its rate limit is to grant what the key may do: the credential must have
+        all scopes of that key, and none of it can be done to a key that was
+        rotated. A rate limit counts as raised unless it has at most as many
+        requests in a period that is at least as long.
 
         Errors: INVALID_ARGUMENT with every violation; PERMISSION_DENIED
         (SCOPE_NOT_GRANTABLE); NOT_FOUND (KEY_NOT_FOUND); ALREADY_EXISTS
@@ -473,8 +502,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_key_rotation_pb2.RotateKeyResponse, _abc.Awaitable[_key_rotation_pb2.RotateKeyResponse]]:
         """Gives a key a successor: a new key with a new id and a new secret, for the
-        same account, with the same name, scopes and metadata. The old key goes on
-        working for the overlap, and its principals name the successor.
+        same account, with the same name, scopes, metadata, allowed addresses and
+        rate limit. The old key goes on working for the overlap, and its principals
+        name the successor.
 
         The caller may manage the account's keys, as for RevokeKey by id; a
         credential of the account must have all scopes of the key itself.

@@ -53,9 +53,13 @@ class _DenialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenialRe
     DENIAL_REASON_INSUFFICIENT_SCOPE: _DenialReason.ValueType  # 12
     """403: the credential lacks one of the required scopes."""
     DENIAL_REASON_ADDRESS_NOT_ALLOWED: _DenialReason.ValueType  # 13
-    """403: the key's address rules exclude the client's address."""
+    """403: the key may not be used from the client's address, or that was not
+    given: see `Key.allowed_addresses` and `RequestContext.client_ip`.
+    """
     DENIAL_REASON_RATE_LIMITED: _DenialReason.ValueType  # 14
-    """429: the client's address has presented too many unknown credentials."""
+    """429: the key has used up its `rate_limit`, or the client's address has
+    presented too many unknown credentials.
+    """
 
 class DenialReason(_DenialReason, metaclass=_DenialReasonEnumTypeWrapper):
     """Why a credential is refused. When several reasons hold, the first in this
@@ -93,9 +97,13 @@ DENIAL_REASON_ACCOUNT_DISABLED: DenialReason.ValueType  # 11
 DENIAL_REASON_INSUFFICIENT_SCOPE: DenialReason.ValueType  # 12
 """403: the credential lacks one of the required scopes."""
 DENIAL_REASON_ADDRESS_NOT_ALLOWED: DenialReason.ValueType  # 13
-"""403: the key's address rules exclude the client's address."""
+"""403: the key may not be used from the client's address, or that was not
+given: see `Key.allowed_addresses` and `RequestContext.client_ip`.
+"""
 DENIAL_REASON_RATE_LIMITED: DenialReason.ValueType  # 14
-"""429: the client's address has presented too many unknown credentials."""
+"""429: the key has used up its `rate_limit`, or the client's address has
+presented too many unknown credentials.
+"""
 Global___DenialReason: _TypeAlias = DenialReason  # noqa: Y015
 
 @_typing.final
@@ -135,7 +143,9 @@ class Denial(_message.Message):
     """
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """How long to wait before trying again. Set with RATE_LIMITED only."""
+        """How long to wait before trying again: at least a millisecond. Set with
+        RATE_LIMITED only. A Retry-After header has whole seconds: round up.
+        """
 
     def __init__(
         self,

@@ -102,6 +102,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the same caller sent this request id before, with other
     arguments. Make a new request id for a new request.
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
+    """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
+    status carries `google.rpc.RetryInfo` with the time until one call will
+    pass. A judged key that is over its limit is no error: it is a `Denial` with
+    DENIAL_REASON_RATE_LIMITED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -194,5 +200,11 @@ make a good key of it. Create a new key.
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION: the same caller sent this request id before, with other
 arguments. Make a new request id for a new request.
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
+"""RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
+status carries `google.rpc.RetryInfo` with the time until one call will
+pass. A judged key that is over its limit is no error: it is a `Denial` with
+DENIAL_REASON_RATE_LIMITED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

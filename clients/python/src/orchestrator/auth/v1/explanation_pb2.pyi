@@ -141,6 +141,18 @@ class _FindingCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingCo
     """A claim of the JWT has a value that it cannot have: see `claim`."""
     FINDING_CODE_TOKEN_ACCOUNT_UNKNOWN: _FindingCode.ValueType  # 55
     """The JWT names an account that is not known."""
+    FINDING_CODE_ADDRESS_NOT_ALLOWED: _FindingCode.ValueType  # 56
+    """The key is restricted to so many addresses and networks, and the client's
+    address is in none of them.
+    """
+    FINDING_CODE_ADDRESS_MISSING: _FindingCode.ValueType  # 57
+    """The key is restricted to so many addresses and networks, and the client's
+    address was not given.
+    """
+    FINDING_CODE_RATE_LIMIT_REACHED: _FindingCode.ValueType  # 58
+    """The key is good but for its rate limit, which is used up. `length` is the
+    number of seconds until one request will pass.
+    """
 
 class FindingCode(_FindingCode, metaclass=_FindingCodeEnumTypeWrapper):
     """What can be found about a credential."""
@@ -263,6 +275,18 @@ FINDING_CODE_TOKEN_CLAIM_MALFORMED: FindingCode.ValueType  # 54
 """A claim of the JWT has a value that it cannot have: see `claim`."""
 FINDING_CODE_TOKEN_ACCOUNT_UNKNOWN: FindingCode.ValueType  # 55
 """The JWT names an account that is not known."""
+FINDING_CODE_ADDRESS_NOT_ALLOWED: FindingCode.ValueType  # 56
+"""The key is restricted to so many addresses and networks, and the client's
+address is in none of them.
+"""
+FINDING_CODE_ADDRESS_MISSING: FindingCode.ValueType  # 57
+"""The key is restricted to so many addresses and networks, and the client's
+address was not given.
+"""
+FINDING_CODE_RATE_LIMIT_REACHED: FindingCode.ValueType  # 58
+"""The key is good but for its rate limit, which is used up. `length` is the
+number of seconds until one request will pass.
+"""
 Global___FindingCode: _TypeAlias = FindingCode  # noqa: Y015
 
 @_typing.final
@@ -287,8 +311,8 @@ class Finding(_message.Message):
     was sent. Set where it says something.
     """
     length: _builtins.int
-    """A number of characters, of a JWT's segments, or of seconds: see the code.
-    Set where it says something.
+    """A number of characters, of a JWT's segments, of seconds, or of addresses
+    and networks: see the code. Set where it says something.
     """
     text: _builtins.str
     """The finding in English: one constant text per code, with at most numbers

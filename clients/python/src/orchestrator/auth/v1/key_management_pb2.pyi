@@ -187,11 +187,12 @@ class UpdateKeyRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """What to change: `name`, `scopes`, `expire_time`, `metadata`, `disabled`,
-        each replaced as a whole. A path whose field is not set in `key` empties
-        it: no expiry, no metadata, not disabled; `name` and `scopes` cannot be
-        empty. Any other path is INVALID_ARGUMENT; so is `*`, lest a client that
-        knows fewer fields than the server empties the others. Not set or empty:
-        those of the five that are set in `key` (AIP-134); at least one must be.
+        `allowed_addresses`, `rate_limit`, each replaced as a whole. A path whose
+        field is not set in `key` empties it: no expiry, no metadata, not disabled,
+        usable from anywhere, without a limit; `name` and `scopes` cannot be empty.
+        Any other path is INVALID_ARGUMENT; so is `*`, lest a client that knows
+        fewer fields than the server empties the others. Not set or empty: those
+        of the seven that are set in `key` (AIP-134); at least one must be.
         """
 
     def __init__(

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from orchestrator.auth.v1 import rate_limit_pb2 as orchestrator_dot_auth_dot_v1_dot_rate__limit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eorchestrator/auth/v1/key.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x04\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.orchestrator.auth.v1.KeyState\x12\x0c\n\x04hint\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x08metadata\x18\x0b \x03(\x0b\x32\'.orchestrator.auth.v1.Key.MetadataEntry\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12=\n\rrevoke_reason\x18\r \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x13\n\x0brevoke_note\x18\x0e \x01(\t\x12\x15\n\rsuperseded_by\x18\x0f \x01(\t\x12\x12\n\nsupersedes\x18\x10 \x01(\t\x12\x10\n\x08\x64isabled\x18\x14 \x01(\x08\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x16\n\x12KEY_STATE_DISABLED\x10\x02\x12\x15\n\x11KEY_STATE_EXPIRED\x10\x03\x12\x15\n\x11KEY_STATE_REVOKED\x10\x04*\xcb\x01\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dREVOCATION_REASON_COMPROMISED\x10\x01\x12 \n\x1cREVOCATION_REASON_SUPERSEDED\x10\x02\x12$\n REVOCATION_REASON_NO_LONGER_USED\x10\x03\x12)\n%REVOCATION_REASON_PRIVILEGE_WITHDRAWN\x10\x04\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eorchestrator/auth/v1/key.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%orchestrator/auth/v1/rate_limit.proto\"\xa5\x05\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.orchestrator.auth.v1.KeyState\x12\x0c\n\x04hint\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x08metadata\x18\x0b \x03(\x0b\x32\'.orchestrator.auth.v1.Key.MetadataEntry\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12=\n\rrevoke_reason\x18\r \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x13\n\x0brevoke_note\x18\x0e \x01(\t\x12\x15\n\rsuperseded_by\x18\x0f \x01(\t\x12\x12\n\nsupersedes\x18\x10 \x01(\t\x12\x19\n\x11\x61llowed_addresses\x18\x11 \x03(\t\x12\x33\n\nrate_limit\x18\x12 \x01(\x0b\x32\x1f.orchestrator.auth.v1.RateLimit\x12\x10\n\x08\x64isabled\x18\x14 \x01(\x08\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x16\n\x12KEY_STATE_DISABLED\x10\x02\x12\x15\n\x11KEY_STATE_EXPIRED\x10\x03\x12\x15\n\x11KEY_STATE_REVOKED\x10\x04*\xcb\x01\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dREVOCATION_REASON_COMPROMISED\x10\x01\x12 \n\x1cREVOCATION_REASON_SUPERSEDED\x10\x02\x12$\n REVOCATION_REASON_NO_LONGER_USED\x10\x03\x12)\n%REVOCATION_REASON_PRIVILEGE_WITHDRAWN\x10\x04\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
   _globals['_KEY_METADATAENTRY']._loaded_options = None
   _globals['_KEY_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_KEYSTATE']._serialized_start=690
-  _globals['_KEYSTATE']._serialized_end=819
-  _globals['_REVOCATIONREASON']._serialized_start=822
-  _globals['_REVOCATIONREASON']._serialized_end=1025
-  _globals['_KEY']._serialized_start=90
-  _globals['_KEY']._serialized_end=687
-  _globals['_KEY_METADATAENTRY']._serialized_start=640
-  _globals['_KEY_METADATAENTRY']._serialized_end=687
+  _globals['_KEYSTATE']._serialized_start=809
+  _globals['_KEYSTATE']._serialized_end=938
+  _globals['_REVOCATIONREASON']._serialized_start=941
+  _globals['_REVOCATIONREASON']._serialized_end=1144
+  _globals['_KEY']._serialized_start=129
+  _globals['_KEY']._serialized_end=806
+  _globals['_KEY_METADATAENTRY']._serialized_start=759
+  _globals['_KEY_METADATAENTRY']._serialized_end=806
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from orchestrator.auth.v1 import rate_limit_pb2 as _rate_limit_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -128,6 +129,8 @@ class Key(_message.Message):
     REVOKE_NOTE_FIELD_NUMBER: _builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
     SUPERSEDES_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key's id (`key_…`, a TypeID). Always set; safe to log; sortable by
@@ -193,6 +196,20 @@ class Key(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the key's owner noted about it."""
 
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """From where the key may be used: IP addresses (`192.0.2.7`) and networks
+        (`192.0.2.0/24`, `2001:db8::/32`), at most 100. Empty: from anywhere. In
+        canonical text, each once; IPv4 first, then by number. A client at an
+        address that is in none of them, or whose address is not known, gets
+        ADDRESS_NOT_ALLOWED. An IPv4-mapped address (`::ffff:192.0.2.7`) counts as
+        the IPv4 address; `::/0` is every IPv6 address and no IPv4 one.
+        """
+
+    @_builtins.property
+    def rate_limit(self) -> _rate_limit_pb2.RateLimit:
+        """How often the key may be used. Not set: without a limit of its own."""
+
     def __init__(
         self,
         *,
@@ -212,11 +229,13 @@ class Key(_message.Message):
         revoke_note: _builtins.str = ...,
         superseded_by: _builtins.str = ...,
         supersedes: _builtins.str = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        rate_limit: _rate_limit_pb2.RateLimit | None = ...,
         disabled: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "rate_limit", b"rate_limit", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "disabled", b"disabled", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state", "superseded_by", b"superseded_by", "supersedes", b"supersedes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "allowed_addresses", b"allowed_addresses", "create_time", b"create_time", "disabled", b"disabled", "etag", b"etag", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "metadata", b"metadata", "name", b"name", "rate_limit", b"rate_limit", "revoke_note", b"revoke_note", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "scopes", b"scopes", "state", b"state", "superseded_by", b"superseded_by", "supersedes", b"supersedes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
