@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import random
+import secrets
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,17 +25,20 @@ from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.answered_requests import PostgresAnswers
+from authsvc.postgres.audit import PostgresAuditLog
 from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
 from authsvc.postgres.key_rotation import PostgresKeyRotation
 from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.managed_keys import PostgresManagedKeys
+from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
 from authsvc.postgres.usage import PostgresUsage
 from authsvc.rate_limits.opening import RateLimits, open_rate_limits
 from authsvc.rpc.account_servicer import AccountServicer
+from authsvc.rpc.audit_servicer import AuditServicer
 from authsvc.rpc.auth_servicer import AuthServicer
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
@@ -48,6 +52,7 @@ from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
 from authsvc.usecases.answered_requests import AnsweredRequests
+from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.create_key import CreateKey
@@ -57,25 +62,30 @@ from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.get_key import GetKey
+from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.list_audit_events import ListAuditEvents
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.maintain_audit import keep_maintained
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.usage import UsageCounter
+from authsvc.usecases.usage_maintenance import MaintainUsage
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import RevocationFeed, WatchRevocations
 from authsvc.version import VERSION
-from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2
+from orchestrator.auth.v1 import account_service_pb2, audit_service_pb2, auth_service_pb2
 
 _PROBE_SECONDS: Final = 1.0
 _BACKGROUND_SECONDS: Final = 10.0
 
 _AUTH_SERVICE: Final = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
 _ACCOUNT_SERVICE: Final = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
+_AUDIT_SERVICE: Final = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
 log = structlog.get_logger()
 
@@ -99,6 +109,7 @@ class Parts:
     accounts: PostgresAccounts
     keys: PostgresKeys
     managed_keys: PostgresManagedKeys
+    audit_log: PostgresAuditLog
     keyring: Keyring
     judge: JudgeCredential
     judge_batch: JudgeBatch
@@ -107,6 +118,7 @@ class Parts:
     explain_credential: ExplainCredential
     rate_limits: RateLimits
     usage: UsageCounter
+    recorded_usage: PostgresRecordedUsage
     log: FollowedLog
     feed: RevocationFeed
     follower: ChangeFollower
@@ -170,7 +182,9 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         bounds=_lookup_bounds(settings),
         clock=utc_now,
     )
-    usage = UsageCounter(store=PostgresUsage(database), clock=utc_now)
+    usage = UsageCounter(
+        store=PostgresUsage(database), clock=utc_now, writer_id=secrets.token_hex(16)
+    )
     failures = FailureLimit(
         failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
     )
@@ -199,6 +213,7 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         accounts=accounts,
         keys=keys,
         managed_keys=managed_keys,
+        audit_log=PostgresAuditLog(database),
         keyring=keyring,
         judge=judge,
         judge_batch=JudgeBatch(
@@ -213,6 +228,7 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         ),
         rate_limits=rate_limits,
         usage=usage,
+        recorded_usage=PostgresRecordedUsage(database),
         log=followed_log,
         feed=feed,
         follower=ChangeFollower(
@@ -288,8 +304,10 @@ async def serve(
         service_names=[service.full_name for service in services],
         does_without={_AUTH_SERVICE.full_name: lambda: _can_serve_stale(parts)},
     )
+    audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judge, onlooker=parts.onlooker),
+        audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
     )
@@ -307,6 +325,8 @@ async def serve(
         asyncio.create_task(parts.follower.run()),
         asyncio.create_task(parts.keyring.keep_fresh(time_limit)),
         asyncio.create_task(parts.usage.keep_flushing(settings.usage_flush_interval, time_limit)),
+        asyncio.create_task(keep_maintained(parts.audit_log, time_limit)),
+        asyncio.create_task(_maintain_usage(parts).keep_up(time_limit)),
     ]
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
@@ -321,10 +341,18 @@ async def serve(
     finally:
         for task in background:
             task.cancel()
-        # A flush that has begun is finished, lest it be counted twice or not at all.
         await asyncio.wait(background)
-        await parts.usage.flush(time_limit())
+        await audit_denials.finish()
+        await parts.usage.finish(time_limit())
     log.info("stopped")
+
+
+def _maintain_usage(parts: Parts) -> MaintainUsage:
+    return MaintainUsage(
+        recorded=parts.recorded_usage,
+        retention=timedelta(days=parts.settings.usage_retention),
+        jitter=random.random,
+    )
 
 
 def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
@@ -336,6 +364,7 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
         store=answers,
         keys=parts.managed_keys,
         sealer=AnswerSealer(encryption_key, os.urandom),
+        audit=parts.audit_log,
         window=timedelta(seconds=settings.request_id_window),
         clock=utc_now,
     )
@@ -369,12 +398,25 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
                 random_bytes=os.urandom,
             ),
             revoke_key=RevokeKey(store=parts.keys, clock=utc_now),
+            get_key_usage=GetKeyUsage(
+                keys=parts.managed_keys, recorded=parts.recorded_usage, clock=utc_now
+            ),
+            get_account_usage=GetAccountUsage(
+                accounts=parts.accounts, recorded=parts.recorded_usage, clock=utc_now
+            ),
             clock=utc_now,
         ),
         _ACCOUNT_SERVICE: AccountServicer(
             create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
             get_account=GetAccount(parts.accounts),
             list_accounts=ListAccounts(parts.accounts),
+        ),
+        _AUDIT_SERVICE: AuditServicer(
+            list_audit_events=ListAuditEvents(
+                accounts=parts.accounts,
+                log=parts.audit_log,
+                page_tokens=PageTokens(encryption_key),
+            )
         ),
     }
 

@@ -193,6 +193,12 @@ class Settings(BaseSettings):
         description="Every how many seconds the counts of key usage are written. A crash loses "
         "at most one interval, a clean stop nothing.",
     )
+    usage_retention: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="For how many days usage is kept. Counts go a month at a time.",
+    )
     watch_streams: int = Field(
         default=100,
         ge=0,

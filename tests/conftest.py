@@ -21,10 +21,13 @@ from authsvc import app
 from authsvc.config import Settings, load_settings
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account
+from authsvc.domain.origin import ActorKind, Origin
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth import AsyncAuthClient
 
+# Where the changes come from that tests make past the service.
+ORIGIN = Origin(ActorKind.OPERATOR, "authsvc test")
 # Obviously not a key that guards anything.
 ENCRYPTION_KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -150,6 +153,7 @@ class Service:
             scopes=scopes or ("*",),
             expire_time=None,
             metadata={},
+            origin=ORIGIN,
             deadline=app.time_limit(),
         )
         return issued.secret.reveal()
@@ -163,7 +167,7 @@ class Service:
             create_time=app.utc_now(),
             is_system=False,
         )
-        await self.parts.accounts.insert_account(account, app.time_limit())
+        await self.parts.accounts.insert_account(account, ORIGIN, app.time_limit())
         return account
 
 
@@ -171,10 +175,10 @@ class Service:
 async def serving(settings: Settings) -> AsyncIterator[Service]:
     """Serve on an ephemeral port until the block ends."""
     async with app.open_parts(settings) as opened:
-        system = await opened.bootstrap.prepare(app.time_limit())
-        account = await opened.bootstrap.default_account(app.time_limit())
+        system = await opened.bootstrap.prepare(ORIGIN, app.time_limit())
+        account = await opened.bootstrap.default_account(ORIGIN, app.time_limit())
         issued = await opened.bootstrap.create_admin_key(
-            system, f"admin {secrets.token_hex(4)}", app.time_limit()
+            system, f"admin {secrets.token_hex(4)}", ORIGIN, app.time_limit()
         )
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
         task = asyncio.create_task(app.serve(opened, stop, ready.set_result))

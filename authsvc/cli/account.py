@@ -1,4 +1,4 @@
-"""`authsvc account`: create and list accounts, through a running server."""
+"""`authsvc account`: create and list accounts, see their usage, through a running server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
+from authsvc.cli.usage import account_usage
 
 app = typer.Typer(
     name="account",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create and list accounts.",
+    help="Create and list accounts, and see how their keys are used.",
 )
 
 
@@ -71,3 +72,6 @@ def list_accounts(
         ("ACCOUNT", "STATE", "CREATED", "NAME"),
         [(a.account_id, a.state, a.create_time, a.display_name) for a in accounts],
     )
+
+
+app.command("usage")(account_usage)

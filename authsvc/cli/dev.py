@@ -20,6 +20,7 @@ from authsvc.cli.local_database import (
     read_private,
     write_private,
 )
+from authsvc.cli.operator import operator_origin
 from authsvc.cli.process import run_until_signal
 from authsvc.config import InvalidSettings, Settings, load_settings
 from authsvc.domain.accounts import Account
@@ -33,6 +34,7 @@ from authsvc.usecases.judge_credential import Question
 
 _DATABASE = "authsvc"
 _ADMIN_KEY_NAME = "admin"
+_COMMAND = "authsvc dev"
 
 
 def dev(
@@ -102,8 +104,9 @@ async def _create_database(postgres: EmbeddedPostgres) -> None:
 
 async def _serve(settings: Settings, data_dir: Path, stop: asyncio.Event) -> None:
     async with app.open_parts(settings) as parts:
-        system = await parts.bootstrap.prepare(app.time_limit())
-        account = await parts.bootstrap.default_account(app.time_limit())
+        origin = operator_origin(_COMMAND)
+        system = await parts.bootstrap.prepare(origin, app.time_limit())
+        account = await parts.bootstrap.default_account(origin, app.time_limit())
         await _ensure_admin_key(parts, system, data_dir / ADMIN_KEY_FILE)
         await app.serve(
             parts,
@@ -122,7 +125,9 @@ async def _ensure_admin_key(parts: app.Parts, system: Account, path: Path) -> No
     name, number = _ADMIN_KEY_NAME, 1
     while True:
         try:
-            issued = await parts.bootstrap.create_admin_key(system, name, app.time_limit())
+            issued = await parts.bootstrap.create_admin_key(
+                system, name, operator_origin(_COMMAND), app.time_limit()
+            )
         except KeyNameTaken:
             number += 1
             name = f"{_ADMIN_KEY_NAME}-{number}"

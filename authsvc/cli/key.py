@@ -31,6 +31,7 @@ from authsvc.cli.key_options import (
 from authsvc.cli.key_output import key_fields, print_new_key
 from authsvc.cli.key_rotation import rotate
 from authsvc.cli.output import JsonOption, print_fields, print_json, wait_text
+from authsvc.cli.usage import key_usage
 from orchestrator.auth import (
     Principal,
     RateLimit,
@@ -44,7 +45,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create, list, change, rotate, revoke and validate API keys.",
+    help="Create, list, change, rotate, revoke and validate API keys, and see how they are used.",
 )
 
 DENIED_EXIT_CODE: Final = 3
@@ -124,6 +125,7 @@ def create(
 
 
 app.command("rotate")(rotate)
+app.command("usage")(key_usage)
 
 
 @app.command("revoke")

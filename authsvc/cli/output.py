@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -65,12 +65,26 @@ def print_fields(title: str, fields: Mapping[str, object]) -> None:
             typer.echo(f"{' ' * width}{_GAP}{line}")
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table with a heading. The last column is the one for long texts."""
+def print_rows(
+    columns: Sequence[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    numbers: Collection[str] = (),
+) -> None:
+    """Print a table with a heading. The last column is the one for long texts.
+
+    Args:
+        columns: The heading.
+        rows: A value for each column.
+        numbers: Those columns that have numbers, which end below one another.
+    """
     table = [list(columns), *([as_text(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        cells = (
+            text.rjust(width) if column in numbers else text.ljust(width)
+            for column, text, width in zip(columns, row, widths, strict=True)
+        )
         typer.echo(typer.style(_GAP.join(cells).rstrip(), bold=number == 0))
 
 

@@ -11,6 +11,7 @@ import uvloop
 
 from authsvc import app
 from authsvc.cli.failures import Failure
+from authsvc.cli.operator import operator_origin
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.cli.process import run_until_signal
 from authsvc.config import Settings, load_database_url, load_settings
@@ -103,10 +104,13 @@ def bootstrap(
 
 
 async def _bootstrap(settings: Settings, key_name: str) -> IssuedKey:
+    origin = operator_origin("authsvc bootstrap")
     async with app.open_parts(settings) as parts:
-        system = await parts.bootstrap.prepare(app.time_limit())
+        system = await parts.bootstrap.prepare(origin, app.time_limit())
         try:
-            return await parts.bootstrap.create_admin_key(system, key_name, app.time_limit())
+            return await parts.bootstrap.create_admin_key(
+                system, key_name, origin, app.time_limit()
+            )
         except KeyNameTaken:
             raise Failure(
                 f"the database is bootstrapped: its system account has a key named {key_name!r}. "

@@ -49,7 +49,7 @@ class AddressRules:
                 ends.append(end)
         self._starts, self._ends = tuple(starts), tuple(ends)
 
-    def allow(self, address: str | None) -> bool:
+    def allow(self, address: str) -> bool:
         """Tell whether a client's address is among them; one that is not known never is."""
         parsed = parse_address(address) if address else None
         if parsed is None:

@@ -77,12 +77,16 @@ class Violations:
         if name != name.strip():
             self.add(field, "has no white space at either end")
 
+    def check_text(self, field: str, text: str, max_length: int) -> None:
+        """Check what is compared with, and may be left out."""
+        if len(text) > max_length:
+            self.add(field, f"has at most {max_length} characters")
+        if _has_unfit_characters(text):
+            self.add(field, "has no control characters")
+
     def check_name_prefix(self, field: str, prefix: str) -> None:
         """Check the beginning of a name, which may be left out."""
-        if len(prefix) > MAX_NAME_LENGTH:
-            self.add(field, f"has at most {MAX_NAME_LENGTH} characters")
-        if _has_unfit_characters(prefix):
-            self.add(field, "has no control characters")
+        self.check_text(field, prefix, MAX_NAME_LENGTH)
 
     def check_id(self, field: str, value: str, prefix: str) -> None:
         """Check a required identifier."""

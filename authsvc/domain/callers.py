@@ -37,6 +37,10 @@ class Caller:
         if not (self._holds(KEYS) or self._manages_own_keys()):
             raise CallerNotPermitted(KEYS if self.principal.is_system else MANAGE_OWN_KEYS)
 
+    def sees_all_accounts(self) -> bool:
+        """Tell whether the caller may see what goes on in all accounts at once."""
+        return self._holds(ADMIN)
+
     def own_account_id(self) -> str:
         """Return the account a request means when it names none; empty for system callers."""
         return "" if self.principal.is_system else self.principal.account_id

@@ -6,12 +6,14 @@ They are TypeIDs (TypeID specification 0.3.0): a prefix and a UUIDv7 (RFC 9562) 
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 from typeid import TypeID
 
 ACCOUNT = "acct"
 KEY = "key"
 SIGNING_KEY = "jwk"
+AUDIT_EVENT = "evt"
 
 _SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
@@ -32,3 +34,14 @@ def is_id(text: str, prefix: str) -> bool:
     """Tell whether `text` is a well-formed identifier with this prefix."""
     head, _, suffix = text.partition("_")
     return head == prefix and _SUFFIX.fullmatch(suffix) is not None
+
+
+def id_of(prefix: str, uuid: UUID) -> str:
+    """Return the identifier that a UUID amounts to."""
+    # The annotation of the library names one class of UUIDs, of which it needs the bytes only.
+    return str(TypeID.from_uuid(uuid, prefix=prefix))  # type: ignore[arg-type]
+
+
+def uuid_of(text: str) -> UUID:
+    """Return the UUID of a well-formed identifier."""
+    return UUID(bytes=TypeID.from_string(text).uuid.bytes)

@@ -18,7 +18,7 @@ from authsvc.domain.scopes import covers, without_reserved
 
 
 def judge_key(
-    record: KeyRecord, required_scopes: Sequence[str], clock: Clock, client_address: str | None = ""
+    record: KeyRecord, required_scopes: Sequence[str], clock: Clock, client_address: str = ""
 ) -> Principal | Denial:
     """Judge a key by its record.
 
@@ -26,8 +26,7 @@ def judge_key(
         record: The key's record.
         required_scopes: Well-formed scopes, all of which it must have.
         clock: Tells the moment of the call, which only a key that expires has to know.
-        client_address: The IP address that presented the key; empty or None when it is
-            not known.
+        client_address: The IP address that presented the key; empty when it is not known.
     """
     if record.revoked:
         return DENIALS[DenialReason.KEY_REVOKED]

@@ -7,6 +7,7 @@ from typing import Final
 
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.clock import Deadline
+from authsvc.domain.origin import Origin
 from authsvc.postgres.database import Connection, Database, Row
 
 _COLUMNS: Final = "account_id, display_name, state, create_time, is_system"
@@ -60,15 +61,17 @@ class PostgresAccounts:
 
         return [account_of(row) for row in await self._database.run(fetch, deadline)]
 
-    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
         """Keep a new account."""
 
         async def insert(connection: Connection) -> None:
             await connection.execute(_INSERT, *_values(account))
 
-        await self._database.run(insert, deadline)
+        await self._database.change(origin, insert, deadline)
 
-    async def ensure_system_account(self, account: Account, deadline: Deadline) -> Account:
+    async def ensure_system_account(
+        self, account: Account, origin: Origin, deadline: Deadline
+    ) -> Account:
         """Return the system account; keep this one when there is none yet."""
 
         async def ensure(connection: Connection) -> Row | None:
@@ -77,7 +80,7 @@ class PostgresAccounts:
             )
             return await connection.fetchrow(_FIND_SYSTEM)
 
-        row = await self._database.run(ensure, deadline)
+        row = await self._database.change(origin, ensure, deadline)
         return account if row is None else account_of(row)
 
 

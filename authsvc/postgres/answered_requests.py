@@ -12,6 +12,7 @@ from typing import Final
 from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key
+from authsvc.domain.origin import Origin
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import insert_key
 
@@ -66,7 +67,13 @@ class PostgresAnswers:
         return None if row is None else KeptAnswer(**row)
 
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
+        self,
+        key: Key,
+        digest: bytes,
+        *,
+        answer: KeptAnswer | None,
+        origin: Origin,
+        deadline: Deadline,
     ) -> Key | None:
         """Keep a new key, with the answer to its request if that may be repeated.
 
@@ -77,14 +84,14 @@ class PostgresAnswers:
             KeyNameTaken: Another key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        if answer is None:
-            return await self._database.run(lambda c: insert_key(c, key, digest), deadline)
 
         async def insert(connection: Connection) -> Key | None:
+            if answer is None:
+                return await insert_key(connection, key, digest)
             if not await reserve(connection, answer, key.create_time):
                 return None
             kept = await insert_key(connection, key, digest)
             await complete(connection, answer, kept.revision)
             return kept
 
-        return await self._database.run_in_transaction(insert, deadline)
+        return await self._database.change(origin, insert, deadline)

@@ -7,8 +7,10 @@ cannot do it. Works with PostgreSQL 14 and newer.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -17,6 +19,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
+from authsvc.domain.origin import Origin
 from authsvc.postgres.errors import translate
 
 T = TypeVar("T")
@@ -28,6 +31,8 @@ APPLICATION_NAME: Final = "authsvc"
 # Records and changes are read from the same server: a standby that lags behind would have old
 # records kept under the watermark of the primary, for ever.
 _PRIMARY: Final = SessionAttribute.read_write
+# Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
+_TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
 # How long an interrupted statement may take to end before its connection is given up.
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
@@ -151,6 +156,27 @@ class Database:
             return result
 
         return await self.run(in_transaction, deadline)
+
+    async def change(
+        self, origin: Origin, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
+    ) -> T:
+        """Change what is audited, whole or not at all.
+
+        Args:
+            origin: Where the change comes from; triggers write it to the audit log.
+            work: As for `run`.
+            deadline: As for `run`.
+
+        Raises:
+            DatabaseUnavailable: There was no connection or no answer in time.
+            AuthsvcError: What a violated constraint means.
+        """
+
+        async def tell_and_work(connection: Connection) -> T:
+            await connection.execute(_TELL_ORIGIN, json.dumps(asdict(origin)))
+            return await work(connection)
+
+        return await self.run_in_transaction(tell_and_work, deadline)
 
     async def fetch_row(self, deadline: Deadline, statement: str, *values: Any) -> Row | None:  # noqa: ANN401 - asyncpg takes any value
         """Return the first row of a statement, or None. See `run`."""

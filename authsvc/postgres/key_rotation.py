@@ -10,6 +10,7 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, RevocationReason
+from authsvc.domain.origin import Origin
 from authsvc.domain.rotation import Succession
 from authsvc.postgres.answered_requests import complete, reserve
 from authsvc.postgres.database import Connection, Database
@@ -40,6 +41,7 @@ class PostgresKeyRotation:
         *,
         answer: KeptAnswer | None,
         now: datetime,
+        origin: Origin,
         deadline: Deadline,
     ) -> tuple[Key, Key] | None:
         """Give a key a successor, whole or not at all.
@@ -49,6 +51,7 @@ class PostgresKeyRotation:
             succeed: Decides by the locked key; what it raises ends the rotation.
             answer: To keep with it, when the request may be repeated.
             now: The present; answers past their window by then make room.
+            origin: What the audit log is told.
             deadline: How long it may take.
 
         Returns:
@@ -85,4 +88,4 @@ class PostgresKeyRotation:
                 await complete(connection, answer, new.revision)
             return new, key_of(retired)
 
-        return await self._database.run_in_transaction(rotate, deadline)
+        return await self._database.change(origin, rotate, deadline)

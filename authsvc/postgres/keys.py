@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authsvc.domain.accounts import AccountState
+from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, RevocationReason
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
+from authsvc.postgres.audit import append_record
 from authsvc.postgres.database import Connection, Database, Row
 
 _RECORD: Final = """
@@ -107,7 +110,7 @@ class PostgresKeys:
         row = await self._database.fetch_row(deadline, _FIND_OWNER_BY_DIGEST, digest)
         return None if row is None else KeyOwner(**row)
 
-    async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
+    async def insert_key(self, key: Key, digest: bytes, origin: Origin, deadline: Deadline) -> Key:
         """Keep a new key under the SHA-256 digest of its secret.
 
         Returns:
@@ -118,8 +121,8 @@ class PostgresKeys:
             AccountNotFound: There is no such account.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        return await self._database.run(
-            lambda connection: insert_key(connection, key, digest), deadline
+        return await self._database.change(
+            origin, lambda connection: insert_key(connection, key, digest), deadline
         )
 
     async def revoke_key(
@@ -129,6 +132,7 @@ class PostgresKeys:
         revoke_time: datetime,
         reason: RevocationReason,
         note: str,
+        origin: Origin,
         deadline: Deadline,
     ) -> Key:
         """End a key; one that is revoked already stays as it is.
@@ -143,9 +147,13 @@ class PostgresKeys:
 
         async def revoke(connection: Connection) -> Row | None:
             row = await connection.fetchrow(_REVOKE, key_id, revoke_time, reason.value, note)
-            return row or await connection.fetchrow(SELECT_KEY, key_id)
+            if row is None and (row := await connection.fetchrow(SELECT_KEY, key_id)) is not None:
+                # Nothing changes, so no trigger tells the audit log.
+                target = Target(TargetKind.KEY, key_id)
+                await append_record(connection, AuditRecord(origin, target, row["account_id"]))
+            return row
 
-        row = await self._database.run(revoke, deadline)
+        row = await self._database.change(origin, revoke, deadline)
         if row is None:
             raise KeyNotFound
         return key_of(row)

@@ -7,6 +7,7 @@ from typing import Final
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key, KeyFilter, OwnedKey
+from authsvc.domain.origin import Origin
 from authsvc.postgres.accounts import SELECT_ACCOUNT, account_of
 from authsvc.postgres.database import Connection, Database, Row
 from authsvc.postgres.keys import COLUMNS, SELECT_KEY, key_of, rate_limit_columns
@@ -74,7 +75,7 @@ class PostgresManagedKeys:
 
         return [key_of(row) for row in await self._database.run(fetch, deadline)]
 
-    async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
+    async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
         """Write what may change, if the key still has the revision of `key`.
 
         Returns:
@@ -84,19 +85,22 @@ class PostgresManagedKeys:
             KeyNameTaken: Another live key of the account has this name.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        row = await self._database.fetch_row(
-            deadline,
-            _REPLACE,
-            key.key_id,
-            key.revision,
-            key.name,
-            list(key.scopes),
-            json.dumps(dict(key.metadata)),
-            key.expire_time,
-            key.disabled,
-            list(key.allowed_addresses),
-            *rate_limit_columns(key.rate_limit),
-        )
+
+        async def replace(connection: Connection) -> Row | None:
+            return await connection.fetchrow(
+                _REPLACE,
+                key.key_id,
+                key.revision,
+                key.name,
+                list(key.scopes),
+                json.dumps(dict(key.metadata)),
+                key.expire_time,
+                key.disabled,
+                list(key.allowed_addresses),
+                *rate_limit_columns(key.rate_limit),
+            )
+
+        row = await self._database.change(origin, replace, deadline)
         return None if row is None else key_of(row)
 
     async def _find(

@@ -27,6 +27,7 @@ NO_REVISION: Final = "none"
 
 # Arbitrary, fixed for ever: all versions of this service must agree on it.
 _MIGRATIONS_LOCK: Final = 0x61757468_0002
+_HAS_AUDIT_LOG: Final = "SELECT to_regprocedure('authsvc.maintain_audit()') IS NOT NULL"
 
 
 class SchemaOutdated(AuthsvcError):
@@ -121,6 +122,9 @@ async def migrate(url: str, revision: str = "head") -> str:
         config = _config()
         config.attributes["connection"] = connection
         step(config, target)
+        # Each time: who migrates seldom finds months made ahead all the same.
+        if connection.scalar(sqlalchemy.text(_HAS_AUDIT_LOG)):
+            connection.execute(sqlalchemy.text("SELECT authsvc.maintain_audit()"))
 
     async def open_connection() -> Connection:
         return await connect(url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from authsvc.domain.clock import Deadline
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.postgres.database import Connection, Database, Row
 
@@ -34,7 +35,9 @@ class PostgresSigningKeys:
 
         return [_signing_key(row) for row in await self._database.run(fetch, deadline)]
 
-    async def insert_first_signing_key(self, key: SealedSigningKey, deadline: Deadline) -> None:
+    async def insert_first_signing_key(
+        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
+    ) -> None:
         """Keep a signing key, unless there is one of its algorithm already."""
 
         async def insert(connection: Connection) -> None:
@@ -48,7 +51,7 @@ class PostgresSigningKeys:
                 key.create_time,
             )
 
-        await self._database.run_in_transaction(insert, deadline)
+        await self._database.change(origin, insert, deadline)
 
 
 def _signing_key(row: Row) -> SealedSigningKey:

@@ -7,12 +7,19 @@ from functools import partial
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.rpc import conversion, explanation_conversion, key_conversion, rotation_conversion
+from authsvc.rpc import (
+    conversion,
+    explanation_conversion,
+    key_conversion,
+    rotation_conversion,
+    usage_conversion,
+)
 from authsvc.rpc.calls import Rest
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_key import CreateKey
 from authsvc.usecases.explain_credential import ExplainCredential
 from authsvc.usecases.get_key import GetKey
+from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.judge_batch import settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
@@ -22,7 +29,7 @@ from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import WatchRevocations
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import key_management_pb2, key_rotation_pb2
+from orchestrator.auth.v1 import key_management_pb2, key_rotation_pb2, usage_pb2
 
 
 class AuthServicer:
@@ -41,6 +48,8 @@ class AuthServicer:
         update_key: UpdateKey,
         revoke_key: RevokeKey,
         rotate_key: RotateKey,
+        get_key_usage: GetKeyUsage,
+        get_account_usage: GetAccountUsage,
         clock: Clock,
     ) -> None:
         """Take the use cases, and the clock that keys' states are told by."""
@@ -54,13 +63,17 @@ class AuthServicer:
         self._update_key = update_key
         self._revoke_key = revoke_key
         self._rotate_key = rotate_key
+        self._get_key_usage = get_key_usage
+        self._get_account_usage = get_account_usage
         self._clock = clock
 
     def validate_credential_now(
         self, request: pb.ValidateCredentialRequest, caller: Caller
     ) -> bytes | Rest:
         """Judge one credential."""
-        answer = self._validate_credential.now(conversion.question(request), caller)
+        answer = self._validate_credential.now(
+            conversion.question(request, caller.principal.key_id), caller
+        )
         if isinstance(answer, Verdict):
             return conversion.validate_credential_response(answer)
         return partial(self._settle, answer)
@@ -73,7 +86,8 @@ class AuthServicer:
         self, request: pb.BatchValidateCredentialsRequest, caller: Caller
     ) -> bytes | Rest:
         """Judge many credentials."""
-        questions = [conversion.question(one) for one in request.requests]
+        caller_id = caller.principal.key_id
+        questions = [conversion.question(one, caller_id) for one in request.requests]
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)
         if verdicts is not None:
@@ -146,3 +160,19 @@ class AuthServicer:
         """Give a key a successor."""
         rotated = await self._rotate_key(rotation_conversion.rotate_key_command(request), call)
         return rotation_conversion.rotate_key_response(rotated, self._clock())
+
+    async def get_key_usage(
+        self, request: usage_pb2.GetKeyUsageRequest, call: Call
+    ) -> usage_pb2.GetKeyUsageResponse:
+        """Tell how a key is used."""
+        query = usage_conversion.usage_period_query(request)
+        usage = await self._get_key_usage(request.key_id, query, call)
+        return usage_conversion.get_key_usage_response(usage)
+
+    async def get_account_usage(
+        self, request: usage_pb2.GetAccountUsageRequest, call: Call
+    ) -> usage_pb2.GetAccountUsageResponse:
+        """Tell how the keys of an account are used."""
+        query = usage_conversion.usage_period_query(request)
+        intervals = await self._get_account_usage(request.account_id, query, call)
+        return usage_conversion.get_account_usage_response(intervals)

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -24,12 +23,17 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import InvalidRequest
 from authsvc.domain.freshness import AUTHORITATIVE
+from authsvc.domain.origin import Origin
+from authsvc.rpc.audit_denied import denied_record
+from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
 from authsvc.rpc.error_table import INTERNAL, row_of
+from authsvc.rpc.management import is_management
+from authsvc.rpc.origin import action_of, address_of, call_origin
 from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
+from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Call], Awaitable[Message]]
 Rest = Callable[[Deadline], Awaitable[bytes]]
 """What is left of a call that cannot be answered without waiting."""
@@ -41,9 +45,6 @@ Parse = Callable[[bytes], Message]
 
 AUTHORIZATION_KEY: Final = "authorization"
 
-# What a call keeps for sending its answer: the database has to give up this much earlier.
-_ANSWER_SHARE: Final = 0.2
-_ANSWER_SECONDS: Final = 0.1
 # With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
 _ATTEMPT_SECONDS: Final = 0.2
 # A negative value tells the client's gRPC library not to retry by itself (gRFC A6).
@@ -54,53 +55,6 @@ _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 log = structlog.get_logger()
 
 
-class CallDeadline:
-    """How long the database work of a call may take, read only when there is such work."""
-
-    __slots__ = ("_context", "_end", "_limit", "_monotonic")
-
-    def __init__(
-        self, context: Context, limit: float, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Take the call, the most seconds that all its work may take, and a monotonic clock."""
-        self._context = context
-        self._limit = limit
-        self._monotonic = monotonic
-        self._end: float | None = None
-
-    def remaining(self) -> float:
-        """Return the seconds left, less what the answer needs."""
-        now = self._monotonic()
-        if self._end is None:
-            # Settled once: a share of what is left would let each new attempt eat into the time
-            # that the last one left for the answer.
-            self._end = now + self._allowed()
-        return self._end - now
-
-    def _allowed(self) -> float:
-        # The annotation of grpc's stub leaves out that a call without a deadline has None.
-        left: float | None = self._context.time_remaining()
-        if left is None:
-            return self._limit
-        return min(self._limit, left - min(left * _ANSWER_SHARE, _ANSWER_SECONDS))
-
-
-class StreamDeadline:
-    """How long one piece of a stream's database work may take: a stream itself has no end."""
-
-    __slots__ = ("_context", "_limit")
-
-    def __init__(self, context: Context, limit: float) -> None:
-        """Take the call, and the most seconds that a piece of its work may take."""
-        self._context = context
-        self._limit = limit
-
-    def remaining(self) -> float:
-        """Return the seconds that work beginning now may take."""
-        left: float | None = self._context.time_remaining()
-        return self._limit if left is None else min(self._limit, left)
-
-
 class Calls:
     """Puts the methods of servicers on a server."""
 
@@ -108,17 +62,20 @@ class Calls:
         self,
         *,
         authenticate: AuthenticateCaller,
+        audit_denials: AuditDenials,
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the authentication of callers, and a limit on the database work of a call.
+        """Take the authentication of callers, the audit log, and a limit on database work.
 
         Args:
             authenticate: Turns a call's credential into a caller.
+            audit_denials: Is told of refused attempts at management.
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
         """
         self._authenticate = authenticate
+        self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
         self._request_id_prefix = secrets.token_hex(4)
@@ -151,7 +108,7 @@ class Calls:
         # Messages are read and written here and not by grpc: a parser's exception would reach the
         # client in its own words.
         parse: Parse = GetMessageClass(method.input_type).FromString
-        name, attribute = method.full_name, _snake_case(method.name)
+        name, attribute = action_of(method), _snake_case(method.name)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming_behaviour(name, parse, getattr(servicer, attribute))
@@ -171,10 +128,10 @@ class Calls:
         async def behave(data: bytes, context: Context) -> bytes:
             try:
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                caller = authenticate.now(authorization)
+                caller = authenticate.now(authorization, address_of(context.peer()))
                 if caller is None:
                     deadline = CallDeadline(context, work_limit, monotonic)
-                    caller = await authenticate(authorization, deadline, _address(context))
+                    caller = await authenticate(authorization, deadline, address_of(context.peer()))
                 else:
                     deadline = None
                 answer = serve(parse(data), caller)
@@ -188,21 +145,24 @@ class Calls:
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic = self._monotonic
+        monotonic, is_audited = self._monotonic, is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
+            request_id, address = self._request_id(context), address_of(context.peer())
+            deadline, caller = CallDeadline(context, work_limit, monotonic), None
             try:
-                deadline = CallDeadline(context, work_limit, monotonic)
                 authorization = _metadata(context, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
-                caller = await authenticate(
-                    authorization, deadline, _address(context), AUTHORITATIVE
-                )
-                response = await serve(parse(data), Call(caller, deadline))
+                caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                origin = call_origin(caller, name, request_id, address)
+                response = await serve(parse(data), Call(caller, deadline, origin))
                 return response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error)
+                if is_audited:
+                    origin = call_origin(caller, name, request_id, address)
+                    await self._audit(error, _parsed(parse, data), caller, origin, deadline)
+                await self._abort(name, context, error, request_id)
 
         return behave
 
@@ -212,25 +172,45 @@ class Calls:
         authenticate, work_limit = self._authenticate, self._work_limit
 
         async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
+            request_id = self._request_id(context)
             try:
                 deadline = StreamDeadline(context, work_limit)
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                peer = _address(context)
-                call = Call(await authenticate(authorization, deadline, peer), deadline)
+                address = address_of(context.peer())
+                caller = await authenticate(authorization, deadline, address)
+                call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
-                    call.caller = await authenticate.again(authorization, deadline, peer)
+                    call.caller = await authenticate.again(authorization, deadline, address)
                     yield response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error)
+                await self._abort(name, context, error, request_id)
 
         return behave
 
-    async def _abort(self, method: str, context: Context, error: Exception) -> NoReturn:
+    async def _audit(
+        self,
+        error: Exception,
+        request: Message | None,
+        caller: Caller | None,
+        origin: Origin,
+        deadline: Deadline,
+    ) -> None:
+        """Tell the audit log if a call was refused. Whatever goes wrong, the status is sent."""
+        try:
+            record = denied_record(error, request, caller, origin)
+            if record is not None:
+                await self._audit_denials(record, deadline)
+        except Exception:
+            log.exception("refused attempt not audited", request_id=origin.request_id)
+
+    async def _abort(
+        self, method: str, context: Context, error: Exception, request_id: str = ""
+    ) -> NoReturn:
         if isinstance(error, DecodeError):
             error = InvalidRequest(())
         row = row_of(error)
-        request_id = self._request_id(context)
+        request_id = request_id or self._request_id(context)
         log.log(
             row.log_level,
             "call failed",
@@ -264,11 +244,11 @@ def _metadata(context: Context, name: str) -> list[str]:
     ]
 
 
-def _address(context: Context) -> str:
-    """Return the IP address of the peer; empty for a Unix socket."""
-    kind, _, rest = unquote(context.peer()).partition(":")
-    host = rest.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    return host if kind in {"ipv4", "ipv6"} else ""
+def _parsed(parse: Parse, data: bytes) -> Message | None:
+    try:
+        return parse(data)
+    except DecodeError:
+        return None
 
 
 def _snake_case(name: str) -> str:

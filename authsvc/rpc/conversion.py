@@ -87,14 +87,15 @@ def to_rate_limit(message: rate_limit_pb2.RateLimit) -> RateLimit:
     return RateLimit(message.requests, to_timedelta(message.period))
 
 
-def question(request: auth_service_pb2.ValidateCredentialRequest) -> Question:
-    """Convert a request of ValidateCredential."""
+def question(request: auth_service_pb2.ValidateCredentialRequest, caller_id: str) -> Question:
+    """Convert a request of ValidateCredential, and note who makes it."""
     scopes = request.required_scopes
     return Question(
         request.credential,
         tuple(scopes) if scopes else (),
         _demand(request.freshness) if request.HasField("freshness") else NO_DEMAND,
         request.context.client_ip if request.HasField("context") else "",
+        caller_id,
     )
 
 
@@ -187,9 +188,9 @@ def key_message(key: Key, now: datetime) -> key_pb2.Key:
         state=key_pb2.KeyState.Value(f"KEY_STATE_{state}"),
         hint=key.hint,
         create_time=timestamp(key.create_time),
-        expire_time=_optional_timestamp(key.expire_time),
-        revoke_time=_optional_timestamp(key.revoke_time),
-        last_use_time=_optional_timestamp(key.last_use_time),
+        expire_time=optional_timestamp(key.expire_time),
+        revoke_time=optional_timestamp(key.revoke_time),
+        last_use_time=optional_timestamp(key.last_use_time),
         metadata=key.metadata,
         etag=key.etag,
         disabled=key.disabled,
@@ -214,7 +215,8 @@ def _duration(span: timedelta) -> Duration:
     return duration
 
 
-def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
+def optional_timestamp(moment: datetime | None) -> Timestamp | None:
+    """Convert a moment that may be missing."""
     return None if moment is None else timestamp(moment)
 
 
@@ -228,10 +230,10 @@ def principal_message(principal: Principal) -> principal_pb2.Principal:
         user_id=principal.user_id,
         session_id=principal.session_id,
         scopes=sorted(principal.scopes),
-        expire_time=_optional_timestamp(principal.expire_time),
+        expire_time=optional_timestamp(principal.expire_time),
         metadata=principal.metadata,
         superseded_by=principal.superseded_by,
-        retire_time=_optional_timestamp(principal.retire_time),
+        retire_time=optional_timestamp(principal.retire_time),
     )
 
 
@@ -267,10 +269,15 @@ def _present_freshness(freshness: Freshness) -> bytes:
     ).SerializeToString()
 
 
+def denial_reason(name: str) -> denial_pb2.DenialReason.ValueType:
+    """Convert the name of a reason; one that is not known becomes UNSPECIFIED."""
+    return _DENIAL_REASONS.get(name, denial_pb2.DENIAL_REASON_UNSPECIFIED)
+
+
 def denial_message(denial: Denial) -> denial_pb2.Denial:
     """Convert a denial."""
     return denial_pb2.Denial(
-        reason=_DENIAL_REASONS[denial.reason.name],
+        reason=denial_reason(denial.reason.name),
         message=denial.reason.message,
         http_status=denial.reason.http_status,
         error=denial.error,

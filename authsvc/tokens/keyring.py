@@ -21,6 +21,7 @@ from authsvc.domain import ids
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.key_material import (
     PrivateKey,
@@ -43,7 +44,9 @@ class SigningKeyStore(Protocol):
         """Return all signing keys, oldest first."""
         ...
 
-    async def insert_first_signing_key(self, key: SealedSigningKey, deadline: Deadline) -> None:
+    async def insert_first_signing_key(
+        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
+    ) -> None:
         """Keep a signing key, unless there is one of its algorithm already."""
         ...
 
@@ -127,7 +130,7 @@ class Keyring:
         self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
         self._reading = asyncio.Lock()
 
-    async def ensure_signing_key(self, now: datetime, deadline: Deadline) -> None:
+    async def ensure_signing_key(self, now: datetime, origin: Origin, deadline: Deadline) -> None:
         """Make a signing key of the configured algorithm when there is none yet."""
         if any(key.algorithm is self._algorithm for key in await self._all(deadline)):
             return
@@ -135,7 +138,7 @@ class Keyring:
         private_bytes, public_bytes = generate(self._algorithm, self._random_bytes)
         sealed = self._sealer.seal(private_bytes, _label(kid, self._algorithm, public_bytes))
         key = SealedSigningKey(kid, self._algorithm, public_bytes, sealed, now)
-        await self._store.insert_first_signing_key(key, deadline)
+        await self._store.insert_first_signing_key(key, origin, deadline)
 
     async def check_seals(self, deadline: Deadline) -> None:
         """Open every private key once, so that a wrong encryption key is found at the start.

@@ -11,6 +11,7 @@ from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AccountNotFound
+from authsvc.domain.origin import Origin
 from authsvc.domain.scopes import ADMIN
 from authsvc.usecases.call import Call
 
@@ -21,7 +22,7 @@ MAX_PAGE_SIZE: Final = 1000
 class AccountStore(Protocol):
     """Where accounts are kept."""
 
-    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
         """Keep a new account."""
         ...
 
@@ -64,7 +65,7 @@ class CreateAccount:
             create_time=self._clock(),
             is_system=False,
         )
-        await self._store.insert_account(account, call.deadline)
+        await self._store.insert_account(account, call.origin, call.deadline)
         return account
 
 

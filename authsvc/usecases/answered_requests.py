@@ -10,10 +10,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from authsvc.domain.answers import KeptAnswer
+from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import KeyNotFound, RequestIdReused
 from authsvc.domain.key_secrets import KeySecret
 from authsvc.domain.keys import Key
+from authsvc.usecases.audit_denials import AuditStore
+from authsvc.usecases.call import Call
 from authsvc.usecases.managed_keys import Keys
 
 
@@ -72,13 +75,15 @@ class AnsweredRequests:
         store: Answers,
         keys: Keys,
         sealer: RequestSealer,
+        audit: AuditStore,
         window: timedelta,
         clock: Clock,
     ) -> None:
-        """Take the stores, the sealing, how long answers are good for, and the time."""
+        """Take the stores, the sealing, the audit log, how long answers are good, and the time."""
         self._store = store
         self._keys = keys
         self._sealer = sealer
+        self._audit = audit
         self._window = window
         self._clock = clock
 
@@ -123,3 +128,12 @@ class AnsweredRequests:
             raise KeyNotFound
         secret = self._sealer.open(request.request_id, kept.sealed_secret, kept.key_id)
         return Answered(found.key, KeySecret(secret.decode()), kept.revision)
+
+    async def note_repeat(self, key: Key, call: Call) -> None:
+        """Write to the audit log that an answer, and so a secret, was told again.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        target = Target(TargetKind.KEY, key.key_id)
+        await self._audit.append(AuditRecord(call.origin, target, key.account_id), call.deadline)

@@ -30,14 +30,12 @@ class AuthenticateCaller:
         self._judge = judge
         self._onlooker = onlooker
 
-    def now(self, authorization: Sequence[str]) -> Caller | None:
+    def now(self, authorization: Sequence[str], peer: str = "") -> Caller | None:
         """Authenticate a caller by what is in memory; None when that does not do.
-
-        It does not for a key that is good from certain addresses only: hardly any caller has one,
-        and to ask where every call comes from has its price.
 
         Args:
             authorization: As for `__call__`.
+            peer: As for `__call__`.
 
         Raises:
             CallerCredentialMissing: There is no credential.
@@ -45,7 +43,7 @@ class AuthenticateCaller:
             CallerRateLimited: The caller's key is over its own limit.
             TooManyLookups: Too many guesses came from there.
         """
-        answer = self._judge.now(_question(authorization, None))
+        answer = self._judge.now(_question(authorization, peer))
         return _caller(answer) if isinstance(answer, Verdict) else None
 
     async def __call__(
@@ -95,7 +93,7 @@ class AuthenticateCaller:
 
 
 def _question(
-    authorization: Sequence[str], peer: str | None, demand: FreshnessDemand = NO_DEMAND
+    authorization: Sequence[str], peer: str, demand: FreshnessDemand = NO_DEMAND
 ) -> Question:
     if len(authorization) > 1:
         raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)

@@ -14,6 +14,7 @@ from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.origin import Origin
 from authsvc.domain.scopes import ADMIN
 from authsvc.usecases.issue_key import IssuedKey, IssueKey
 
@@ -24,7 +25,9 @@ DEFAULT_ACCOUNT_NAME: Final = "Default"
 class Accounts(Protocol):
     """Where accounts are kept."""
 
-    async def ensure_system_account(self, account: Account, deadline: Deadline) -> Account:
+    async def ensure_system_account(
+        self, account: Account, origin: Origin, deadline: Deadline
+    ) -> Account:
         """Return the system account; keep this one when there is none yet."""
         ...
 
@@ -32,7 +35,7 @@ class Accounts(Protocol):
         """Return the oldest account that is not the system account, or None."""
         ...
 
-    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
         """Keep a new account."""
         ...
 
@@ -40,7 +43,7 @@ class Accounts(Protocol):
 class SigningKeys(Protocol):
     """The keys that sign access tokens."""
 
-    async def ensure_signing_key(self, now: datetime, deadline: Deadline) -> None:
+    async def ensure_signing_key(self, now: datetime, origin: Origin, deadline: Deadline) -> None:
         """Make a signing key of the configured algorithm when there is none yet."""
         ...
 
@@ -64,8 +67,12 @@ class Bootstrap:
         self._clock = clock
         self._new_id = new_id
 
-    async def prepare(self, deadline: Deadline) -> Account:
+    async def prepare(self, origin: Origin, deadline: Deadline) -> Account:
         """Make sure that there is a system account and a signing key.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Returns:
             The system account.
@@ -73,12 +80,16 @@ class Bootstrap:
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        await self._signing_keys.ensure_signing_key(self._clock(), deadline)
+        await self._signing_keys.ensure_signing_key(self._clock(), origin, deadline)
         account = self._account(SYSTEM_ACCOUNT_NAME, is_system=True)
-        return await self._accounts.ensure_system_account(account, deadline)
+        return await self._accounts.ensure_system_account(account, origin, deadline)
 
-    async def default_account(self, deadline: Deadline) -> Account:
+    async def default_account(self, origin: Origin, deadline: Deadline) -> Account:
         """Return the oldest account for keys of programs, made when there is none yet.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -87,17 +98,18 @@ class Bootstrap:
         if found is not None:
             return found
         account = self._account(DEFAULT_ACCOUNT_NAME, is_system=False)
-        await self._accounts.insert_account(account, deadline)
+        await self._accounts.insert_account(account, origin, deadline)
         return account
 
     async def create_admin_key(
-        self, system_account: Account, name: str, deadline: Deadline
+        self, system_account: Account, name: str, origin: Origin, deadline: Deadline
     ) -> IssuedKey:
         """Create a key with `authsvc:admin`.
 
         Args:
             system_account: What `prepare` returned.
             name: The key's name; 1 to 100 characters.
+            origin: What the audit log is told.
             deadline: How long it may take.
 
         Raises:
@@ -114,6 +126,7 @@ class Bootstrap:
             scopes=(ADMIN,),
             expire_time=None,
             metadata={},
+            origin=origin,
             deadline=deadline,
         )
 

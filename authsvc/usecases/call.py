@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
+from authsvc.domain.origin import Origin
 
 
 @dataclass(slots=True)
@@ -15,3 +16,5 @@ class Call:
     caller: Caller
     """Who calls. During a stream, who that was when the latest answer was sent."""
     deadline: Deadline
+    origin: Origin
+    """What the audit log is told of the call."""

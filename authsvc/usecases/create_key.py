@@ -96,7 +96,9 @@ class CreateKey:
             rate_limit=command.rate_limit,
         )
         answer = self._answered.answer(request, key.key_id, secret) if request else None
-        kept = await self._store.insert_key_once(key, secret.digest(), answer, call.deadline)
+        kept = await self._store.insert_key_once(
+            key, secret.digest(), answer=answer, origin=call.origin, deadline=call.deadline
+        )
         if kept is not None:
             return IssuedKey(kept, secret)
         # A repeat at the same time was first.
@@ -112,6 +114,7 @@ class CreateKey:
             return None
         # A user's narrower token learns no wider key.
         call.caller.require_grantable(before.key.scopes, account)
+        await self._answered.note_repeat(before.key, call)
         return IssuedKey(before.key, before.secret, before.revision)
 
     def _repeatable(

@@ -59,7 +59,7 @@ class TokenExaminer(Protocol):
 class Uncounted:
     """Counts no use: to explain a key is not to use it."""
 
-    def count(self, key_id: str, outcome: str) -> None:
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
         """Do nothing."""
 
 
@@ -115,7 +115,7 @@ class ExplainCredential:
         call.caller.require(VALIDATE)
         violations = Violations()
         violations.check_scopes("required_scopes", question.required_scopes)
-        violations.check_address("context.client_ip", question.client_address or "")
+        violations.check_address("context.client_ip", question.client_address)
         violations.raise_if_any()
         question = question._replace(demand=AUTHORITATIVE)
         reading = read_form(question.value)
@@ -212,7 +212,7 @@ class ExplainCredential:
         return _Details(findings, None, missing)
 
     def _key_faults(
-        self, known: OwnedKey, client_address: str | None, missing: tuple[str, ...]
+        self, known: OwnedKey, client_address: str, missing: tuple[str, ...]
     ) -> tuple[Finding, ...]:
         key, now = known.key, self._clock()
         expired = key.expire_time is not None and key.expire_time <= now
@@ -228,7 +228,7 @@ class ExplainCredential:
         return tuple(found)
 
 
-def _address_faults(allowed: tuple[str, ...], client_address: str | None) -> list[Finding]:
+def _address_faults(allowed: tuple[str, ...], client_address: str) -> list[Finding]:
     rules = address_rules(allowed)
     if rules is None or rules.allow(client_address):
         return []

@@ -15,6 +15,7 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
 from authsvc.domain.keys import Key
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
 
 
@@ -36,12 +37,13 @@ class IssuedKey:
 class NewKeys(Protocol):
     """Where new keys are kept."""
 
-    async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
+    async def insert_key(self, key: Key, digest: bytes, origin: Origin, deadline: Deadline) -> Key:
         """Keep a new key.
 
         Args:
             key: The key; its revision is yet to be given.
             digest: The SHA-256 digest of its secret.
+            origin: What the audit log is told.
             deadline: How long it may take.
 
         Returns:
@@ -60,7 +62,13 @@ class KeysOfRequests(Protocol):
     """Where new keys are kept, with the answers to their requests when those may be repeated."""
 
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
+        self,
+        key: Key,
+        digest: bytes,
+        *,
+        answer: KeptAnswer | None,
+        origin: Origin,
+        deadline: Deadline,
     ) -> Key | None:
         """Keep a new key and the answer, if any; None when the request has an answer already."""
         ...
@@ -91,6 +99,7 @@ class IssueKey:
         scopes: Iterable[str],
         expire_time: datetime | None,
         metadata: Mapping[str, str],
+        origin: Origin,
         deadline: Deadline,
     ) -> IssuedKey:
         """Make a key and keep it.
@@ -101,6 +110,7 @@ class IssueKey:
             scopes: Well formed, at least one.
             expire_time: None for a key without expiry.
             metadata: Within bounds.
+            origin: What the audit log is told.
             deadline: How long it may take.
 
         Raises:
@@ -111,7 +121,8 @@ class IssueKey:
         key, secret = self.make(
             account_id, name, scopes=scopes, expire_time=expire_time, metadata=metadata
         )
-        return IssuedKey(await self._store.insert_key(key, secret.digest(), deadline), secret)
+        kept = await self._store.insert_key(key, secret.digest(), origin, deadline)
+        return IssuedKey(kept, secret)
 
     def make(
         self,

@@ -117,7 +117,7 @@ class JudgeBatch:
     ) -> dict[int, Verdict]:
         """Judge the keys among what is unsettled; return the verdicts by their places."""
         judged: dict[int, Verdict] = {}
-        limited: dict[int, tuple[KeyRecord, Freshness]] = {}
+        limited: dict[int, tuple[KeyRecord, Question, Freshness]] = {}
         for index, answer in enumerate(answers):
             if isinstance(answer, Verdict) or isinstance(answer.credential, TokenCredential):
                 continue
@@ -127,13 +127,15 @@ class JudgeBatch:
                 continue
             outcome = self._judge.judge_record(record, answer.question)
             if outcome is None:
-                limited[index] = record, freshness
+                limited[index] = record, answer.question, freshness
             else:
                 judged[index] = Verdict(outcome, freshness)
         if limited:
             # All at once: they would wait for the same store one after the other.
-            outcomes = await self._judge.take([record for record, _ in limited.values()])
-            for (index, (_, freshness)), outcome in zip(limited.items(), outcomes, strict=True):
+            outcomes = await self._judge.take(
+                [(r, question) for r, question, _ in limited.values()]
+            )
+            for (index, (*_, freshness)), outcome in zip(limited.items(), outcomes, strict=True):
                 judged[index] = Verdict(outcome, freshness)
         return judged
 

@@ -19,6 +19,7 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.judgement import judge_key, judge_token
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
+from authsvc.domain.usage_batches import GRANTED
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
 from authsvc.usecases.rate_limits import RateLimiter, outcome_of, take_in_order
@@ -55,9 +56,10 @@ class Question(NamedTuple):
     """Well-formed scopes, all of which it must have."""
     demand: FreshnessDemand = NO_DEMAND
     """How fresh the verdict must be."""
-    client_address: str | None = ""
-    """The IP address that presented the credential; empty when it is not known, None when `now` is
-    to do without it and to leave unsettled what it is needed for."""
+    client_address: str = ""
+    """The IP address that presented the credential; empty when it is not known."""
+    caller_id: str = ""
+    """The key of who asks; empty when this service does, about its own caller."""
 
     def __repr__(self) -> str:
         """Return a text without the credential."""
@@ -97,7 +99,7 @@ class ChangeLog(Protocol):
 class UsageCounter(Protocol):
     """Counts what keys are used for."""
 
-    def count(self, key_id: str, outcome: str) -> None:
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
         """Count one verdict on a key: `OK` or the name of a denial's reason."""
         ...
 
@@ -179,7 +181,7 @@ class JudgeCredential:
                 return Verdict(self.judge_absent(question), freshness)
             outcome = self.judge_record(record, question)
             if outcome is None:
-                (outcome,) = await self.take([record])
+                (outcome,) = await self.take([(record, question)])
             return Verdict(outcome, freshness)
         verification = await self._tokens.verify(credential.token, question.demand, deadline)
         claims = verification.outcome
@@ -206,9 +208,13 @@ class JudgeCredential:
         """
         record = self._remembered(digest)
         if record is None:
-            return self.judge_absent(question) if self._keys.knows_absent(digest) else None
-        if record.addresses is not None and question.client_address is None:
-            return None
+            if not self._keys.knows_absent(digest):
+                return None
+            # A caller that repeats a bad key of its own costs nothing, and must not lock others
+            # out that come from the same address.
+            if question.caller_id:
+                self._failures.count(question.client_address)
+            return DENIALS[DenialReason.KEY_NOT_FOUND]
         return self.judge_record(record, question)
 
     def judge_record(self, record: KeyRecord, question: Question) -> Principal | Denial | None:
@@ -225,7 +231,10 @@ class JudgeCredential:
                 return None
             outcome = outcome_of(record, record.rate_limit, taken)
         self._count(
-            record.principal.key_id, outcome.reason.name if isinstance(outcome, Denial) else "OK"
+            record.principal.key_id,
+            outcome.reason.name if isinstance(outcome, Denial) else GRANTED,
+            question.client_address,
+            question.caller_id,
         )
         return outcome
 
@@ -234,18 +243,20 @@ class JudgeCredential:
         self._failures.count(question.client_address)
         return DENIALS[DenialReason.KEY_NOT_FOUND]
 
-    async def take(self, records: Sequence[KeyRecord]) -> list[Principal | Denial]:
+    async def take(self, judged: Sequence[tuple[KeyRecord, Question]]) -> list[Principal | Denial]:
         """Finish what `judge_record` left open: take from the limits of good keys, and count.
 
         Returns:
             One outcome for each record, in the same order.
         """
-        limited = [(record, record.rate_limit) for record in records if record.rate_limit]
+        limited = [(record, record.rate_limit) for record, _ in judged if record.rate_limit]
         outcomes = await take_in_order(self._limits, limited)
-        for record, outcome in zip(records, outcomes, strict=True):
+        for (record, question), outcome in zip(judged, outcomes, strict=True):
             self._count(
                 record.principal.key_id,
-                outcome.reason.name if isinstance(outcome, Denial) else "OK",
+                outcome.reason.name if isinstance(outcome, Denial) else GRANTED,
+                question.client_address,
+                question.caller_id,
             )
         return outcomes
 

@@ -12,6 +12,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.key_secrets import digest_of, is_key_secret
 from authsvc.domain.keys import Key, KeyOwner, RevocationReason
+from authsvc.domain.origin import Origin
 from authsvc.usecases.call import Call
 
 
@@ -44,6 +45,7 @@ class KeyStore(Protocol):
         revoke_time: datetime,
         reason: RevocationReason,
         note: str,
+        origin: Origin,
         deadline: Deadline,
     ) -> Key:
         """End a key; one that is revoked already stays as it is.
@@ -88,6 +90,7 @@ class RevokeKey:
             revoke_time=self._clock(),
             reason=reason,
             note=command.note,
+            origin=call.origin,
             deadline=call.deadline,
         )
 

@@ -15,6 +15,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AccountIsDisabled, DatabaseUnavailable, KeyNotFound
 from authsvc.domain.key_secrets import RANDOM_BYTES, KeySecret
 from authsvc.domain.keys import Key
+from authsvc.domain.origin import Origin
 from authsvc.domain.rotation import DEFAULT_OVERLAP, MAX_OVERLAP, Rotation, Succession
 from authsvc.usecases.answered_requests import AnsweredRequests, RepeatableRequest
 from authsvc.usecases.call import Call
@@ -53,6 +54,7 @@ class Rotations(Protocol):
         *,
         answer: KeptAnswer | None,
         now: datetime,
+        origin: Origin,
         deadline: Deadline,
     ) -> tuple[Key, Key] | None:
         """Give a key a successor, whole or not at all.
@@ -131,6 +133,7 @@ class RotateKey:
                 self._answered.answer(request, rotation.new_key_id, secret) if request else None
             ),
             now=now,
+            origin=call.origin,
             deadline=call.deadline,
         )
         if rotated is not None:
@@ -165,6 +168,7 @@ class RotateKey:
         retired = await self._keys.find_key(before.key.supersedes, call.deadline)
         if retired is None:
             raise KeyNotFound
+        await self._answered.note_repeat(before.key, call)
         return RotatedKey(before.key, before.secret, retired.key, before.revision)
 
 

@@ -14,6 +14,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import EtagMismatch, KeyRevoked, KeySuperseded
 from authsvc.domain.key_changes import gives_more
 from authsvc.domain.keys import Key
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.usecases.call import Call
 from authsvc.usecases.managed_keys import Keys, get_managed_key
@@ -51,7 +52,7 @@ class UpdateKeyCommand:
 class KeyStore(Keys, Protocol):
     """Where keys are found and changed."""
 
-    async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
+    async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
         """Write what UpdateKey may change, if the key still has the revision of `key`.
 
         Returns:
@@ -106,7 +107,7 @@ class UpdateKey:
             # To let a key be used where it could not be is to grant what it may do.
             if more or "scopes" in changes:
                 call.caller.require_grantable(wanted.scopes, found.account)
-            changed = await self._store.replace_key(wanted, call.deadline)
+            changed = await self._store.replace_key(wanted, call.origin, call.deadline)
             if changed is not None:
                 return changed
         raise EtagMismatch

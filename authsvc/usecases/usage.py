@@ -1,26 +1,38 @@
 """What keys are used for: counted in memory, written each interval, thousands by one statement.
 
 Off the path of every call. A clean stop writes all that is counted; a crash loses one interval.
+What is written is numbered, so that it can be sent again when nobody knows whether it arrived.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
 
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.usage_batches import Combination, UsageBatch, shares_of
 
+MAX_COMBINATIONS: Final = 100_000
+"""The most counters by client address and caller; more are told apart by key and outcome only."""
 MAX_PENDING: Final = 1_000_000
 """The most counters that wait for the database again; more are dropped, and the log says so."""
-CHUNK: Final = 5000
-"""The most counters in one statement."""
+MAX_ADDRESS_LENGTH: Final = 64
+"""Longer than any IP address. What is longer is counted without an address."""
 
-Counts = Mapping[tuple[str, str], int]
+_LAST_ATTEMPTS: Final = 3
+_LAST_PAUSE_SECONDS: Final = 0.1
+# Between two turns of others, so that they do not wait for the division of many counters.
+_PAUSE_AFTER: Final = 500
+
+Counters = dict[Combination, list[int]]
+"""Each a list of one number: to count is a single look-up."""
 
 log = structlog.get_logger()
 
@@ -28,79 +40,129 @@ log = structlog.get_logger()
 class UsageStore(Protocol):
     """Where usage is kept."""
 
-    async def add_usage(
-        self, hour: datetime, now: datetime, counts: Counts, deadline: Deadline
-    ) -> None:
-        """Add to the counts of an hour, and note when the keys were last used.
+    async def add_usage(self, batch: UsageBatch, deadline: Deadline) -> None:
+        """Add a batch to what is kept, and note when its keys were last used.
+
+        A batch that was added before, or is older than one that was, changes nothing.
 
         Args:
-            hour: The beginning of the hour.
-            now: When they were last used.
-            counts: How often, by key id and outcome.
+            batch: What to add.
             deadline: How long it may take.
 
         Raises:
-            DatabaseUnavailable: The database did not answer before the deadline.
+            DatabaseUnavailable: The database did not answer before the deadline: the batch may
+                have been added or not.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """Counts to which nothing is added any more."""
+
+    hour: datetime
+    seen_time: datetime
+    counts: Counters
 
 
 class UsageCounter:
     """Counts, and writes what it has counted."""
 
-    def __init__(self, *, store: UsageStore, clock: Clock) -> None:
-        """Take the store, and the clock that tells the hours."""
+    def __init__(self, *, store: UsageStore, clock: Clock, writer_id: str) -> None:
+        """Take the store, the clock that tells the hours, and a name that no other writer has."""
         self._store = store
         self._clock = clock
-        self._counts: dict[tuple[str, str], int] = {}
+        self._writer_id = writer_id
+        self._sequence = 0
+        self._counts: Counters = {}
+        self._hour = hour_of(clock())
+        self._sealed: deque[_Sealed] = deque()
+        self._batches: deque[UsageBatch] = deque()
+        self._flushing = asyncio.Lock()
+        self._dropped = 0
 
-    def count(self, key_id: str, outcome: str) -> None:
-        """Count one verdict on a key: `OK` or the name of a denial's reason."""
-        counted = (key_id, outcome)
-        self._counts[counted] = self._counts.get(counted, 0) + 1
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
+        """Count one verdict on a key.
+
+        Args:
+            key_id: The key.
+            outcome: `OK` or the name of a denial's reason.
+            client_address: Where the key came from; empty when that is not known.
+            caller_id: The key of who asked; empty when this service did, about its own caller.
+        """
+        try:
+            self._counts[key_id, outcome, client_address, caller_id][0] += 1
+        except KeyError:
+            self._count_new((key_id, outcome, client_address, caller_id))
+
+    def _count_new(self, combination: Combination) -> None:
+        counts = self._counts
+        key_id, outcome, client_address, caller_id = combination
+        if not counts:
+            self._hour = hour_of(self._clock())
+        if len(client_address) > MAX_ADDRESS_LENGTH:
+            combination = (key_id, outcome, "", caller_id)
+        if len(counts) >= MAX_COMBINATIONS and combination not in counts:
+            combination = (key_id, outcome, "", None)
+        if len(counts) >= MAX_PENDING and combination not in counts:
+            self._dropped += 1
+            return
+        counts.setdefault(combination, [0])[0] += 1
 
     async def flush(self, deadline: Deadline) -> None:
         """Write what was counted since the last time; keep it when that fails."""
-        counts, self._counts = self._counts, {}
-        if not counts:
-            return
-        now = self._clock()
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        try:
-            for chunk in _chunks(counts):
-                await self._store.add_usage(hour, now, chunk, deadline)
-                for counted in chunk:
-                    del counts[counted]
-        except DatabaseUnavailable as error:
-            # Whether it was written is unknown when the answer was lost: rather too much than
-            # too little.
-            log.warning("usage not written", cause=repr(error.__cause__ or error))
-        finally:
-            self._put_back(counts)
+        async with self._flushing:
+            try:
+                # What had to wait first, and then what was counted meanwhile.
+                for _ in range(2 if self._sealed or self._batches else 1):
+                    self._seal()
+                    await self._write(deadline)
+            except DatabaseUnavailable as error:
+                log.warning("usage not written", cause=repr(error.__cause__ or error))
+            if self._dropped:
+                log.error("usage dropped", verdicts=self._dropped)
+                self._dropped = 0
 
-    def _put_back(self, counts: Counts) -> None:
-        dropped = 0
-        for counted, number in counts.items():
-            if counted in self._counts or len(self._counts) < MAX_PENDING:
-                self._counts[counted] = self._counts.get(counted, 0) + number
-            else:
-                dropped += number
-        if dropped:
-            log.error("usage dropped", verdicts=dropped)
+    async def finish(self, deadline: Deadline) -> None:
+        """Write all that was counted, for the last time.
+
+        A connection that broke while nobody used it is no reason to lose anything, so a failure is
+        not final at once.
+        """
+        for attempt in range(_LAST_ATTEMPTS):
+            await self.flush(deadline)
+            lost = self._unwritten()
+            if not lost:
+                return
+            if attempt < _LAST_ATTEMPTS - 1:
+                await asyncio.sleep(_LAST_PAUSE_SECONDS)
+        log.error("usage lost", verdicts=lost)
 
     async def keep_flushing(
         self, interval_seconds: float, new_deadline: Callable[[], Deadline]
     ) -> None:
-        """Flush each interval, until cancelled; a flush that has begun then is finished first."""
+        """Flush each interval and each full hour, until cancelled; a flush that has begun ends."""
         while True:
-            await asyncio.sleep(interval_seconds)
+            await self._until_due(interval_seconds)
             flushing = asyncio.create_task(self._try_to_flush(new_deadline()))
             try:
                 await asyncio.shield(flushing)
             except asyncio.CancelledError:
-                # Were it cut off, nobody would know whether it was written.
                 await flushing
                 raise
+
+    async def _until_due(self, interval_seconds: float) -> None:
+        now = self._clock()
+        next_hour = hour_of(now) + timedelta(hours=1)
+        left = (next_hour - now).total_seconds()
+        if left > interval_seconds:
+            await asyncio.sleep(interval_seconds)
+            return
+        # A timer may ring a moment early by this clock; what is counted next would then belong to
+        # the hour that is just ending.
+        while left > 0:
+            await asyncio.sleep(left)
+            left = (next_hour - self._clock()).total_seconds()
 
     async def _try_to_flush(self, deadline: Deadline) -> None:
         try:
@@ -109,8 +171,59 @@ class UsageCounter:
             # Counting goes on, whatever it was.
             log.exception("usage not written")
 
+    def _seal(self) -> None:
+        """Let what comes be counted apart.
 
-def _chunks(counts: Counts) -> list[dict[tuple[str, str], int]]:
-    """Divide counts so that no statement takes long, or holds its locks long."""
-    items = list(counts.items())
-    return [dict(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
+        What waits for the database is kept apart by hours only, and all together within bounds.
+        """
+        now = self._clock()
+        if self._sealed:
+            waiting = sum(len(sealed.counts) for sealed in self._sealed)
+            if hour_of(now) == self._hour or waiting + len(self._counts) > MAX_PENDING:
+                return
+        if self._counts:
+            self._sealed.append(_Sealed(self._hour, now, self._counts))
+            self._counts = {}
+
+    async def _write(self, deadline: Deadline) -> None:
+        while self._batches or self._sealed:
+            if not self._batches:
+                batches = await self._number(self._sealed[0])
+                self._sealed.popleft()
+                self._batches.extend(batches)
+            await self._store.add_usage(self._batches[0], deadline)
+            self._batches.popleft()
+
+    async def _number(self, sealed: _Sealed) -> list[UsageBatch]:
+        batches: list[UsageBatch] = []
+        for share in shares_of(_items(sealed.counts), _PAUSE_AFTER):
+            await asyncio.sleep(0)
+            if share is None:
+                continue
+            self._sequence += 1
+            batches.append(
+                UsageBatch(
+                    writer_id=self._writer_id,
+                    sequence=self._sequence,
+                    hour=sealed.hour,
+                    seen_time=sealed.seen_time,
+                    counts=share.counts,
+                    sources=share.sources,
+                )
+            )
+        return batches
+
+    def _unwritten(self) -> int:
+        """Return how many verdicts are not written, as far as is known."""
+        waiting = (self._counts, *(sealed.counts for sealed in self._sealed))
+        written = sum(sum(batch.counts.values()) for batch in self._batches)
+        return written + sum(count for counts in waiting for _, count in _items(counts))
+
+
+def _items(counters: Counters) -> Iterator[tuple[Combination, int]]:
+    return ((combination, count) for combination, (count,) in counters.items())
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of the hour in which a moment is."""
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -99,13 +99,13 @@ class BatchValidateCredentials:
 
 def _has_bounds(question: Question) -> bool:
     """Tell whether there is anything about a question that may break its bounds."""
-    _, scopes, demand, address = question
+    _, scopes, demand, address, _ = question
     return bool(scopes or address or demand is not NO_DEMAND)
 
 
 def _check(question: Question, prefix: str, violations: Violations) -> None:
     violations.check_scopes(f"{prefix}required_scopes", question.required_scopes)
-    violations.check_address(f"{prefix}context.client_ip", question.client_address or "")
+    violations.check_address(f"{prefix}context.client_ip", question.client_address)
     revision = question.demand.at_least_revision
     if revision is not None and revision <= 0:
         violations.add(f"{prefix}freshness.at_least_revision", "is positive")

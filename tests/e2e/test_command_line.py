@@ -261,6 +261,54 @@ def test_no_secret_is_in_the_logs(shared_dev: Dev, tmp_path: Path) -> None:
     assert SECRET.search(logs) is None
 
 
+def test_audit_list_has_a_line_for_each_event_newest_first(shared_dev: Dev) -> None:
+    with shared_dev.client() as client:
+        created = client.create_key("audited", account_id=shared_dev.account_id)
+        client.update_key(created.key.key_id, name="audited anew")
+        client.revoke_key(key_id=created.key.key_id, note="two\nlines")
+    listing = ["audit", "list", "--target", created.key.key_id, "--since", "1h"]
+
+    people, scripts = both([listing], shared_dev)
+
+    heading, *lines = people.out.splitlines()
+    assert heading.split() == ["TIME", "ACTION", "OUTCOME", "ACTOR", "TARGET", "CHANGE"]
+    assert [line.split()[1] for line in lines] == ["RevokeKey", "UpdateKey", "CreateKey"]
+    assert r'revoke_note: "" -> "two\nlines", revoke_time: - -> 20' in lines[0]
+    assert lines[1].endswith("name: audited -> audited anew")
+    assert lines[2].endswith("new: name: audited, scopes: *")
+    events = json.loads(scripts.out)
+    assert set(events[0]) == {
+        "event_id", "event_time", "actor", "action", "target", "account_id", "request_id",
+        "address", "outcome", "before", "after",
+    }  # fmt: skip
+    assert [event["action"].rpartition("/")[2] for event in events] == [
+        "RevokeKey",
+        "UpdateKey",
+        "CreateKey",
+    ]
+
+
+def test_audit_list_says_when_there_is_more(shared_dev: Dev) -> None:
+    ended = run("audit", "list", "--limit", "1", settings=shared_dev.caller)
+
+    assert ended.code == 0
+    assert len(ended.out.splitlines()) == 2
+    assert "--limit shows more than 1" in ended.err
+
+
+def test_audit_list_of_refused_attempts(shared_dev: Dev) -> None:
+    secret = shared_dev.create_key("curious")
+    run("account", "list", settings={**shared_dev.caller, "AUTHSVC_API_KEY": secret})
+
+    ended = run(
+        "audit", "list", "--denied", "--action", "ListAccounts", "--account",
+        shared_dev.account_id, settings=shared_dev.caller,
+    )  # fmt: skip
+
+    assert ended.code == 0
+    assert ended.out.splitlines()[1].split()[1:3] == ["ListAccounts", "CALLER_NOT_PERMITTED"]
+
+
 # What is asked, with which settings instead of the usual ones; exit code; what standard error says.
 FAILURES = {
     "no server": (

@@ -16,7 +16,7 @@ from authsvc import app
 from authsvc.config import Settings
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY, execute
+from tests.conftest import ENCRYPTION_KEY, ORIGIN, execute
 from tests.e2e.support import SECRET, Dev, Process, run, serve
 from tests.support_redis import RedisServer, needs_redis, redis_server
 
@@ -43,14 +43,15 @@ class Keys:
 @pytest_asyncio.fixture(loop_scope="session")
 async def keys(settings: Settings) -> Keys:
     async with app.open_parts(settings) as parts:
-        system = await parts.bootstrap.prepare(app.time_limit())
-        admin = await parts.bootstrap.create_admin_key(system, "admin", app.time_limit())
+        system = await parts.bootstrap.prepare(ORIGIN, app.time_limit())
+        admin = await parts.bootstrap.create_admin_key(system, "admin", ORIGIN, app.time_limit())
         limited = await parts.issue_key(
             system.account_id,
             "limited",
             scopes=("*",),
             expire_time=None,
             metadata={},
+            origin=ORIGIN,
             deadline=app.time_limit(),
         )
     await execute(

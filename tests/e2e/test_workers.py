@@ -22,7 +22,7 @@ from authsvc import app
 from authsvc.config import Settings
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY
+from tests.conftest import ENCRYPTION_KEY, ORIGIN
 from tests.e2e.support import Process, is_running, run, serve, until
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Prepared:
 @pytest_asyncio.fixture(loop_scope="session")
 async def prepared(settings: Settings) -> Prepared:
     async with app.open_parts(settings) as parts:
-        system = await parts.bootstrap.prepare(app.time_limit())
-        issued = await parts.bootstrap.create_admin_key(system, "admin", app.time_limit())
+        system = await parts.bootstrap.prepare(ORIGIN, app.time_limit())
+        issued = await parts.bootstrap.create_admin_key(system, "admin", ORIGIN, app.time_limit())
     return Prepared(
         workers_on(settings.database_url.get_secret_value()), admin_key=issued.secret.reveal()
     )

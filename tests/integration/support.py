@@ -18,11 +18,13 @@ from google.rpc import error_details_pb2, status_pb2
 from authsvc import app
 from authsvc.config import Settings, load_settings
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
+from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import ENCRYPTION_KEY, Service, execute, with_database
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
+    from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
 
 Metadata = tuple[tuple[str, str], ...]
@@ -37,13 +39,24 @@ class Stubs:
     channel: grpc.aio.Channel
     auth: AuthServiceAsyncStub
     accounts: AccountServiceAsyncStub
+    audit: AuditServiceAsyncStub
+
+    @classmethod
+    def on(cls, channel: grpc.aio.Channel) -> Stubs:
+        """Make the stubs of all services."""
+        return cls(
+            channel,
+            AuthServiceStub(channel),
+            AccountServiceStub(channel),
+            AuditServiceStub(channel),
+        )
 
 
 @asynccontextmanager
 async def stubs_of(address: str) -> AsyncIterator[Stubs]:
     """Open a channel without the retries that the real client makes."""
     async with grpc.aio.insecure_channel(address) as channel:
-        yield Stubs(channel, AuthServiceStub(channel), AccountServiceStub(channel))
+        yield Stubs.on(channel)
 
 
 def bearer(credential: str) -> Metadata:

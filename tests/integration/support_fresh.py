@@ -12,7 +12,7 @@ from authsvc.domain import ids
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key
 from orchestrator.auth import AsyncAuthClient, FreshnessSource, Verdict
-from tests.conftest import Service, serving
+from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import fresh_name, settings_for, until
 
 SLACK = timedelta(milliseconds=100)
@@ -106,5 +106,5 @@ async def insert_key(service: Service, secret: str) -> str:
         metadata={},
         revision=0,
     )
-    await service.parts.keys.insert_key(key, digest_of(secret), app.time_limit())
+    await service.parts.keys.insert_key(key, digest_of(secret), ORIGIN, app.time_limit())
     return key.key_id

@@ -47,6 +47,7 @@ class Link:
     server: asyncio.StreamWriter
     listens: bool = False
     is_black_hole: bool = False
+    loses_answer: bool = False
     statements: dict[bytes, str] = field(default_factory=dict)
 
     def cut(self) -> None:
@@ -67,6 +68,9 @@ class PostgresProxy:
     notifications_dropped: int = 0
     swallows_listen: bool = False
     """Whether a connection becomes a black hole when it sends LISTEN."""
+    loses_answer_to: str = ""
+    """A part of the statement whose next answer is lost, with the connection."""
+    answers_lost: int = 0
     links: set[Link] = field(default_factory=set)
     refuses: bool = False
 
@@ -75,6 +79,10 @@ class PostgresProxy:
         self.refuses = True
         for link in list(self.links):
             link.cut()
+
+    def lose_answer_to(self, part: str) -> None:
+        """Lose the next answer to a statement that has a part, once the statement is done."""
+        self.loses_answer_to = part
 
     def accept(self) -> None:
         """Take connections again."""
@@ -124,6 +132,12 @@ class PostgresProxy:
                 for frame in frames.add(data):
                     if self.drops_notifications and frame[:1] == b"A":
                         self.notifications_dropped += 1
+                    elif link.loses_answer:
+                        # "Ready for query" comes when the statement is committed.
+                        if frame[:1] == b"Z":
+                            self.answers_lost += 1
+                            link.cut()
+                            return
                     elif not link.is_black_hole:
                         link.client.write(frame)
         link.cut()
@@ -139,6 +153,9 @@ class PostgresProxy:
         elif frame[:1] == b"B":
             name = body.split(b"\0", 2)[1]
             self.executed[link.statements[name]] += 1
+            if self.loses_answer_to and self.loses_answer_to in link.statements[name]:
+                self.loses_answer_to = ""
+                link.loses_answer = True
 
 
 @asynccontextmanager

@@ -15,9 +15,10 @@ from google.protobuf.message_factory import GetMessageClass
 
 import orchestrator.auth.v1 as wire
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
+from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
-from orchestrator.auth.v1 import key_rotation_pb2
+from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
 from orchestrator.auth.v1.key_pb2 import Key
 from tests.conftest import Service
 from tests.integration.support import (
@@ -109,6 +110,14 @@ async def rotate_key(service: Service) -> Message:
     return key_rotation_pb2.RotateKeyRequest(key_id=answer.principal.key_id)
 
 
+async def get_key_usage(service: Service) -> Message:
+    return usage_pb2.GetKeyUsageRequest(key_id=await key_id_of_a_new_key(service))
+
+
+async def get_account_usage(service: Service) -> Message:
+    return usage_pb2.GetAccountUsageRequest(account_id=service.account.account_id)
+
+
 async def create_account(_service: Service) -> Message:
     return account_pb.CreateAccountRequest(display_name="New")
 
@@ -119,6 +128,10 @@ async def get_account(service: Service) -> Message:
 
 async def list_accounts(_service: Service) -> Message:
     return account_pb.ListAccountsRequest()
+
+
+async def list_audit_events(service: Service) -> Message:
+    return audit_pb.ListAuditEventsRequest(account_id=service.account.account_id)
 
 
 REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
@@ -132,15 +145,28 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "UpdateKey": update_key,
     "RevokeKey": revoke_key,
     "RotateKey": rotate_key,
+    "GetKeyUsage": get_key_usage,
+    "GetAccountUsage": get_account_usage,
     "CreateAccount": create_account,
     "GetAccount": get_account,
     "ListAccounts": list_accounts,
+    "ListAuditEvents": list_audit_events,
 }
 """A good request for each method."""
 
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
-KEY_LIFE: Final = ("CreateKey", "GetKey", "ListKeys", "UpdateKey", "RotateKey", "RevokeKey")
+KEY_LIFE: Final = (
+    "CreateKey",
+    "GetKey",
+    "ListKeys",
+    "UpdateKey",
+    "RotateKey",
+    "RevokeKey",
+    "ListAuditEvents",
+    "GetKeyUsage",
+    "GetAccountUsage",
+)
 JUDGES: Final = (
     "ValidateCredential",
     "BatchValidateCredentials",

@@ -12,7 +12,10 @@ from authsvc.config import Settings
 from tests.conftest import Service, serving
 from tests.integration.support import KEYS_LOCKED, Stubs, locked, stubs_of
 
-SERVICES = ["orchestrator.auth.v1.AccountService", "orchestrator.auth.v1.AuthService"]
+ACCOUNTS, AUDIT, AUTH = (
+    f"orchestrator.auth.v1.{name}" for name in ("AccountService", "AuditService", "AuthService")
+)
+SERVICES = [ACCOUNTS, AUDIT, AUTH]
 V1, V1ALPHA = "grpc.reflection.v1", "grpc.reflection.v1alpha"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -45,7 +48,7 @@ async def test_a_watch_begins_with_the_present_status(shared_stubs: Stubs) -> No
         statuses.append((await watch.read()).status)
         watch.cancel()
 
-    assert statuses == [SERVING, SERVING, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
+    assert statuses == [SERVING] * len(SERVICES) + [health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
 
 
 async def test_health_does_not_wait_for_a_lock_on_the_keys(service: Service, stubs: Stubs) -> None:
@@ -88,8 +91,8 @@ async def test_reflection_lists_the_services(shared_stubs: Stubs, package: str) 
 @pytest.mark.parametrize(
     ("symbol", "file"),
     [
-        (SERVICES[0], "orchestrator/auth/v1/account_service.proto"),
-        (f"{SERVICES[1]}.ValidateCredential", "orchestrator/auth/v1/auth_service.proto"),
+        (ACCOUNTS, "orchestrator/auth/v1/account_service.proto"),
+        (f"{AUTH}.ValidateCredential", "orchestrator/auth/v1/auth_service.proto"),
         ("orchestrator.auth.v1.Principal", "orchestrator/auth/v1/principal.proto"),
         ("grpc.health.v1.Health", "grpc_health/v1/health.proto"),
         (f"{V1}.ServerReflection", "grpc_reflection/v1/reflection.proto"),

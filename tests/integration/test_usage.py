@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
 from authsvc import app
+from authsvc.domain.usage_batches import SourceKind, UsageBatch
 from authsvc.postgres.usage import PostgresUsage
 from orchestrator.auth import AuthServiceError
 from orchestrator.auth.v1 import auth_service_pb2 as pb
@@ -19,6 +21,7 @@ from tests.integration.support_fresh import Served, remembered, served, until_ve
 from tests.integration.support_proxy import proxied
 
 NEVER = 3600.0
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 USAGE_LOCKED = "LOCK TABLE authsvc.key_usage IN ACCESS EXCLUSIVE MODE"
 
 
@@ -30,6 +33,31 @@ async def usage_of(url: str) -> Counter[tuple[str, str]]:
             " GROUP BY key_id, outcome"
         )
     return Counter({(row["key_id"], row["outcome"]): row["count"] for row in rows})
+
+
+def a_batch(
+    *key_ids: str,
+    sequence: int = 1,
+    writer_id: str = "writer",
+    hour: datetime = NOON,
+    seen: datetime = NOON,
+    outcome: str = "OK",
+    count: int = 1,
+    addresses: Sequence[str] = (),
+) -> UsageBatch:
+    """Make a batch with the same count for each of some keys, and for each of their addresses."""
+    return UsageBatch(
+        writer_id=writer_id,
+        sequence=sequence,
+        hour=hour,
+        seen_time=seen,
+        counts={(key_id, outcome): count for key_id in key_ids},
+        sources={
+            (key_id, SourceKind.ADDRESS, address): count
+            for key_id in key_ids
+            for address in addresses
+        },
+    )
 
 
 async def id_of(server: Served) -> str:
@@ -195,14 +223,13 @@ async def test_the_time_of_last_use_is_written_at_most_once_a_minute(service: Se
         assert verdict.principal is not None
         key_id = verdict.principal.key_id
         assert key_id is not None
-        noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
         written = []
-        for seconds in (0, 30, 60, 61, 100, 122):
-            now = noon + timedelta(seconds=seconds)
-            await usage.add_usage(noon, now, {(key_id, "OK"): 1}, app.time_limit())
+        for number, seconds in enumerate((0, 30, 60, 61, 100, 122), 1):
+            batch = a_batch(key_id, sequence=number, seen=NOON + timedelta(seconds=seconds))
+            await usage.add_usage(batch, app.time_limit())
             written.append(await last_use_of(connection, key_id))
 
-        at = [noon + timedelta(seconds=seconds) for seconds in (0, 61, 122)]
+        at = [NOON + timedelta(seconds=seconds) for seconds in (0, 61, 122)]
         assert written == [at[0]] * 3 + [at[1]] * 2 + [at[2]]
 
 
@@ -210,27 +237,24 @@ async def test_a_denied_key_was_not_used(service: Service) -> None:
     usage = PostgresUsage(service.parts.database)
     async with service.client() as client, connected(url_of(service)) as connection:
         created = await client.create_key("idle", account_id=service.account.account_id)
-        noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-        await usage.add_usage(
-            noon, noon, {(created.key.key_id, "KEY_DISABLED"): 1}, app.time_limit()
-        )
+        await usage.add_usage(a_batch(created.key.key_id, outcome="KEY_DISABLED"), app.time_limit())
 
         assert await last_use_of(connection, created.key.key_id) is None
 
 
 async def test_hours_are_counted_apart(service: Service) -> None:
     usage = PostgresUsage(service.parts.database)
-    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    one = noon + timedelta(hours=1)
-    for hour, count in ((noon, 1), (noon, 2), (one, 4)):
-        await usage.add_usage(hour, hour, {("key_1", "OK"): count}, app.time_limit())
+    one = NOON + timedelta(hours=1)
+    for number, (hour, count) in enumerate(((NOON, 1), (NOON, 2), (one, 4)), 1):
+        batch = a_batch("key_1", sequence=number, hour=hour, count=count)
+        await usage.add_usage(batch, app.time_limit())
 
     async with connected(url_of(service)) as connection:
         rows = await connection.fetch(
             "SELECT hour, count FROM authsvc.key_usage WHERE key_id = 'key_1' ORDER BY hour"
         )
-    assert [(row["hour"], row["count"]) for row in rows] == [(noon, 3), (one, 4)]
+    assert [(row["hour"], row["count"]) for row in rows] == [(NOON, 3), (one, 4)]
 
 
 async def test_flushes_of_two_servers_do_not_lock_each_other_out(database_url: str) -> None:
@@ -239,22 +263,105 @@ async def test_flushes_of_two_servers_do_not_lock_each_other_out(database_url: s
         served(database_url, usage_flush_interval=NEVER) as other,
     ):
         keys = [(await one.new_key()).key_id for _ in range(200)]
-        begun = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-        async def write(server: Served, order: list[str]) -> None:
+        async def write(server: Served, writer_id: str, order: list[str]) -> None:
             usage = PostgresUsage(server.service.parts.database)
-            for number in range(10):
-                await usage.add_usage(
-                    begun,
-                    begun + timedelta(hours=number),
-                    {(key_id, "OK"): 1 for key_id in order},
-                    app.time_limit(),
+            for number in range(1, 11):
+                batch = a_batch(
+                    *order,
+                    writer_id=writer_id,
+                    sequence=number,
+                    seen=NOON + timedelta(hours=number),
+                    addresses=["192.0.2.1", "192.0.2.2"],
                 )
+                await usage.add_usage(batch, app.time_limit())
 
-        await asyncio.gather(write(one, keys), write(other, keys[::-1]), write(one, keys[::-1]))
+        await asyncio.gather(
+            write(one, "a", keys), write(other, "b", keys[::-1]), write(one, "c", keys[::-1])
+        )
 
         usage = await usage_of(database_url)
         assert {usage[key_id, "OK"] for key_id in keys} == {30}
+
+
+async def test_a_batch_that_is_sent_again_changes_nothing(service: Service) -> None:
+    usage = PostgresUsage(service.parts.database)
+    for sequence in (1, 1, 2, 1, 2):
+        batch = a_batch("key_1", sequence=sequence, addresses=["192.0.2.1"])
+        await usage.add_usage(batch, app.time_limit())
+
+    async with connected(url_of(service)) as connection:
+        assert (await usage_of(url_of(service)))["key_1", "OK"] == 2
+        assert await connection.fetchval("SELECT count FROM authsvc.key_sources") == 2
+
+
+async def test_a_batch_that_is_sent_again_while_the_first_one_is_under_way_counts_once(
+    service: Service,
+) -> None:
+    usage = PostgresUsage(service.parts.database)
+    async with (
+        connected(url_of(service)) as connection,
+        connected(url_of(service)) as watcher,
+    ):
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(USAGE_LOCKED)
+        first = asyncio.create_task(usage.add_usage(a_batch("key_1"), app.time_limit()))
+        await until_waiting(watcher, 1)
+        again = asyncio.create_task(usage.add_usage(a_batch("key_1"), app.time_limit()))
+        await until_waiting(watcher, 2)
+        await transaction.rollback()
+        await asyncio.gather(first, again)
+
+    assert (await usage_of(url_of(service)))["key_1", "OK"] == 1
+
+
+async def test_a_lost_answer_neither_loses_nor_doubles_anything(database_url: str) -> None:
+    async with (
+        proxied(database_url) as proxy,
+        served(proxy.url, usage_flush_interval=NEVER, max_staleness=NEVER) as server,
+    ):
+        key = await server.new_key()
+        await server.remember(key)
+        flush = server.service.parts.usage.flush
+        await flush(app.time_limit())
+        before = (await usage_of(database_url))[key.key_id, "OK"]
+        made = 0
+        for lost in range(1, 6):
+            for _ in range(3):
+                await server.client.check(key.secret)
+                made += 1
+            # The statement is done, and its answer and the connection are lost.
+            proxy.lose_answer_to("usage_writers")
+            await flush(app.time_limit())
+            assert proxy.answers_lost == lost
+            await flush(app.time_limit())
+
+            assert (await usage_of(database_url))[key.key_id, "OK"] == before + made
+
+
+async def test_of_a_key_the_hundred_addresses_seen_last_are_kept(service: Service) -> None:
+    usage = PostgresUsage(service.parts.database)
+    for sequence in range(1, 4):
+        batch = a_batch(
+            "key_1",
+            "key_2",
+            sequence=sequence,
+            seen=NOON + timedelta(minutes=sequence),
+            addresses=[f"192.0.{sequence}.{number}" for number in range(60)],
+        )
+        await usage.add_usage(batch, app.time_limit())
+
+    async with connected(url_of(service)) as connection:
+        rows = await connection.fetch(
+            "SELECT key_id, split_part(source, '.', 3) AS part, count(*)"
+            " FROM authsvc.key_sources GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+    assert [tuple(row) for row in rows] == [
+        (key_id, part, count)
+        for key_id in ("key_1", "key_2")
+        for part, count in (("2", 40), ("3", 60))
+    ]
 
 
 async def test_a_call_that_is_refused_for_its_own_key_counts_for_that_key(

@@ -13,7 +13,7 @@ from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.signing_keys import SigningAlgorithm
 from orchestrator.auth import AsyncAuthClient, FreshnessSource, PrincipalKind
-from tests.conftest import Service, serving
+from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import mint, until
 
 
@@ -223,7 +223,7 @@ async def test_a_signing_key_made_by_another_process_is_found(
     # When another process goes over to another algorithm
     other = service.parts.settings.model_copy(update={"token_algorithm": SigningAlgorithm.EDDSA})
     async with app.open_parts(other) as parts:
-        await parts.bootstrap.prepare(app.time_limit())
+        await parts.bootstrap.prepare(ORIGIN, app.time_limit())
         signer = await app.token_signer(parts)
     new = signer.sign(
         user_id="user_1",

@@ -14,8 +14,6 @@ import pytest
 
 from authsvc.postgres.changes import prune_changes
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
-from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import Service
 from tests.integration.support import (
     Refusal,
@@ -341,7 +339,7 @@ async def test_who_reads_too_slowly_is_reset_and_goes_on(database_url: str) -> N
             options=(("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)),
         ) as channel,
     ):
-        stubs = Stubs(channel, AuthServiceStub(channel), AccountServiceStub(channel))
+        stubs = Stubs.on(channel)
         slow = watch(stubs, server.service.admin_key)
         first = await read(slow)
 

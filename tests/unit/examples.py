@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.callers import Caller
+from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.principals import Principal, PrincipalKind
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -16,6 +17,7 @@ ACCOUNT_ID = "acct_00000000000000000000000001"
 OTHER_ACCOUNT_ID = "acct_00000000000000000000000002"
 SYSTEM_ACCOUNT_ID = "acct_00000000000000000000000003"
 KEY_ID = "key_00000000000000000000000001"
+ORIGIN = Origin(ActorKind.KEY, "example.v1.Service/Method", KEY_ID, ACCOUNT_ID, "request-1")
 
 
 def an_account(

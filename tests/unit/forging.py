@@ -27,6 +27,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import NO_DEMAND
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.key_material import generate
 from authsvc.tokens.keyring import Keyring
@@ -145,7 +146,10 @@ class KeysInMemory:
         await self.may_answer.wait()
         return found
 
-    async def insert_first_signing_key(self, key: SealedSigningKey, deadline: Deadline) -> None:
+    async def insert_first_signing_key(
+        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
+    ) -> None:
+        assert origin
         assert deadline.remaining() > 0
         if all(present.algorithm is not key.algorithm for present in self.keys):
             self.keys.append(key)

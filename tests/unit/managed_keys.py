@@ -8,6 +8,7 @@ from datetime import datetime
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key, KeyFilter, OwnedKey
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, an_account
 
@@ -58,7 +59,8 @@ class ManagedKeys:
         key = self.keys.get(key_id)
         return None if key is None else OwnedKey(key, self.account)
 
-    async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
+    async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
+        assert origin
         assert deadline
         self.attempts += 1
         present = self.keys[key.key_id]

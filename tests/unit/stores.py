@@ -13,6 +13,7 @@ from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, OwnedKey, RevocationReason
+from authsvc.domain.origin import Origin
 from authsvc.usecases.call import Call
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
@@ -31,6 +32,7 @@ from tests.unit.examples import (
     FAKE_KEY,
     KEY_ID,
     NOW,
+    ORIGIN,
     OTHER_ACCOUNT_ID,
     SYSTEM_ACCOUNT_ID,
     NoHurry,
@@ -52,7 +54,8 @@ class Accounts:
     def __init__(self, *accounts: Account) -> None:
         self.accounts = list(accounts)
 
-    async def insert_account(self, account: Account, deadline: Deadline) -> None:
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
+        assert origin
         assert deadline
         self.accounts.append(account)
 
@@ -81,7 +84,8 @@ class Keys:
         self.inserted: list[tuple[Key, bytes]] = []
         self.revoked: list[str] = []
 
-    async def insert_key(self, key: Key, digest: bytes, deadline: Deadline) -> Key:
+    async def insert_key(self, key: Key, digest: bytes, origin: Origin, deadline: Deadline) -> Key:
+        assert origin
         assert deadline
         self.inserted.append((key, digest))
         return key
@@ -108,8 +112,10 @@ class Keys:
         revoke_time: datetime,
         reason: RevocationReason,
         note: str,
+        origin: Origin,
         deadline: Deadline,
     ) -> Key:
+        assert origin
         assert deadline
         self.revoked.append(key_id)
         return Key(
@@ -195,9 +201,11 @@ class Usage:
 
     def __init__(self) -> None:
         self.counted: list[tuple[str, str]] = []
+        self.sources: list[tuple[str, str]] = []
 
-    def count(self, key_id: str, outcome: str) -> None:
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
         self.counted.append((key_id, outcome))
+        self.sources.append((client_address, caller_id))
 
 
 BOUNDS = LookupBounds(records=10, absent=10, reads=10, outage_max_staleness=None)
@@ -256,7 +264,7 @@ async def validated(judge: JudgeCredential, question: Question, caller: Caller) 
 
 
 def a_call(caller: Caller) -> Call:
-    return Call(caller, NoHurry())
+    return Call(caller, NoHurry(), ORIGIN)
 
 
 def some_accounts() -> Accounts:

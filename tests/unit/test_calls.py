@@ -12,21 +12,32 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DENIALS, DenialReason
-from authsvc.domain.errors import KeyNotFound
+from authsvc.domain.errors import (
+    CallerNotPermitted,
+    DatabaseUnavailable,
+    InvalidRequest,
+    KeyNotFound,
+)
 from authsvc.domain.freshness import (
     AUTHORITATIVE,
     Freshness,
     FreshnessDemand,
     FreshnessSource,
 )
-from authsvc.rpc.calls import CallDeadline, Calls, Context
+from authsvc.domain.origin import ActorKind, Origin
+from authsvc.rpc import calls
+from authsvc.rpc.calls import Calls
+from authsvc.rpc.deadlines import CallDeadline, Context
+from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from tests.unit.examples import NOW, a_system_caller
+from orchestrator.auth.v1 import key_management_pb2
+from tests.unit.examples import KEY_ID, NOW, a_system_caller
 
 SERVICE = pb.DESCRIPTOR.services_by_name["AuthService"]
 PRINCIPAL = a_system_caller("authsvc:admin").principal
@@ -101,7 +112,7 @@ class Servicer:
 
     batch_validate_credentials = explain_credential = validate_credential
     get_key = list_keys = update_key = create_key = validate_credential
-    revoke_key = rotate_key = validate_credential
+    revoke_key = rotate_key = get_key_usage = get_account_usage = validate_credential
 
     async def watch_revocations(self, request: Message, call: Call) -> AsyncIterator[Message]:
         await self.validate_credential(request, call)
@@ -119,14 +130,32 @@ class Registry:
         self.handlers |= handlers
 
 
+class AuditLog:
+    """What was written, and whether the database is there."""
+
+    def __init__(self, *, is_away: bool = False) -> None:
+        self.records: list[AuditRecord] = []
+        self.is_away = is_away
+
+    async def append(self, record: AuditRecord, deadline: Deadline) -> None:
+        assert deadline.remaining() > 0
+        if self.is_away:
+            raise DatabaseUnavailable
+        self.records.append(record)
+
+
 def _handlers(
-    servicer: object, judge: Judge | None = None, onlooker: Judge | None = None
+    servicer: object,
+    judge: Judge | None = None,
+    onlooker: Judge | None = None,
+    audit_log: AuditLog | None = None,
 ) -> dict[str, Any]:
     calls = Calls(
         authenticate=AuthenticateCaller(
             cast("JudgeCredential", judge or Judge()),
             onlooker=cast("JudgeCredential", onlooker or Judge()),
         ),
+        audit_denials=AuditDenials(store=audit_log or AuditLog(), monotonic=lambda: 0.0),
         work_limit_seconds=2.0,
     )
     registry = Registry()
@@ -324,3 +353,115 @@ def test_no_call_gives_the_database_more_time_than_it_has(left: float) -> None:
     deadline = CallDeadline(WireCall(left=left).context, 2.0)
 
     assert deadline.remaining() <= max(0.0, min(2.0, left))
+
+
+REFUSED = KeyNotFound()
+MANAGING = "GetKey"
+
+
+async def _managed(
+    servicer: Servicer, call: WireCall, audit_log: AuditLog, data: bytes = b""
+) -> None:
+    handler = _handlers(servicer, audit_log=audit_log)[MANAGING]
+    with pytest.raises(Aborted):
+        await handler.unary_unary(data, call.context)
+
+
+async def test_a_refused_attempt_is_audited_under_the_request_id_of_its_status() -> None:
+    call, audit_log = WireCall(GOOD), AuditLog()
+    request = key_management_pb2.GetKeyRequest(key_id=KEY_ID)
+
+    await _managed(Servicer(REFUSED), call, audit_log, request.SerializeToString())
+
+    (record,) = audit_log.records
+    assert record.origin == Origin(
+        ActorKind.KEY,
+        "orchestrator.auth.v1.AuthService/GetKey",
+        PRINCIPAL.key_id,
+        PRINCIPAL.account_id,
+        str(call.trailers["x-request-id"]),
+        "192.0.2.1",
+    )
+    assert record.target == Target(TargetKind.KEY, KEY_ID)
+    assert record.outcome == "ERROR_REASON_KEY_NOT_FOUND"
+
+
+async def test_a_stranger_is_audited_as_nobody_with_what_it_asked_for() -> None:
+    audit_log = AuditLog()
+    request = key_management_pb2.GetKeyRequest(key_id=KEY_ID)
+
+    await _managed(Servicer(), WireCall(), audit_log, request.SerializeToString())
+
+    (record,) = audit_log.records
+    assert (record.origin.actor_kind, record.origin.actor_id) == (ActorKind.ANONYMOUS, "")
+    assert record.target == Target(TargetKind.KEY, KEY_ID)
+    assert record.outcome == "ERROR_REASON_CALLER_CREDENTIAL_MISSING"
+
+
+async def test_a_stranger_is_audited_though_it_sends_what_cannot_be_read() -> None:
+    call, audit_log = WireCall(), AuditLog()
+
+    await _managed(Servicer(), call, audit_log, b"\xff")
+
+    assert [record.target for record in audit_log.records] == [None]
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), InvalidRequest(()), RuntimeError()])
+async def test_what_is_no_refusal_is_not_audited(error: Exception) -> None:
+    audit_log = AuditLog()
+
+    await _managed(Servicer(error), WireCall(GOOD), audit_log)
+
+    assert audit_log.records == []
+
+
+async def test_the_status_is_the_same_without_a_database_to_audit_in() -> None:
+    call = WireCall(GOOD)
+
+    await _managed(Servicer(REFUSED), call, AuditLog(is_away=True))
+
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_fault_of_the_audit_changes_no_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(calls, "denied_record", fail)
+    call = WireCall(GOOD)
+
+    await _managed(Servicer(REFUSED), call, AuditLog())
+
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("method", ["ValidateCredential", "ExplainCredential"])
+async def test_who_may_not_judge_is_not_audited(method: str) -> None:
+    audit_log = AuditLog()
+    handler = _handlers(Servicer(CallerNotPermitted("authsvc:validate")), audit_log=audit_log)
+
+    with pytest.raises(Aborted):
+        await handler[method].unary_unary(b"", WireCall(GOOD).context)
+
+    assert audit_log.records == []
+
+
+async def test_a_use_case_is_told_where_its_call_comes_from() -> None:
+    servicer = Servicer()
+    handler = _handlers(servicer)["CreateKey"]
+
+    await handler.unary_unary(b"", WireCall(GOOD, ("x-request-id", "mine")).context)
+
+    (call,) = servicer.calls
+    assert call.origin == Origin(
+        ActorKind.KEY,
+        "orchestrator.auth.v1.AuthService/CreateKey",
+        PRINCIPAL.key_id,
+        PRINCIPAL.account_id,
+        "mine",
+        "192.0.2.1",
+    )

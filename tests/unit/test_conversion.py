@@ -145,7 +145,7 @@ def test_the_greatest_nanos_are_in_range() -> None:
 def test_an_empty_request_asks_for_nothing() -> None:
     request = auth_service_pb2.ValidateCredentialRequest()
 
-    assert conversion.question(request) == Question("", (), NO_DEMAND)
+    assert conversion.question(request, "") == Question("", (), NO_DEMAND)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_every_requirement_of_freshness_is_a_demand(
 ) -> None:
     request = auth_service_pb2.ValidateCredentialRequest(freshness=requirement)
 
-    assert conversion.question(request).demand == demand
+    assert conversion.question(request, "").demand == demand
 
 
 def test_a_question_is_converted_whole() -> None:
@@ -178,7 +178,7 @@ def test_a_question_is_converted_whole() -> None:
         freshness=freshness_pb2.FreshnessRequirement(at_least_revision=7),
     )
 
-    assert conversion.question(request) == Question(
+    assert conversion.question(request, "") == Question(
         " x\n", ("a", "b"), FreshnessDemand(at_least_revision=7)
     )
 

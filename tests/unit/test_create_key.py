@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from authsvc.domain.answers import KeptAnswer
+from authsvc.domain.audit import AuditRecord
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import (
@@ -18,6 +19,7 @@ from authsvc.domain.errors import (
     ScopeNotGrantable,
 )
 from authsvc.domain.keys import Key, OwnedKey
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.tokens.answer_sealing import AnswerSealer
 from authsvc.usecases.answered_requests import AnsweredRequests
@@ -52,14 +54,23 @@ class NoAnswers:
     async def find_key(self, key_id: str, deadline: Deadline) -> OwnedKey | None:
         raise AssertionError(key_id, deadline)
 
+    async def append(self, record: AuditRecord, deadline: Deadline) -> None:
+        raise AssertionError(record, deadline)
+
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
 
     async def insert_key_once(
-        self, key: Key, digest: bytes, answer: KeptAnswer | None, deadline: Deadline
+        self,
+        key: Key,
+        digest: bytes,
+        *,
+        answer: KeptAnswer | None,
+        origin: Origin,
+        deadline: Deadline,
     ) -> Key | None:
         assert answer is None
-        return await self.keys.insert_key(key, digest, deadline)
+        return await self.keys.insert_key(key, digest, origin, deadline)
 
 
 async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None = None) -> IssuedKey:
@@ -79,6 +90,7 @@ async def _create(caller: Caller, command: CreateKeyCommand, keys: Keys | None =
             store=answers,
             keys=answers,
             sealer=AnswerSealer(bytes(32), bytes),
+            audit=answers,
             window=timedelta(hours=1),
             clock=lambda: NOW,
         ),

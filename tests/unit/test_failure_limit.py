@@ -7,11 +7,13 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from authsvc.domain.changes import Watermark
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.usecases.failure_limit import MAX_ADDRESSES, WINDOW_SECONDS, FailureLimit
-from authsvc.usecases.judge_credential import Question
-from tests.unit.examples import FAKE_KEY, NoHurry
-from tests.unit.stores import a_judge
+from authsvc.usecases.followed_log import FollowedLog
+from authsvc.usecases.judge_credential import Question, Verdict
+from tests.unit.examples import FAKE_KEY, KEY_ID, NOW, NoHurry
+from tests.unit.stores import a_judge, some_records
 
 ADDRESS = "192.0.2.1"
 
@@ -133,3 +135,21 @@ async def test_others_are_judged_while_a_guesser_waits() -> None:
 
     assert isinstance(verdict.outcome, Denial)
     assert verdict.outcome.reason is DenialReason.KEY_NOT_FOUND
+
+
+async def test_a_caller_that_repeats_a_bad_key_does_not_lock_out_others_from_its_address() -> None:
+    limit = a_limit(Monotonic(), failures=2)
+    log = FollowedLog(max_staleness=timedelta(seconds=5), monotonic=lambda: 0.0)
+    log.on_caught_up(Watermark(revision=0, as_of=NOW, as_of_monotonic=0.0))
+    judge = a_judge(some_records(log=log), failures=limit)
+    own, told = (Question(FAKE_KEY, client_address=ADDRESS, caller_id=id_) for id_ in ("", KEY_ID))
+
+    await judge(own, NoHurry())
+    answers = [judge.now(own) for _ in range(10)]
+
+    assert all(isinstance(answer, Verdict) for answer in answers)
+    assert limit.wait_for(ADDRESS) is None
+
+    # While the client of a caller is held to its limit, whatever it repeats.
+    judge.now(told)
+    assert limit.wait_for(ADDRESS) is not None

@@ -116,7 +116,7 @@ class NoTokens:
 
 
 class NoUsage:
-    def count(self, key_id: str, outcome: str) -> None: ...
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None: ...
 
 
 class FreshnessPromise(RuleBasedStateMachine):

@@ -9,7 +9,7 @@ import pytest
 from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.keyring import Keyring, SigningKeyMissing
 from authsvc.tokens.sealing import SealBroken, Sealer
-from tests.unit.examples import NoHurry
+from tests.unit.examples import ORIGIN, NoHurry
 from tests.unit.forging import NOW, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 
 Issuers = Mapping[SigningAlgorithm, Issuer]
@@ -62,7 +62,7 @@ async def test_a_missing_key_is_made(watch: Watch, algorithm: SigningAlgorithm) 
     store = KeysInMemory()
     keyring = a_keyring(store, watch, algorithm)
 
-    await keyring.ensure_signing_key(NOW, NO_HURRY)
+    await keyring.ensure_signing_key(NOW, ORIGIN, NO_HURRY)
 
     assert (await keyring.get_signing_key(NO_HURRY)).algorithm is algorithm
 
@@ -70,7 +70,7 @@ async def test_a_missing_key_is_made(watch: Watch, algorithm: SigningAlgorithm) 
 async def test_a_present_key_is_kept(keyring: Keyring, store: KeysInMemory) -> None:
     before = list(store.keys)
 
-    await keyring.ensure_signing_key(NOW, NO_HURRY)
+    await keyring.ensure_signing_key(NOW, ORIGIN, NO_HURRY)
 
     assert store.keys == before
 
@@ -78,7 +78,7 @@ async def test_a_present_key_is_kept(keyring: Keyring, store: KeysInMemory) -> N
 async def test_a_private_part_is_stored_sealed(watch: Watch) -> None:
     store = KeysInMemory()
 
-    await a_keyring(store, watch, HS256).ensure_signing_key(NOW, NO_HURRY)
+    await a_keyring(store, watch, HS256).ensure_signing_key(NOW, ORIGIN, NO_HURRY)
 
     assert b"\x05" * 32 not in store.keys[0].sealed_private_key
 

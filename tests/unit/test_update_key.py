@@ -21,6 +21,7 @@ from authsvc.domain.errors import (
     ScopeNotGrantable,
 )
 from authsvc.domain.keys import Key
+from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.usecases.update_key import PATHS, UpdateKey, UpdateKeyCommand
 from tests.unit.examples import (
@@ -424,7 +425,8 @@ async def test_what_gives_nothing_needs_no_scope_of_the_keys(
 
 async def test_a_race_that_changes_what_the_key_may_do_is_judged_anew() -> None:
     class Widened(ManagedKeys):
-        async def replace_key(self, key: Key, deadline: Deadline) -> Key | None:
+        async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
+            assert origin
             assert deadline
             self.keys[key.key_id] = a_key(scopes=("*",), disabled=True)
             return None

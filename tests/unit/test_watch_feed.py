@@ -26,7 +26,7 @@ from authsvc.usecases.watch_revocations import (
     RevocationFeed,
     WatchRevocations,
 )
-from tests.unit.examples import NOW, NoHurry, a_caller, a_system_caller
+from tests.unit.examples import NOW, ORIGIN, NoHurry, a_caller, a_system_caller
 
 Stream = AsyncGenerator[Event, None]
 
@@ -53,7 +53,7 @@ class Bench:
         self.feed = RevocationFeed(max_streams=max_streams, buffer=buffer)
         self.log = log or Log()
         self.watch_revocations = WatchRevocations(feed=self.feed, log=self.log)
-        self.call = Call(a_system_caller("authsvc:validate"), NoHurry())
+        self.call = Call(a_system_caller("authsvc:validate"), NoHurry(), ORIGIN)
 
     def watch(self, after_revision: int = 0) -> Stream:
         return cast("Stream", self.watch_revocations(after_revision, self.call))

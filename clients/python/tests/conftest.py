@@ -23,6 +23,9 @@ from orchestrator.auth.v1 import (
     account_pb2,
     account_service_pb2,
     account_service_pb2_grpc,
+    audit_pb2,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     auth_service_pb2,
     auth_service_pb2_grpc,
     denial_pb2,
@@ -31,6 +34,7 @@ from orchestrator.auth.v1 import (
     key_pb2,
     key_rotation_pb2,
     principal_pb2,
+    usage_pb2,
 )
 
 if TYPE_CHECKING:
@@ -48,9 +52,12 @@ METHODS = (
     "UpdateKey",
     "RevokeKey",
     "RotateKey",
+    "GetKeyUsage",
+    "GetAccountUsage",
     "CreateAccount",
     "GetAccount",
     "ListAccounts",
+    "ListAuditEvents",
 )
 
 
@@ -252,6 +259,44 @@ class Answers:
         return auth_service_pb2.RevokeKeyResponse(key=ended, revision=8)
 
     @staticmethod
+    def key_usage(**changes: Any) -> usage_pb2.GetKeyUsageResponse:
+        response = usage_pb2.GetKeyUsageResponse(
+            intervals=[
+                usage_pb2.UsageInterval(start_time=AT, granted=5),
+                usage_pb2.UsageInterval(
+                    start_time=AT,
+                    denials=[
+                        usage_pb2.DenialCount(reason=denial_pb2.DENIAL_REASON_KEY_REVOKED, count=2)
+                    ],
+                ),
+            ],
+            granted_count=5,
+            denied_count=2,
+            last_use_time=AT,
+            client_addresses=[
+                usage_pb2.ClientAddressUsage(
+                    address="192.0.2.1",
+                    first_seen_time=AT,
+                    last_seen_time=AT,
+                    call_count=7,
+                    is_new=True,
+                )
+            ],
+            callers=[
+                usage_pb2.CallerUsage(
+                    key_id="key_9",
+                    name="sessions",
+                    first_seen_time=AT,
+                    last_seen_time=AT,
+                    call_count=6,
+                ),
+                usage_pb2.CallerUsage(first_seen_time=AT, last_seen_time=AT, call_count=1),
+            ],
+        )
+        response.MergeFrom(usage_pb2.GetKeyUsageResponse(**changes))
+        return response
+
+    @staticmethod
     def account(account_id: str = "acct_1") -> account_pb2.Account:
         return account_pb2.Account(
             account_id=account_id,
@@ -259,6 +304,32 @@ class Answers:
             state=account_pb2.ACCOUNT_STATE_ACTIVE,
             create_time=AT,
         )
+
+    @staticmethod
+    def event(**changes: Any) -> audit_pb2.AuditEvent:
+        message = audit_pb2.AuditEvent(
+            event_id="evt_1",
+            event_time=AT,
+            actor=audit_pb2.AuditActor(
+                kind=audit_pb2.ACTOR_KIND_KEY, id="key_2", account_id="acct_1"
+            ),
+            action="orchestrator.auth.v1.AuthService/UpdateKey",
+            target=audit_pb2.AuditTarget(kind=audit_pb2.TARGET_KIND_KEY, id="key_1"),
+            account_id="acct_1",
+            request_id="request-1",
+            address="192.0.2.1",
+            outcome="OK",
+        )
+        message.before.update({"name": "ci", "expire_time": None})
+        message.after.update({"name": "deploy", "expire_time": "2026-01-02T03:04:05+00:00"})
+        message.MergeFrom(audit_pb2.AuditEvent(**changes))
+        return message
+
+    @staticmethod
+    def audited(
+        *events: audit_pb2.AuditEvent, token: str = ""
+    ) -> audit_service_pb2.ListAuditEventsResponse:
+        return audit_service_pb2.ListAuditEventsResponse(events=events, next_page_token=token)
 
 
 class StartServer(Protocol):
@@ -280,6 +351,7 @@ def start_server() -> Iterator[StartServer]:
         )
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, server)
         if credentials is None:
             port = server.add_insecure_port("127.0.0.1:0")
         else:
@@ -308,6 +380,8 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script("UpdateKey", Answers.updated())
     script.script("RotateKey", Answers.rotated())
     script.script("RevokeKey", Answers.revoked())
+    script.script("GetKeyUsage", Answers.key_usage())
+    script.script("GetAccountUsage", usage_pb2.GetAccountUsageResponse())
     script.script(
         "CreateAccount", account_service_pb2.CreateAccountResponse(account=Answers.account())
     )
@@ -315,6 +389,7 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script(
         "ListAccounts", account_service_pb2.ListAccountsResponse(accounts=[Answers.account()])
     )
+    script.script("ListAuditEvents", Answers.audited(Answers.event()))
     return script
 
 
@@ -364,6 +439,12 @@ class Driver:
             return [account async for account in self.client.list_accounts(**kwargs)]
         client = self.client
         return await asyncio.to_thread(lambda: list(client.list_accounts(**kwargs)))
+
+    async def list_audit_events(self, **kwargs: Any) -> list[Any]:
+        if isinstance(self.client, AsyncAuthClient):
+            return [event async for event in self.client.list_audit_events(**kwargs)]
+        client = self.client
+        return await asyncio.to_thread(lambda: list(client.list_audit_events(**kwargs)))
 
     async def list_keys(self, **kwargs: Any) -> list[Any]:
         if isinstance(self.client, AsyncAuthClient):

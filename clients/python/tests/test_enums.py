@@ -9,33 +9,41 @@ import pytest
 from orchestrator.auth import _enums
 from orchestrator.auth.v1 import (
     account_pb2,
+    audit_pb2,
     denial_pb2,
     error_reason_pb2,
     explanation_pb2,
     freshness_pb2,
     key_pb2,
     principal_pb2,
+    usage_pb2,
 )
 
 PROTOS = (
     account_pb2,
+    audit_pb2,
     denial_pb2,
     error_reason_pb2,
     explanation_pb2,
     freshness_pb2,
     key_pb2,
     principal_pb2,
+    usage_pb2,
 )
 WORDS = {word.__name__: word for word in _enums._Word.__subclasses__()}  # noqa: SLF001
 PREFIXES = {
     "AccountState": "ACCOUNT_STATE_",
+    "ActorKind": "ACTOR_KIND_",
     "DenialReason": "DENIAL_REASON_",
     "ErrorReason": "ERROR_REASON_",
     "FindingCode": "FINDING_CODE_",
     "FreshnessSource": "FRESHNESS_SOURCE_",
     "KeyState": "KEY_STATE_",
+    "OutcomeClass": "OUTCOME_CLASS_",
     "PrincipalKind": "PRINCIPAL_KIND_",
     "RevocationReason": "REVOCATION_REASON_",
+    "TargetKind": "TARGET_KIND_",
+    "UsageGranularity": "USAGE_GRANULARITY_",
 }
 
 

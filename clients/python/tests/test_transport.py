@@ -32,8 +32,11 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "RevokeKey": ("revoke_key", (), {"key_id": "key_1"}),
     "GetAccount": ("get_account", ("acct_1",), {}),
     "ListAccounts": ("list_accounts", (), {}),
+    "ListAuditEvents": ("list_audit_events", (), {}),
     "CreateKey": ("create_key", ("ci",), {}),
     "UpdateKey": ("update_key", ("key_1",), {"disabled": True}),
+    "GetKeyUsage": ("get_key_usage", ("key_1",), {}),
+    "GetAccountUsage": ("get_account_usage", (), {}),
     "RotateKey": ("rotate_key", ("key_1",), {}),
     "CreateAccount": ("create_account", ("Example",), {}),
 }

@@ -11,10 +11,14 @@ import grpc
 from orchestrator.auth import (
     Account,
     AccountChanged,
+    AccountUsage,
     AsyncAuthClient,
     AsyncWatch,
+    AuditEvent,
     AuthClient,
     AuthServiceError,
+    CallerUsage,
+    ClientAddressUsage,
     CreatedKey,
     CredentialDenied,
     Denial,
@@ -31,6 +35,7 @@ from orchestrator.auth import (
     Key,
     KeyChanged,
     KeyRevoked,
+    KeyUsage,
     Principal,
     PrincipalKind,
     Question,
@@ -41,6 +46,8 @@ from orchestrator.auth import (
     RevokedKey,
     RotatedKey,
     Secret,
+    UsageGranularity,
+    UsageInterval,
     Verdict,
     Watch,
 )
@@ -102,6 +109,7 @@ def use(client: AuthClient) -> None:
     assert_type(client.create_account("Example"), Account)
     assert_type(client.get_account("acct_1"), Account)
     assert_type(client.list_accounts(page_size=10), Iterator[Account])
+    assert_type(client.list_audit_events(actions=["CreateKey"]), Iterator[AuditEvent])
 
 
 def explain(client: AuthClient) -> None:
@@ -152,6 +160,18 @@ def tell(event: Event) -> str:
             assert_never(other)
 
 
+def look_at_usage(client: AuthClient) -> None:
+    usage = client.get_key_usage("key_1", granularity=UsageGranularity.DAY)
+    assert_type(usage, KeyUsage)
+    assert_type(usage.intervals, tuple[UsageInterval, ...])
+    assert_type(usage.intervals[0].denials, Mapping[DenialReason, int])
+    assert_type(usage.last_use_time, datetime | None)
+    assert_type(usage.client_addresses, tuple[ClientAddressUsage, ...])
+    assert_type(usage.callers, tuple[CallerUsage, ...])
+    assert_type(usage.callers[0].key_id, str | None)
+    assert_type(client.get_account_usage(), AccountUsage)
+
+
 def watch(client: AuthClient) -> None:
     events: Iterator[Event] = client.watch(after_revision=4)
     for event in events:
@@ -179,9 +199,12 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.create_key("ci", allowed_addresses=("::1",)), CreatedKey)
     assert_type(await client.rotate_key("key_1", ttl=timedelta(days=1)), RotatedKey)
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
+    assert_type(await client.get_key_usage("key_1"), KeyUsage)
+    assert_type(await client.get_account_usage("acct_1"), AccountUsage)
     assert_type(await client.create_account("Example"), Account)
     assert_type(await client.get_account("acct_1"), Account)
     assert_type(client.list_accounts(), AsyncIterator[Account])
+    assert_type(client.list_audit_events(), AsyncIterator[AuditEvent])
 
 
 def fail(error: CredentialDenied | AuthServiceError) -> None:

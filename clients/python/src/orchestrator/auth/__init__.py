@@ -14,17 +14,22 @@ does not. The generated stubs are in `orchestrator.auth.v1`.
 
 from orchestrator.auth._account_model import Account
 from orchestrator.auth._async_client import AsyncAuthClient
+from orchestrator.auth._audit_model import AuditActor, AuditEvent, AuditTarget
 from orchestrator.auth._client import AuthClient
 from orchestrator.auth._details import FieldViolation
 from orchestrator.auth._enums import (
     AccountState,
+    ActorKind,
     DenialReason,
     ErrorReason,
     FindingCode,
     FreshnessSource,
     KeyState,
+    OutcomeClass,
     PrincipalKind,
     RevocationReason,
+    TargetKind,
+    UsageGranularity,
 )
 from orchestrator.auth._errors import (
     Aborted,
@@ -74,6 +79,13 @@ from orchestrator.auth._model import (
     Verdict,
 )
 from orchestrator.auth._secret import Secret
+from orchestrator.auth._usage_model import (
+    AccountUsage,
+    CallerUsage,
+    ClientAddressUsage,
+    KeyUsage,
+    UsageInterval,
+)
 from orchestrator.auth._watch import AsyncWatch, Watch
 
 __all__ = [
@@ -82,12 +94,19 @@ __all__ = [
     "Account",
     "AccountChanged",
     "AccountState",
+    "AccountUsage",
+    "ActorKind",
     "AlreadyExists",
     "AsyncAuthClient",
     "AsyncWatch",
+    "AuditActor",
+    "AuditEvent",
+    "AuditTarget",
     "AuthClient",
     "AuthError",
     "AuthServiceError",
+    "CallerUsage",
+    "ClientAddressUsage",
     "ConfigurationError",
     "CreatedKey",
     "CredentialDenied",
@@ -111,8 +130,10 @@ __all__ = [
     "KeyChanged",
     "KeyRevoked",
     "KeyState",
+    "KeyUsage",
     "MalformedResponse",
     "NotFound",
+    "OutcomeClass",
     "PermissionDenied",
     "Principal",
     "PrincipalKind",
@@ -125,10 +146,13 @@ __all__ = [
     "RevokedKey",
     "RotatedKey",
     "Secret",
+    "TargetKind",
     "Unauthenticated",
     "Unavailable",
     "Unset",
     "UpdatedKey",
+    "UsageGranularity",
+    "UsageInterval",
     "Verdict",
     "Watch",
 ]

@@ -12,6 +12,7 @@ import grpc.aio
 
 from orchestrator.auth._errors import MalformedResponse, from_rpc_error
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
+from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.auth._connection import Connection
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
+    from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
 
 _Request = TypeVar("_Request")
@@ -32,11 +34,18 @@ class AsyncOpen(NamedTuple):
     channel: grpc.aio.Channel
     auth: AuthServiceAsyncStub
     accounts: AccountServiceAsyncStub
+    audit: AuditServiceAsyncStub
 
     @classmethod
     def on(cls, loop: asyncio.AbstractEventLoop, channel: grpc.aio.Channel) -> Self:
         """Return the services on a channel, which belongs to the loop."""
-        return cls(loop, channel, AuthServiceStub(channel), AccountServiceStub(channel))
+        return cls(
+            loop,
+            channel,
+            AuthServiceStub(channel),
+            AccountServiceStub(channel),
+            AuditServiceStub(channel),
+        )
 
 
 class AsyncCalls(ABC):

@@ -9,7 +9,9 @@ from weakref import WeakSet
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._async_calls import AsyncOpen
 from orchestrator.auth._async_client_accounts import AsyncAccountMethods
+from orchestrator.auth._async_client_audit import AsyncAuditMethods
 from orchestrator.auth._async_client_keys import AsyncKeyMethods
+from orchestrator.auth._async_client_usage import AsyncUsageMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError
 from orchestrator.auth._model import Question
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncAuthClient(AsyncKeyMethods, AsyncAccountMethods):
+class AsyncAuthClient(AsyncKeyMethods, AsyncUsageMethods, AsyncAccountMethods, AsyncAuditMethods):
     """A client of authsvc for asyncio, with the arguments, results and errors of `AuthClient`.
 
     Example:

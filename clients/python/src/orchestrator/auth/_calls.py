@@ -12,6 +12,7 @@ import grpc
 
 from orchestrator.auth._errors import from_rpc_error
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
+from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ class Open(NamedTuple):
     channel: grpc.Channel
     auth: AuthServiceStub
     accounts: AccountServiceStub
+    audit: AuditServiceStub
 
     @classmethod
     def on(cls, channel: grpc.Channel) -> Self:
         """Return the services on a channel."""
-        return cls(channel, AuthServiceStub(channel), AccountServiceStub(channel))
+        return cls(
+            channel,
+            AuthServiceStub(channel),
+            AccountServiceStub(channel),
+            AuditServiceStub(channel),
+        )
 
 
 class Calls(ABC):

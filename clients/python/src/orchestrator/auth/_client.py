@@ -9,7 +9,9 @@ from weakref import WeakSet
 from orchestrator.auth import _requests, _responses
 from orchestrator.auth._calls import Open
 from orchestrator.auth._client_accounts import AccountMethods
+from orchestrator.auth._client_audit import AuditMethods
 from orchestrator.auth._client_keys import KeyMethods
+from orchestrator.auth._client_usage import UsageMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError
 from orchestrator.auth._model import Question
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.auth.v1.auth_service_pb2 import WatchRevocationsRequest
 
 
-class AuthClient(KeyMethods, AccountMethods):
+class AuthClient(KeyMethods, UsageMethods, AccountMethods, AuditMethods):
     """A client of authsvc.
 
     Example:

@@ -29,6 +29,8 @@ _REPEATABLE: Final = (
     ("AuthService", "ValidateCredential"),
     ("AuthService", "GetKey"),
     ("AuthService", "ListKeys"),
+    ("AuthService", "GetKeyUsage"),
+    ("AuthService", "GetAccountUsage"),
     ("AuthService", "BatchValidateCredentials"),
     ("AuthService", "ExplainCredential"),
     ("AuthService", "CreateKey"),
@@ -36,6 +38,7 @@ _REPEATABLE: Final = (
     ("AuthService", "RevokeKey"),
     ("AccountService", "GetAccount"),
     ("AccountService", "ListAccounts"),
+    ("AuditService", "ListAuditEvents"),
 )
 
 # gRPC spreads each pause at random, ends retrying at the call's deadline and follows a server's

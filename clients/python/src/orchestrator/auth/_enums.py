@@ -59,6 +59,14 @@ class FreshnessSource(_Word):
     STALE = auto()
 
 
+class UsageGranularity(_Word):
+    """How long an interval of usage is; a day is one in UTC. `UNKNOWN` cannot be asked for."""
+
+    UNKNOWN = auto()
+    HOUR = auto()
+    DAY = auto()
+
+
 class FindingCode(_Word):
     """What can be found about a credential. Show the finding's `text` of one that is `UNKNOWN`."""
 
@@ -149,6 +157,35 @@ class AccountState(_Word):
     UNKNOWN = auto()
     ACTIVE = auto()
     DISABLED = auto()
+
+
+class ActorKind(_Word):
+    """What kind of party acts."""
+
+    UNKNOWN = auto()
+    KEY = auto()
+    USER = auto()
+    CERTIFICATE = auto()
+    ANONYMOUS = auto()
+    OPERATOR = auto()
+    DATABASE = auto()
+
+
+class TargetKind(_Word):
+    """What kind of thing an action is about."""
+
+    UNKNOWN = auto()
+    KEY = auto()
+    ACCOUNT = auto()
+    SIGNING_KEY = auto()
+
+
+class OutcomeClass(_Word):
+    """What became of an action, to ask for. `UNKNOWN` cannot be asked for."""
+
+    UNKNOWN = auto()
+    SUCCEEDED = auto()
+    DENIED = auto()
 
 
 class ErrorReason(_Word):

@@ -32,9 +32,10 @@ from orchestrator.auth.v1 import key_management_pb2 as orchestrator_dot_auth_dot
 from orchestrator.auth.v1 import key_rotation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2
 from orchestrator.auth.v1 import principal_pb2 as orchestrator_dot_auth_dot_v1_dot_principal__pb2
 from orchestrator.auth.v1 import rate_limit_pb2 as orchestrator_dot_auth_dot_v1_dot_rate__limit__pb2
+from orchestrator.auth.v1 import usage_pb2 as orchestrator_dot_auth_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/auth_service.proto\x12\x14orchestrator.auth.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!orchestrator/auth/v1/denial.proto\x1a&orchestrator/auth/v1/explanation.proto\x1a$orchestrator/auth/v1/freshness.proto\x1a\x1eorchestrator/auth/v1/key.proto\x1a)orchestrator/auth/v1/key_management.proto\x1a\'orchestrator/auth/v1/key_rotation.proto\x1a$orchestrator/auth/v1/principal.proto\x1a%orchestrator/auth/v1/rate_limit.proto\"G\n\x0eRequestContext\x12\x11\n\tclient_ip\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\"\xc3\x01\n\x19ValidateCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\x12=\n\tfreshness\x18\x04 \x01(\x0b\x32*.orchestrator.auth.v1.FreshnessRequirement\"\xc1\x01\n\x1aValidateCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.FreshnessB\t\n\x07outcome\"d\n\x1f\x42\x61tchValidateCredentialsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32/.orchestrator.auth.v1.ValidateCredentialRequest\"g\n BatchValidateCredentialsResponse\x12\x43\n\tresponses\x18\x01 \x03(\x0b\x32\x30.orchestrator.auth.v1.ValidateCredentialResponse\"1\n\x17WatchRevocationsRequest\x12\x16\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\"\xcc\x02\n\x18WatchRevocationsResponse\x12\x37\n\x0bkey_revoked\x18\x01 \x01(\x0b\x32 .orchestrator.auth.v1.KeyRevokedH\x00\x12\x37\n\x0bkey_changed\x18\x02 \x01(\x0b\x32 .orchestrator.auth.v1.KeyChangedH\x00\x12?\n\x0f\x61\x63\x63ount_changed\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.AccountChangedH\x00\x12\x34\n\theartbeat\x18\x04 \x01(\x0b\x32\x1f.orchestrator.auth.v1.HeartbeatH\x00\x12,\n\x05reset\x18\x05 \x01(\x0b\x32\x1b.orchestrator.auth.v1.ResetH\x00\x12\x10\n\x08revision\x18\x06 \x01(\x03\x42\x07\n\x05\x65vent\"\x83\x01\n\x18\x45xplainCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\"\xbf\x02\n\x19\x45xplainCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.Freshness\x12/\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Finding\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12&\n\x03key\x18\x06 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x16\n\x0emissing_scopes\x18\x07 \x03(\tB\t\n\x07outcome\"0\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"0\n\nKeyChanged\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"$\n\x0e\x41\x63\x63ountChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\"6\n\tHeartbeat\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x07\n\x05Reset\"\x8d\x03\n\x10\x43reateKeyRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x31\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x46\n\x08metadata\x18\x06 \x03(\x0b\x32\x34.orchestrator.auth.v1.CreateKeyRequest.MetadataEntry\x12\x17\n\nrequest_id\x18\x07 \x01(\tB\x03\x80\x01\x01\x12\x19\n\x11\x61llowed_addresses\x18\x08 \x03(\t\x12\x33\n\nrate_limit\x18\t \x01(\x0b\x32\x1f.orchestrator.auth.v1.RateLimit\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x65xpiry\"b\n\x11\x43reateKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8b\x01\n\x10RevokeKeyRequest\x12\x10\n\x06key_id\x18\x01 \x01(\tH\x00\x12\x15\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00\x12\x36\n\x06reason\x18\x03 \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06target\"M\n\x11RevokeKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xa5\x08\n\x0b\x41uthService\x12w\n\x12ValidateCredential\x12/.orchestrator.auth.v1.ValidateCredentialRequest\x1a\x30.orchestrator.auth.v1.ValidateCredentialResponse\x12\x89\x01\n\x18\x42\x61tchValidateCredentials\x12\x35.orchestrator.auth.v1.BatchValidateCredentialsRequest\x1a\x36.orchestrator.auth.v1.BatchValidateCredentialsResponse\x12s\n\x10WatchRevocations\x12-.orchestrator.auth.v1.WatchRevocationsRequest\x1a..orchestrator.auth.v1.WatchRevocationsResponse0\x01\x12t\n\x11\x45xplainCredential\x12..orchestrator.auth.v1.ExplainCredentialRequest\x1a/.orchestrator.auth.v1.ExplainCredentialResponse\x12\\\n\tCreateKey\x12&.orchestrator.auth.v1.CreateKeyRequest\x1a\'.orchestrator.auth.v1.CreateKeyResponse\x12S\n\x06GetKey\x12#.orchestrator.auth.v1.GetKeyRequest\x1a$.orchestrator.auth.v1.GetKeyResponse\x12Y\n\x08ListKeys\x12%.orchestrator.auth.v1.ListKeysRequest\x1a&.orchestrator.auth.v1.ListKeysResponse\x12\\\n\tUpdateKey\x12&.orchestrator.auth.v1.UpdateKeyRequest\x1a\'.orchestrator.auth.v1.UpdateKeyResponse\x12\\\n\tRevokeKey\x12&.orchestrator.auth.v1.RevokeKeyRequest\x1a\'.orchestrator.auth.v1.RevokeKeyResponse\x12\\\n\tRotateKey\x12&.orchestrator.auth.v1.RotateKeyRequest\x1a\'.orchestrator.auth.v1.RotateKeyResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/auth_service.proto\x12\x14orchestrator.auth.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!orchestrator/auth/v1/denial.proto\x1a&orchestrator/auth/v1/explanation.proto\x1a$orchestrator/auth/v1/freshness.proto\x1a\x1eorchestrator/auth/v1/key.proto\x1a)orchestrator/auth/v1/key_management.proto\x1a\'orchestrator/auth/v1/key_rotation.proto\x1a$orchestrator/auth/v1/principal.proto\x1a%orchestrator/auth/v1/rate_limit.proto\x1a orchestrator/auth/v1/usage.proto\"G\n\x0eRequestContext\x12\x11\n\tclient_ip\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\"\xc3\x01\n\x19ValidateCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\x12=\n\tfreshness\x18\x04 \x01(\x0b\x32*.orchestrator.auth.v1.FreshnessRequirement\"\xc1\x01\n\x1aValidateCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.FreshnessB\t\n\x07outcome\"d\n\x1f\x42\x61tchValidateCredentialsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32/.orchestrator.auth.v1.ValidateCredentialRequest\"g\n BatchValidateCredentialsResponse\x12\x43\n\tresponses\x18\x01 \x03(\x0b\x32\x30.orchestrator.auth.v1.ValidateCredentialResponse\"1\n\x17WatchRevocationsRequest\x12\x16\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\"\xcc\x02\n\x18WatchRevocationsResponse\x12\x37\n\x0bkey_revoked\x18\x01 \x01(\x0b\x32 .orchestrator.auth.v1.KeyRevokedH\x00\x12\x37\n\x0bkey_changed\x18\x02 \x01(\x0b\x32 .orchestrator.auth.v1.KeyChangedH\x00\x12?\n\x0f\x61\x63\x63ount_changed\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.AccountChangedH\x00\x12\x34\n\theartbeat\x18\x04 \x01(\x0b\x32\x1f.orchestrator.auth.v1.HeartbeatH\x00\x12,\n\x05reset\x18\x05 \x01(\x0b\x32\x1b.orchestrator.auth.v1.ResetH\x00\x12\x10\n\x08revision\x18\x06 \x01(\x03\x42\x07\n\x05\x65vent\"\x83\x01\n\x18\x45xplainCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\"\xbf\x02\n\x19\x45xplainCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.Freshness\x12/\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Finding\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12&\n\x03key\x18\x06 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x16\n\x0emissing_scopes\x18\x07 \x03(\tB\t\n\x07outcome\"0\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"0\n\nKeyChanged\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"$\n\x0e\x41\x63\x63ountChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\"6\n\tHeartbeat\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x07\n\x05Reset\"\x8d\x03\n\x10\x43reateKeyRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x31\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x46\n\x08metadata\x18\x06 \x03(\x0b\x32\x34.orchestrator.auth.v1.CreateKeyRequest.MetadataEntry\x12\x17\n\nrequest_id\x18\x07 \x01(\tB\x03\x80\x01\x01\x12\x19\n\x11\x61llowed_addresses\x18\x08 \x03(\t\x12\x33\n\nrate_limit\x18\t \x01(\x0b\x32\x1f.orchestrator.auth.v1.RateLimit\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x65xpiry\"b\n\x11\x43reateKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8b\x01\n\x10RevokeKeyRequest\x12\x10\n\x06key_id\x18\x01 \x01(\tH\x00\x12\x15\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00\x12\x36\n\x06reason\x18\x03 \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06target\"M\n\x11RevokeKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xf9\t\n\x0b\x41uthService\x12w\n\x12ValidateCredential\x12/.orchestrator.auth.v1.ValidateCredentialRequest\x1a\x30.orchestrator.auth.v1.ValidateCredentialResponse\x12\x89\x01\n\x18\x42\x61tchValidateCredentials\x12\x35.orchestrator.auth.v1.BatchValidateCredentialsRequest\x1a\x36.orchestrator.auth.v1.BatchValidateCredentialsResponse\x12s\n\x10WatchRevocations\x12-.orchestrator.auth.v1.WatchRevocationsRequest\x1a..orchestrator.auth.v1.WatchRevocationsResponse0\x01\x12t\n\x11\x45xplainCredential\x12..orchestrator.auth.v1.ExplainCredentialRequest\x1a/.orchestrator.auth.v1.ExplainCredentialResponse\x12\\\n\tCreateKey\x12&.orchestrator.auth.v1.CreateKeyRequest\x1a\'.orchestrator.auth.v1.CreateKeyResponse\x12S\n\x06GetKey\x12#.orchestrator.auth.v1.GetKeyRequest\x1a$.orchestrator.auth.v1.GetKeyResponse\x12Y\n\x08ListKeys\x12%.orchestrator.auth.v1.ListKeysRequest\x1a&.orchestrator.auth.v1.ListKeysResponse\x12\\\n\tUpdateKey\x12&.orchestrator.auth.v1.UpdateKeyRequest\x1a\'.orchestrator.auth.v1.UpdateKeyResponse\x12\\\n\tRevokeKey\x12&.orchestrator.auth.v1.RevokeKeyRequest\x1a\'.orchestrator.auth.v1.RevokeKeyResponse\x12\\\n\tRotateKey\x12&.orchestrator.auth.v1.RotateKeyRequest\x1a\'.orchestrator.auth.v1.RotateKeyResponse\x12\x62\n\x0bGetKeyUsage\x12(.orchestrator.auth.v1.GetKeyUsageRequest\x1a).orchestrator.auth.v1.GetKeyUsageResponse\x12n\n\x0fGetAccountUsage\x12,.orchestrator.auth.v1.GetAccountUsageRequest\x1a-.orchestrator.auth.v1.GetAccountUsageResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,44 +55,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_REVOKEKEYREQUEST'].fields_by_name['secret']._loaded_options = None
   _globals['_REVOKEKEYREQUEST'].fields_by_name['secret']._serialized_options = b'\200\001\001'
-  _globals['_REQUESTCONTEXT']._serialized_start=436
-  _globals['_REQUESTCONTEXT']._serialized_end=507
-  _globals['_VALIDATECREDENTIALREQUEST']._serialized_start=510
-  _globals['_VALIDATECREDENTIALREQUEST']._serialized_end=705
-  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_start=708
-  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_end=901
-  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_start=903
-  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_end=1003
-  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_start=1005
-  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_end=1108
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=1110
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=1159
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=1162
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=1494
-  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_start=1497
-  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_end=1628
-  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_start=1631
-  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_end=1950
-  _globals['_KEYREVOKED']._serialized_start=1952
-  _globals['_KEYREVOKED']._serialized_end=2000
-  _globals['_KEYCHANGED']._serialized_start=2002
-  _globals['_KEYCHANGED']._serialized_end=2050
-  _globals['_ACCOUNTCHANGED']._serialized_start=2052
-  _globals['_ACCOUNTCHANGED']._serialized_end=2088
-  _globals['_HEARTBEAT']._serialized_start=2090
-  _globals['_HEARTBEAT']._serialized_end=2144
-  _globals['_RESET']._serialized_start=2146
-  _globals['_RESET']._serialized_end=2153
-  _globals['_CREATEKEYREQUEST']._serialized_start=2156
-  _globals['_CREATEKEYREQUEST']._serialized_end=2553
-  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_start=2496
-  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_end=2543
-  _globals['_CREATEKEYRESPONSE']._serialized_start=2555
-  _globals['_CREATEKEYRESPONSE']._serialized_end=2653
-  _globals['_REVOKEKEYREQUEST']._serialized_start=2656
-  _globals['_REVOKEKEYREQUEST']._serialized_end=2795
-  _globals['_REVOKEKEYRESPONSE']._serialized_start=2797
-  _globals['_REVOKEKEYRESPONSE']._serialized_end=2874
-  _globals['_AUTHSERVICE']._serialized_start=2877
-  _globals['_AUTHSERVICE']._serialized_end=3938
+  _globals['_REQUESTCONTEXT']._serialized_start=470
+  _globals['_REQUESTCONTEXT']._serialized_end=541
+  _globals['_VALIDATECREDENTIALREQUEST']._serialized_start=544
+  _globals['_VALIDATECREDENTIALREQUEST']._serialized_end=739
+  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_start=742
+  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_end=935
+  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_start=937
+  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_end=1037
+  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_start=1039
+  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_end=1142
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=1144
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=1193
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=1196
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=1528
+  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_start=1531
+  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_end=1662
+  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_start=1665
+  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_end=1984
+  _globals['_KEYREVOKED']._serialized_start=1986
+  _globals['_KEYREVOKED']._serialized_end=2034
+  _globals['_KEYCHANGED']._serialized_start=2036
+  _globals['_KEYCHANGED']._serialized_end=2084
+  _globals['_ACCOUNTCHANGED']._serialized_start=2086
+  _globals['_ACCOUNTCHANGED']._serialized_end=2122
+  _globals['_HEARTBEAT']._serialized_start=2124
+  _globals['_HEARTBEAT']._serialized_end=2178
+  _globals['_RESET']._serialized_start=2180
+  _globals['_RESET']._serialized_end=2187
+  _globals['_CREATEKEYREQUEST']._serialized_start=2190
+  _globals['_CREATEKEYREQUEST']._serialized_end=2587
+  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_start=2530
+  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_end=2577
+  _globals['_CREATEKEYRESPONSE']._serialized_start=2589
+  _globals['_CREATEKEYRESPONSE']._serialized_end=2687
+  _globals['_REVOKEKEYREQUEST']._serialized_start=2690
+  _globals['_REVOKEKEYREQUEST']._serialized_end=2829
+  _globals['_REVOKEKEYRESPONSE']._serialized_start=2831
+  _globals['_REVOKEKEYRESPONSE']._serialized_end=2908
+  _globals['_AUTHSERVICE']._serialized_start=2911
+  _globals['_AUTHSERVICE']._serialized_end=4184
 # @@protoc_insertion_point(module_scope)

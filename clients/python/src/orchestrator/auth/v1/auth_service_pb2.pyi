@@ -40,7 +40,8 @@ class RequestContext(_message.Message):
     ignored. A key with `allowed_addresses` is good only with an address that
     is among them. An address (for IPv6, a /64) that presents many unknown keys
     or invalid tokens is denied with RATE_LIMITED for up to a minute, unless
-    what it presents is known.
+    what it presents is known. The usage of a key tells the addresses that it
+    came from (GetKeyUsage).
     """
     user_agent: _builtins.str
     """The end client's User-Agent header. Not used in this version."""

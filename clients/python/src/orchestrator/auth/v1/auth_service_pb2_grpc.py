@@ -6,6 +6,7 @@ import warnings
 from orchestrator.auth.v1 import auth_service_pb2 as orchestrator_dot_auth_dot_v1_dot_auth__service__pb2
 from orchestrator.auth.v1 import key_management_pb2 as orchestrator_dot_auth_dot_v1_dot_key__management__pb2
 from orchestrator.auth.v1 import key_rotation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2
+from orchestrator.auth.v1 import usage_pb2 as orchestrator_dot_auth_dot_v1_dot_usage__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -91,6 +92,16 @@ class AuthServiceStub:
                 '/orchestrator.auth.v1.AuthService/RotateKey',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.FromString,
+                _registered_method=True)
+        self.GetKeyUsage = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/GetKeyUsage',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageResponse.FromString,
+                _registered_method=True)
+        self.GetAccountUsage = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/GetAccountUsage',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.FromString,
                 _registered_method=True)
 
 
@@ -274,6 +285,38 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetKeyUsage(self, request, context):
+        """Tells how a key is used: counts by hour or day and outcome, the client
+        addresses that it came from and the callers that asked about it.
+
+        Counts are exact, but late: each server writes what it has counted every
+        `AUTHSVC_USAGE_FLUSH_INTERVAL` (10 seconds unless set) and at each full hour,
+        and what it has not written yet is missing. They are kept for
+        `AUTHSVC_USAGE_RETENTION` (400 days unless set).
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountUsage(self, request, context):
+        """Tells how all keys of an account are used together, those that are revoked
+        by now among them: counts by hour or day and outcome. As exact and as late
+        as GetKeyUsage.
+
+        The caller needs the rights that CreateKey asks for.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+        (ACCOUNT_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -326,6 +369,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RotateKey,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.SerializeToString,
+            ),
+            'GetKeyUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKeyUsage,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageResponse.SerializeToString,
+            ),
+            'GetAccountUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountUsage,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -604,6 +657,60 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/RotateKey',
             orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2.RotateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKeyUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/GetKeyUsage',
+            orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetKeyUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/GetAccountUsage',
+            orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from orchestrator.auth.v1 import auth_service_pb2 as _auth_service_pb2
 from orchestrator.auth.v1 import key_management_pb2 as _key_management_pb2
 from orchestrator.auth.v1 import key_rotation_pb2 as _key_rotation_pb2
+from orchestrator.auth.v1 import usage_pb2 as _usage_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -172,6 +173,30 @@ class AuthServiceStub:
     or disabled, its account is disabled, or the request id was used with other
     arguments; UNAVAILABLE when the database cannot be asked.
     """
+    GetKeyUsage: _grpc.UnaryUnaryMultiCallable[_usage_pb2.GetKeyUsageRequest, _usage_pb2.GetKeyUsageResponse]
+    """Tells how a key is used: counts by hour or day and outcome, the client
+    addresses that it came from and the callers that asked about it.
+
+    Counts are exact, but late: each server writes what it has counted every
+    `AUTHSVC_USAGE_FLUSH_INTERVAL` (10 seconds unless set) and at each full hour,
+    and what it has not written yet is missing. They are kept for
+    `AUTHSVC_USAGE_RETENTION` (400 days unless set).
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+    """
+    GetAccountUsage: _grpc.UnaryUnaryMultiCallable[_usage_pb2.GetAccountUsageRequest, _usage_pb2.GetAccountUsageResponse]
+    """Tells how all keys of an account are used together, those that are revoked
+    by now among them: counts by hour or day and outcome. As exact and as late
+    as GetKeyUsage.
+
+    The caller needs the rights that CreateKey asks for.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+    (ACCOUNT_NOT_FOUND).
+    """
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -314,6 +339,30 @@ class AuthServiceAsyncStub(AuthServiceStub):
     not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
     or disabled, its account is disabled, or the request id was used with other
     arguments; UNAVAILABLE when the database cannot be asked.
+    """
+    GetKeyUsage: _aio.UnaryUnaryMultiCallable[_usage_pb2.GetKeyUsageRequest, _usage_pb2.GetKeyUsageResponse]  # type: ignore[assignment]
+    """Tells how a key is used: counts by hour or day and outcome, the client
+    addresses that it came from and the callers that asked about it.
+
+    Counts are exact, but late: each server writes what it has counted every
+    `AUTHSVC_USAGE_FLUSH_INTERVAL` (10 seconds unless set) and at each full hour,
+    and what it has not written yet is missing. They are kept for
+    `AUTHSVC_USAGE_RETENTION` (400 days unless set).
+
+    The caller needs the rights that CreateKey asks for; a key that it may not
+    see reads as NOT_FOUND.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+    """
+    GetAccountUsage: _aio.UnaryUnaryMultiCallable[_usage_pb2.GetAccountUsageRequest, _usage_pb2.GetAccountUsageResponse]  # type: ignore[assignment]
+    """Tells how all keys of an account are used together, those that are revoked
+    by now among them: counts by hour or day and outcome. As exact and as late
+    as GetKeyUsage.
+
+    The caller needs the rights that CreateKey asks for.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+    (ACCOUNT_NOT_FOUND).
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -514,6 +563,42 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         not see it; FAILED_PRECONDITION when the key is superseded, revoked, expired
         or disabled, its account is disabled, or the request id was used with other
         arguments; UNAVAILABLE when the database cannot be asked.
+        """
+
+    @_abc_1.abstractmethod
+    def GetKeyUsage(
+        self,
+        request: _usage_pb2.GetKeyUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_pb2.GetKeyUsageResponse, _abc.Awaitable[_usage_pb2.GetKeyUsageResponse]]:
+        """Tells how a key is used: counts by hour or day and outcome, the client
+        addresses that it came from and the callers that asked about it.
+
+        Counts are exact, but late: each server writes what it has counted every
+        `AUTHSVC_USAGE_FLUSH_INTERVAL` (10 seconds unless set) and at each full hour,
+        and what it has not written yet is missing. They are kept for
+        `AUTHSVC_USAGE_RETENTION` (400 days unless set).
+
+        The caller needs the rights that CreateKey asks for; a key that it may not
+        see reads as NOT_FOUND.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def GetAccountUsage(
+        self,
+        request: _usage_pb2.GetAccountUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_pb2.GetAccountUsageResponse, _abc.Awaitable[_usage_pb2.GetAccountUsageResponse]]:
+        """Tells how all keys of an account are used together, those that are revoked
+        by now among them: counts by hour or day and outcome. As exact and as late
+        as GetKeyUsage.
+
+        The caller needs the rights that CreateKey asks for.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
+        (ACCOUNT_NOT_FOUND).
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

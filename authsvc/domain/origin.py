@@ -1,0 +1,39 @@
+"""Where a change comes from: who makes it, by which call, from where. The audit log keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActorKind(StrEnum):
+    """What kind of party acts."""
+
+    KEY = "KEY"
+    USER = "USER"
+    """Of the dashboard, by an access token."""
+    CERTIFICATE = "CERTIFICATE"
+    ANONYMOUS = "ANONYMOUS"
+    """Nobody proved who they are."""
+    OPERATOR = "OPERATOR"
+    """Who runs a command of `authsvc` on the database itself."""
+    DATABASE = "DATABASE"
+    """Who changes rows by other means, such as psql."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from."""
+
+    actor_kind: ActorKind
+    action: str
+    """The method's full name, such as `orchestrator.auth.v1.AuthService/CreateKey`, or the command,
+    such as `authsvc bootstrap`."""
+    actor_id: str = ""
+    """The key's, user's or certificate's id; of an operator, the login name. May be empty."""
+    actor_account_id: str = ""
+    """For whom the actor acts; empty for what has no account."""
+    request_id: str = ""
+    """Under which the log has the call."""
+    address: str = ""
+    """The IP address of the peer; empty when there is none."""

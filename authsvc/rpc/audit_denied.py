@@ -1,0 +1,48 @@
+"""From a refused call to what the audit log keeps of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf.message import Message
+
+from authsvc.domain.audit import AuditRecord
+from authsvc.domain.callers import Caller
+from authsvc.domain.origin import Origin
+from authsvc.rpc.error_table import row_of
+from authsvc.rpc.management import named_account, target_of
+from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
+
+_DENIALS: Final = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+
+
+def denied_record(
+    error: Exception, request: Message | None, caller: Caller | None, origin: Origin
+) -> AuditRecord | None:
+    """Return what to write of a call that ended with an error; None when it was no refusal.
+
+    Args:
+        error: What ended it.
+        request: What was asked; None when it cannot be read.
+        caller: Who asked; None when nobody proved who they are.
+        origin: What the audit log is told of the call.
+    """
+    row = row_of(error)
+    if row.code not in _DENIALS:
+        return None
+    # Others may name any account: its log is not theirs to fill, and whether their own attempts
+    # are in their own log must not depend on what exists.
+    is_system = caller is not None and caller.principal.is_system
+    return AuditRecord(
+        origin,
+        target_of(request),
+        named_account(request) if is_system else "",
+        ErrorReason.Name(row.reason),
+    )

@@ -1,0 +1,294 @@
+"""Every refused attempt at management is a row of the audit log, with who, what and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from structlog.testing import capture_logs
+
+from authsvc.rpc.management import is_management
+from authsvc.rpc.origin import action_of
+from authsvc.usecases.audit_denials import ANONYMOUS_PER_MINUTE
+from orchestrator.auth import (
+    ActorKind,
+    AuditActor,
+    AuditTarget,
+    ErrorReason,
+    OutcomeClass,
+    TargetKind,
+)
+from orchestrator.auth.v1 import account_service_pb2 as account_pb
+from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
+from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import key_management_pb2 as key_pb
+from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1.key_pb2 import Key
+from tests.conftest import Service
+from tests.integration.support import (
+    Refusal,
+    Stubs,
+    bearer,
+    fresh_name,
+    locked,
+    mint,
+    refusal_of,
+)
+from tests.integration.support_audit import events_of
+from tests.integration.test_callers import METHODS, call
+
+MANAGEMENT: Final = {name for name, method in METHODS.items() if is_management(action_of(method))}
+
+
+@dataclass(frozen=True)
+class Prey:
+    """A key and an account that are not the caller's."""
+
+    key_id: str
+    account_id: str
+
+    @property
+    def key(self) -> AuditTarget:
+        return AuditTarget(TargetKind.KEY, self.key_id)
+
+    @property
+    def account(self) -> AuditTarget:
+        return AuditTarget(TargetKind.ACCOUNT, self.account_id)
+
+
+Attempt = Callable[[Prey], tuple[Message, AuditTarget | None, str]]
+# For each method a request that gets at what is another account's, what the log says that it was
+# about, and why it is refused.
+ATTEMPTS: Final[dict[str, Attempt]] = {
+    "CreateKey": lambda prey: (
+        pb.CreateKeyRequest(account_id=prey.account_id, name=fresh_name()),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "GetKey": lambda prey: (
+        key_pb.GetKeyRequest(key_id=prey.key_id),
+        prey.key,
+        "KEY_NOT_FOUND",
+    ),
+    "ListKeys": lambda prey: (
+        key_pb.ListKeysRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "UpdateKey": lambda prey: (
+        key_pb.UpdateKeyRequest(key=Key(key_id=prey.key_id, name=fresh_name())),
+        prey.key,
+        "KEY_NOT_FOUND",
+    ),
+    "RotateKey": lambda prey: (
+        key_rotation_pb2.RotateKeyRequest(key_id=prey.key_id),
+        prey.key,
+        "KEY_NOT_FOUND",
+    ),
+    "RevokeKey": lambda prey: (
+        pb.RevokeKeyRequest(key_id=prey.key_id),
+        prey.key,
+        "KEY_NOT_FOUND",
+    ),
+    "GetKeyUsage": lambda prey: (
+        usage_pb2.GetKeyUsageRequest(key_id=prey.key_id),
+        prey.key,
+        "KEY_NOT_FOUND",
+    ),
+    "GetAccountUsage": lambda prey: (
+        usage_pb2.GetAccountUsageRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "CreateAccount": lambda _: (
+        account_pb.CreateAccountRequest(display_name="Mine now"),
+        None,
+        "CALLER_NOT_PERMITTED",
+    ),
+    "GetAccount": lambda prey: (
+        account_pb.GetAccountRequest(account_id=prey.account_id),
+        prey.account,
+        "CALLER_NOT_PERMITTED",
+    ),
+    "ListAccounts": lambda _: (
+        account_pb.ListAccountsRequest(),
+        None,
+        "CALLER_NOT_PERMITTED",
+    ),
+    "ListAuditEvents": lambda prey: (
+        audit_pb.ListAuditEventsRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+}
+
+
+async def prey_of(service: Service) -> Prey:
+    account = await service.create_account()
+    secret = await service.create_key(account=account)
+    return Prey(await key_id_of(service, secret), account.account_id)
+
+
+async def key_id_of(service: Service, secret: str) -> str:
+    async with service.client() as client:
+        principal = await client.validate(secret)
+    assert principal.key_id is not None
+    return principal.key_id
+
+
+async def refused(
+    stubs: Stubs, method: str, request: Message, metadata: tuple[tuple[str, str], ...]
+) -> Refusal:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(stubs.channel, method, request, metadata)
+    return refusal_of(caught.value)
+
+
+def test_there_is_an_attempt_for_every_method_of_management() -> None:
+    assert set(ATTEMPTS) == MANAGEMENT
+
+
+@pytest.mark.parametrize("method", ATTEMPTS)
+@pytest.mark.parametrize("caller", ["key", "token"])
+async def test_an_account_gets_at_nothing_of_another_and_each_attempt_is_told(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    prey = await prey_of(shared_service)
+    request, target, reason = ATTEMPTS[method](prey)
+    user = f"user_{fresh_name()}"
+    own = shared_service.account.account_id
+    if caller == "key":
+        secret = await shared_service.create_key("*")
+        actor = AuditActor(ActorKind.KEY, await key_id_of(shared_service, secret), own)
+    else:
+        secret = await mint(shared_service, user_id=user)
+        actor = AuditActor(ActorKind.USER, user, own)
+
+    refusal = await refused(shared_stubs, method, request, bearer(secret))
+
+    assert refusal.code in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED}
+    assert refusal.reason == reason
+    (event,) = await events_of(shared_service, actor_id=actor.actor_id, outcome=OutcomeClass.DENIED)
+    assert event.actor == actor
+    assert event.action == action_of(METHODS[method])
+    assert event.target == target
+    assert event.outcome == reason
+    assert event.request_id == refusal.request_id
+    assert event.address == "127.0.0.1"
+    assert (event.before, event.after) == (None, None)
+    # Its own log has it, whether what it was about exists or not.
+    assert event.account_id == own
+    # And of its victim nothing changed.
+    changes = await events_of(shared_service, target_id=prey.key_id)
+    assert [event.outcome for event in changes if event.succeeded] == ["OK"]
+
+
+@pytest.mark.parametrize("method", ATTEMPTS)
+async def test_what_nobody_tries_is_told(service: Service, stubs: Stubs, method: str) -> None:
+    prey = await prey_of(service)
+    request, target, _ = ATTEMPTS[method](prey)
+
+    refusal = await refused(stubs, method, request, bearer("orch_" + "0" * 40))
+
+    (event,) = await events_of(service, outcome=OutcomeClass.DENIED)
+    assert event.actor == AuditActor(ActorKind.ANONYMOUS, "", "")
+    assert (event.action, event.target) == (action_of(METHODS[method]), target)
+    assert event.outcome == ErrorReason.CALLER_CREDENTIAL_INVALID
+    assert (event.account_id, event.request_id) == ("", refusal.request_id)
+
+
+async def test_nobody_fills_the_log(service: Service, stubs: Stubs) -> None:
+    for _ in range(ANONYMOUS_PER_MINUTE + 3):
+        refusal = await refused(stubs, "ListKeys", key_pb.ListKeysRequest(), ())
+        assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
+
+    assert len(await events_of(service, outcome=OutcomeClass.DENIED)) == ANONYMOUS_PER_MINUTE
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - MANAGEMENT))
+async def test_who_may_not_judge_credentials_is_not_told_of(
+    service: Service, stubs: Stubs, method: str
+) -> None:
+    request = GetMessageClass(METHODS[method].input_type)()
+    secret = await service.create_key("*")
+
+    assert (await refused(stubs, method, request, bearer(secret))).code is (
+        grpc.StatusCode.PERMISSION_DENIED
+    )
+    await refused(stubs, method, request, ())
+
+    assert await events_of(service, outcome=OutcomeClass.DENIED) == []
+
+
+async def test_what_is_asked_wrongly_is_not_told(service: Service, stubs: Stubs) -> None:
+    request = key_pb.GetKeyRequest(key_id="x")
+
+    refusal = await refused(stubs, "GetKey", request, bearer(service.admin_key))
+
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert await events_of(service, outcome=OutcomeClass.DENIED) == []
+
+
+async def test_reading_is_not_told(service: Service) -> None:
+    before = await events_of(service)
+    async with service.client() as client:
+        assert [key async for key in client.list_keys(account_id=service.system.account_id)]
+        await client.get_account(service.system.account_id)
+
+    assert await events_of(service) == before
+
+
+async def test_an_attempt_of_the_systems_own_caller_is_the_affair_of_the_account_it_named(
+    service: Service, stubs: Stubs
+) -> None:
+    prey = await prey_of(service)
+    secret = await service.create_key("authsvc:keys", account=service.system)
+    request = pb.CreateKeyRequest(
+        account_id=prey.account_id, name="too much", scopes=["authsvc:admin"]
+    )
+
+    assert (await refused(stubs, "CreateKey", request, bearer(secret))).reason == (
+        "SCOPE_NOT_GRANTABLE"
+    )
+
+    (event,) = await events_of(service, account_id=prey.account_id, outcome=OutcomeClass.DENIED)
+    assert event.outcome == ErrorReason.SCOPE_NOT_GRANTABLE
+
+
+async def test_without_the_log_the_answer_is_the_same_and_the_row_is_in_the_servers_log(
+    service: Service, stubs: Stubs
+) -> None:
+    secret = await service.create_key("sessions:*")
+    key_id = await key_id_of(service, secret)
+    request = key_pb.GetKeyRequest(key_id=key_id)
+
+    with capture_logs() as logs:
+        async with locked(service, "LOCK TABLE authsvc.audit_events IN ACCESS EXCLUSIVE MODE"):
+            refusal = await refused(stubs, "GetKey", request, bearer(secret))
+
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.PERMISSION_DENIED,
+        "CALLER_NOT_PERMITTED",
+    )
+    (line,) = [line for line in logs if line["event"] == "refused attempt not in the audit log"]
+    assert line["log_level"] == "error"
+    assert line["actor_id"] == key_id
+    assert line["target"] == {"kind": "KEY", "target_id": key_id}
+    assert line["request_id"] == refusal.request_id
+
+
+async def test_a_secret_in_the_place_of_an_id_is_not_written_down(
+    service: Service, stubs: Stubs
+) -> None:
+    secret = await service.create_key("sessions:*")
+
+    await refused(stubs, "GetKey", key_pb.GetKeyRequest(key_id=secret), bearer(secret))
+
+    (event,) = await events_of(service, outcome=OutcomeClass.DENIED)
+    assert event.target is None
+    assert secret not in repr(event)

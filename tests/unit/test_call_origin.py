@@ -1,0 +1,56 @@
+"""What a call's origin says of who calls, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from authsvc.domain.callers import Caller
+from authsvc.domain.origin import ActorKind, Origin
+from authsvc.domain.principals import PrincipalKind
+from authsvc.rpc.origin import action_of, address_of, call_origin
+from orchestrator.auth.v1 import auth_service_pb2
+from tests.unit.examples import ACCOUNT_ID, KEY_ID, a_caller
+
+ACTION = "orchestrator.auth.v1.AuthService/CreateKey"
+
+
+def test_an_action_is_the_method_as_grpc_names_it() -> None:
+    service = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
+
+    assert action_of(service.methods_by_name["CreateKey"]) == ACTION
+
+
+def test_a_key_acts_by_its_id_and_for_its_account() -> None:
+    origin = call_origin(a_caller("*"), ACTION, "request-1", "192.0.2.1")
+
+    assert origin == Origin(ActorKind.KEY, ACTION, KEY_ID, ACCOUNT_ID, "request-1", "192.0.2.1")
+
+
+def test_a_user_acts_by_the_subject_of_the_token() -> None:
+    key = a_caller("*").principal
+    user = replace(key, kind=PrincipalKind.USER, key_id="", user_id="user_1")
+
+    origin = call_origin(Caller(user), ACTION, "request-1", "")
+
+    assert (origin.actor_kind, origin.actor_id) == (ActorKind.USER, "user_1")
+
+
+def test_who_proved_nothing_is_nobody() -> None:
+    origin = call_origin(None, ACTION, "request-1", "192.0.2.1")
+
+    assert (origin.actor_kind, origin.actor_id) == (ActorKind.ANONYMOUS, "")
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:192.0.2.1:50000", "192.0.2.1"),
+        ("ipv6:%5B2001:db8::1%5D:50000", "2001:db8::1"),
+        ("unix:/run/authsvc.sock", ""),
+        ("unix:", ""),
+    ],
+)
+def test_an_address_is_that_of_the_peer_without_its_port(peer: str, address: str) -> None:
+    assert address_of(peer) == address
