@@ -23,6 +23,8 @@ from authsvc.config_values import OutagePolicy, decode_encryption_key
 from authsvc.domain import ids
 from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
+from authsvc.passwords.argon2_hasher import Argon2Cost, Argon2Hasher
+from authsvc.passwords.common import is_common_password
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.answered_requests import PostgresAnswers
 from authsvc.postgres.audit import PostgresAuditLog
@@ -36,6 +38,7 @@ from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.signing_keys import PostgresSigningKeys
 from authsvc.postgres.usage import PostgresUsage
+from authsvc.postgres.users import PostgresUsers
 from authsvc.rate_limits.opening import RateLimits, open_rate_limits
 from authsvc.rpc.account_servicer import AccountServicer
 from authsvc.rpc.audit_servicer import AuditServicer
@@ -56,6 +59,7 @@ from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.create_key import CreateKey
+from authsvc.usecases.create_user import CreateUser
 from authsvc.usecases.explain_credential import ExplainCredential, Uncounted
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
@@ -68,11 +72,15 @@ from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.list_audit_events import ListAuditEvents
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.list_users import GetUser, ListUsers
 from authsvc.usecases.maintain_audit import keep_maintained
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.rotate_key import RotateKey
+from authsvc.usecases.set_user_password import SetUserPassword
+from authsvc.usecases.update_account import UpdateAccount
 from authsvc.usecases.update_key import UpdateKey
+from authsvc.usecases.update_user import UpdateUser
 from authsvc.usecases.usage import UsageCounter
 from authsvc.usecases.usage_maintenance import MaintainUsage
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
@@ -107,6 +115,8 @@ class Parts:
     settings: Settings
     database: Database
     accounts: PostgresAccounts
+    users: PostgresUsers
+    hasher: Argon2Hasher
     keys: PostgresKeys
     managed_keys: PostgresManagedKeys
     audit_log: PostgresAuditLog
@@ -149,11 +159,31 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             monotonic=time.monotonic,
         ) as rate_limits,
     ):
-        yield _build(settings, database, rate_limits)
+        hasher = _hasher(settings)
+        try:
+            yield _build(settings, database, rate_limits, hasher)
+        finally:
+            hasher.close()
 
 
-def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> Parts:
+def _hasher(settings: Settings) -> Argon2Hasher:
+    return Argon2Hasher(
+        Argon2Cost(
+            settings.password_time_cost,
+            settings.password_memory_kib,
+            settings.password_parallelism,
+        ),
+        threads=settings.password_threads,
+        waiting=settings.password_queue,
+        random_bytes=os.urandom,
+    )
+
+
+def _build(
+    settings: Settings, database: Database, rate_limits: RateLimits, hasher: Argon2Hasher
+) -> Parts:
     accounts, keys = PostgresAccounts(database), PostgresKeys(database)
+    users = PostgresUsers(database)
     managed_keys = PostgresManagedKeys(database)
     keyring = Keyring(
         store=PostgresSigningKeys(database),
@@ -179,6 +209,7 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         log=followed_log,
         keys=keys,
         accounts=accounts,
+        users=users,
         bounds=_lookup_bounds(settings),
         clock=utc_now,
     )
@@ -192,6 +223,7 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         JudgeCredential(
             keys=records.keys,
             accounts=records.accounts,
+            users=records.users,
             tokens=tokens,
             usage=counter,
             failures=failures,
@@ -211,18 +243,25 @@ def _build(settings: Settings, database: Database, rate_limits: RateLimits) -> P
         settings=settings,
         database=database,
         accounts=accounts,
+        users=users,
+        hasher=hasher,
         keys=keys,
         managed_keys=managed_keys,
         audit_log=PostgresAuditLog(database),
         keyring=keyring,
         judge=judge,
         judge_batch=JudgeBatch(
-            judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens
+            judge=judge,
+            keys=records.keys,
+            accounts=records.accounts,
+            users=records.users,
+            tokens=tokens,
         ),
         onlooker=onlooker,
         explain_credential=ExplainCredential(
             judge=explaining_judge,
             keys=managed_keys,
+            users=users,
             tokens=AccessTokenExaminer(keyring=keyring, rules=rules, clock=utc_now),
             clock=utc_now,
         ),
@@ -359,7 +398,7 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
     """Build the servicer of each service."""
     settings, database = parts.settings, parts.database
     encryption_key = _encryption_key(settings)
-    answers = PostgresAnswers(database)
+    answers, page_tokens = PostgresAnswers(database), PageTokens(encryption_key)
     answered = AnsweredRequests(
         store=answers,
         keys=parts.managed_keys,
@@ -378,7 +417,7 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             list_keys=ListKeys(
                 accounts=parts.accounts,
                 keys=parts.managed_keys,
-                page_tokens=PageTokens(encryption_key),
+                page_tokens=page_tokens,
                 clock=utc_now,
             ),
             update_key=UpdateKey(store=parts.managed_keys, clock=utc_now),
@@ -410,12 +449,33 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             create_account=CreateAccount(store=parts.accounts, clock=utc_now, new_id=ids.new_id),
             get_account=GetAccount(parts.accounts),
             list_accounts=ListAccounts(parts.accounts),
+            update_account=UpdateAccount(parts.accounts),
+            create_user=CreateUser(
+                accounts=parts.accounts,
+                store=parts.users,
+                hasher=parts.hasher,
+                is_common=is_common_password,
+                clock=utc_now,
+                new_id=ids.new_id,
+            ),
+            get_user=GetUser(parts.users),
+            list_users=ListUsers(
+                accounts=parts.accounts, users=parts.users, page_tokens=page_tokens
+            ),
+            update_user=UpdateUser(parts.users),
+            set_user_password=SetUserPassword(
+                accounts=parts.accounts,
+                store=parts.users,
+                hasher=parts.hasher,
+                is_common=is_common_password,
+                clock=utc_now,
+            ),
         ),
         _AUDIT_SERVICE: AuditServicer(
             list_audit_events=ListAuditEvents(
                 accounts=parts.accounts,
                 log=parts.audit_log,
-                page_tokens=PageTokens(encryption_key),
+                page_tokens=page_tokens,
             )
         ),
     }

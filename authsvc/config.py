@@ -154,6 +154,40 @@ class Settings(BaseSettings):
         description="The most database look-ups of validations under way; more are refused with "
         "RESOURCE_EXHAUSTED.",
     )
+    password_time_cost: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="Passes over the memory that a new password hash takes (Argon2id). The three "
+        "defaults are the second recommendation of RFC 9106. A hash of another cost goes on "
+        "working, and is made anew at the next log-in.",
+    )
+    password_memory_kib: int = Field(
+        default=65_536,
+        ge=8192,
+        le=4_194_304,
+        description="KiB of memory that a password hash takes while it is made or compared.",
+    )
+    password_parallelism: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Lanes of a password hash, each worked on by a thread.",
+    )
+    password_threads: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="How many password hashes one process works on at once. So many times the "
+        "memory of one is what they take in all.",
+    )
+    password_queue: int = Field(
+        default=32,
+        ge=0,
+        le=100_000,
+        description="How many more password hashes may wait for their turn; beyond that calls "
+        "that need one are refused with RESOURCE_EXHAUSTED.",
+    )
     failures_per_minute: int = Field(
         default=100,
         ge=1,

@@ -22,6 +22,8 @@ from authsvc.config import Settings, load_settings
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account
 from authsvc.domain.origin import ActorKind, Origin
+from authsvc.domain.passwords import Password
+from authsvc.domain.users import User, UserRole
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth import AsyncAuthClient
@@ -30,6 +32,13 @@ from orchestrator.auth import AsyncAuthClient
 ORIGIN = Origin(ActorKind.OPERATOR, "authsvc test")
 # Obviously not a key that guards anything.
 ENCRYPTION_KEY = base64.b64encode(bytes(range(32))).decode()
+
+# Hashes that are no good for anything but tests.
+CHEAP_PASSWORDS: Mapping[str, object] = {
+    "password_time_cost": 1,
+    "password_memory_kib": 8192,
+    "password_parallelism": 1,
+}
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -111,6 +120,7 @@ def settings(database_url: str) -> Settings:
         encryption_key=ENCRYPTION_KEY,
         listen_address="127.0.0.1:0",
         shutdown_grace=2.0,
+        **CHEAP_PASSWORDS,
     )
 
 
@@ -167,8 +177,36 @@ class Service:
             create_time=app.utc_now(),
             is_system=False,
         )
-        await self.parts.accounts.insert_account(account, ORIGIN, app.time_limit())
-        return account
+        return await self.parts.accounts.insert_account(account, ORIGIN, app.time_limit())
+
+    async def create_user(
+        self,
+        role: UserRole = UserRole.OWNER,
+        *,
+        account: Account | None = None,
+        password: str = "",
+    ) -> User:
+        """Make a user of an account, by default of the ordinary one."""
+        user_id, now = ids.new_id(ids.USER), app.utc_now()
+        email = f"{user_id}@example.com"
+        user = User(
+            user_id=user_id,
+            account_id=(account or self.account).account_id,
+            email=email,
+            display_name="Ada",
+            role=role,
+            create_time=now,
+            revision=0,
+            password_change_time=now if password else None,
+        )
+        hashed = await self.parts.hasher.hash(Password(password)) if password else None
+        return await self.parts.users.insert_user(
+            user,
+            email_key=email,
+            password_hash=hashed,
+            origin=ORIGIN,
+            deadline=app.time_limit(),
+        )
 
 
 @asynccontextmanager

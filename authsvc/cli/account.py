@@ -1,4 +1,4 @@
-"""`authsvc account`: create and list accounts, see their usage, through a running server."""
+"""`authsvc account`: create, list, disable and enable accounts, see their usage."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from authsvc.cli.usage import account_usage
+from orchestrator.auth import Account, AccountState
 
 app = typer.Typer(
     name="account",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create and list accounts, and see how their keys are used.",
+    help="Create, list, disable and enable accounts, and see how their keys are used.",
 )
+
+AccountArgument = Annotated[str, typer.Argument(help="The account (acct_…).")]
 
 
 @app.command("create")
@@ -42,15 +45,7 @@ def create(
     if as_json:
         print_json(account)
         return
-    print_fields(
-        "Account created.",
-        {
-            "account": account.account_id,
-            "name": account.display_name,
-            "state": account.state,
-            "created": account.create_time,
-        },
-    )
+    _print_account("Account created.", account)
 
 
 @app.command("list")
@@ -74,4 +69,54 @@ def list_accounts(
     )
 
 
+@app.command("disable")
+def disable(
+    account_id: AccountArgument,
+    *,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """Disable an account: all its keys and tokens are denied at once, until it is enabled."""
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        updated = client.update_account(account_id, state=AccountState.DISABLED)
+    if as_json:
+        print_json(updated)
+    else:
+        _print_account("Account disabled.", updated.account)
+
+
+@app.command("enable")
+def enable(
+    account_id: AccountArgument,
+    *,
+    as_json: JsonOption = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> None:
+    """Enable a disabled account: its keys and tokens are judged on their own merits again."""
+    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        updated = client.update_account(account_id, state=AccountState.ACTIVE)
+    if as_json:
+        print_json(updated)
+    else:
+        _print_account("Account enabled.", updated.account)
+
+
 app.command("usage")(account_usage)
+
+
+def _print_account(title: str, account: Account) -> None:
+    print_fields(
+        title,
+        {
+            "account": account.account_id,
+            "name": account.display_name,
+            "state": account.state,
+            "created": account.create_time,
+        },
+    )

@@ -72,10 +72,10 @@ def list_events(
     api_key_file: ApiKeyFileOption = None,
     ca_file: CertificatesOption = None,
 ) -> None:
-    """List what was done to keys and accounts, and what was refused, newest first."""
+    """List what was done to keys, accounts and users, and what was refused, newest first."""
     with (
         open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "see what was done to"),
+        asking_for_account(account, "see what was done to keys"),
     ):
         found = client.list_audit_events(
             account_id=account,

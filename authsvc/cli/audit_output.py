@@ -10,8 +10,8 @@ from typing import Final
 from authsvc.cli.output import as_text
 from orchestrator.auth import ActorKind, AuditEvent
 
-# What says enough of a key or an account that is new, or gone.
-_SUMMARY: Final = ("name", "display_name", "scopes", "expire_time", "algorithm")
+# What says enough of a key, an account or a user that is new, or gone.
+_SUMMARY: Final = ("name", "display_name", "email", "role", "scopes", "expire_time", "algorithm")
 _NOBODY: Final = "nobody"
 
 COLUMNS: Final = ("TIME", "ACTION", "OUTCOME", "ACTOR", "TARGET", "CHANGE")

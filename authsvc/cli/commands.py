@@ -28,6 +28,7 @@ _COMMANDS: Final = MappingProxyType(
         "key": "authsvc.cli.key_management",
         "explain": "authsvc.cli.explain",
         "account": "authsvc.cli.account",
+        "user": "authsvc.cli.user",
         "audit": "authsvc.cli.audit",
         "token": "authsvc.cli.token",
     }

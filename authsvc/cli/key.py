@@ -106,7 +106,7 @@ def create(
     notes = parse_metadata(metadata or [])
     with (
         open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "make"),
+        asking_for_account(account, "make keys"),
     ):
         created = client.create_key(
             name,

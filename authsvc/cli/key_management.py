@@ -82,7 +82,7 @@ def list_keys(
     now = datetime.now(UTC)
     with (
         open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "list"),
+        asking_for_account(account, "list keys"),
     ):
         keys = list(
             client.list_keys(

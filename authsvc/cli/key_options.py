@@ -107,11 +107,11 @@ def request_id_text(request_id: uuid.UUID | None) -> str | None:
 def asking_for_account(
     account: str | None, doing: str, argument: str = "--account"
 ) -> Iterator[None]:
-    """Ask for an account where the caller may do something to the keys of any account.
+    """Ask for an account where the caller may do something in any account.
 
     Args:
         account: What was given.
-        doing: What is done to the keys, as a verb.
+        doing: What is done, such as `list keys`.
         argument: How the account is given.
 
     Raises:
@@ -122,7 +122,7 @@ def asking_for_account(
     except InvalidArgument as error:
         if account is None and any(v.field == "account_id" for v in error.field_violations):
             raise Failure(
-                f"the caller may {doing} keys of any account, so say of which one: give {argument} "
+                f"the caller may {doing} of any account, so say of which one: give {argument} "
                 "(`authsvc account list` shows them)"
             ) from None
         raise

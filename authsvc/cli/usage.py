@@ -118,7 +118,7 @@ def account_usage(
     start_time, granularity = _period(since, by)
     with (
         open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account_id, "see", "its id"),
+        asking_for_account(account_id, "see the usage of keys", "its id"),
     ):
         usage = client.get_account_usage(account_id, start_time=start_time, granularity=granularity)
     if as_json:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from authsvc.domain import ids
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import Freshness
@@ -36,6 +37,14 @@ class AccessTokenClaims:
     issue_time: datetime
     token_id: str
     session_id: str = ""
+    user_id: str = field(init=False, compare=False)
+    """The subject where it has the form of a user's id, so that there must be such a user; else
+    empty, as in the tokens that development mints for whom it likes."""
+
+    def __post_init__(self) -> None:
+        """Settle once what every validation of the token has to know."""
+        user_id = self.subject if ids.is_id(self.subject, ids.USER) else ""
+        object.__setattr__(self, "user_id", user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,10 @@ class TokenReading:
     findings: tuple[Finding, ...]
     scopes: tuple[str, ...] | None = None
     """What it opens; None when its signature is not good."""
+    subject: str = ""
+    """Whom it names; empty when its signature is not good, or it names nobody."""
+    account_id: str = ""
+    """The account that it names; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,11 @@ def _scopes(claims: Mapping[str, object]) -> tuple[str, ...] | None:
 def scopes_of(claims: Mapping[str, object]) -> tuple[str, ...]:
     """Return the scopes that claims grant outside the system account; none if malformed."""
     return without_reserved(_scopes(claims) or ())
+
+
+def read_text(claims: Mapping[str, object], name: str) -> str:
+    """Return a claim that is a short text; empty if it is missing or malformed."""
+    return _text(claims, name) or ""
 
 
 def _seconds(span: timedelta) -> int:

@@ -24,3 +24,10 @@ class Account:
     create_time: datetime
     is_system: bool
     """True for the one account whose keys may carry the reserved scopes."""
+    revision: int = 0
+    """The revision of the last change to it; it identifies its present form."""
+
+    @property
+    def etag(self) -> str:
+        """What identifies the present form of this account (AIP-154)."""
+        return f'"{self.revision:x}"'

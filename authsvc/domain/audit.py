@@ -1,4 +1,4 @@
-"""The audit log: what was done, or tried, to keys and accounts, by whom, and from where."""
+"""The audit log: what was done, or tried, to keys, accounts and users, by whom, and from where."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class TargetKind(StrEnum):
     KEY = "KEY"
     ACCOUNT = "ACCOUNT"
     SIGNING_KEY = "SIGNING_KEY"
+    USER = "USER"
 
 
 class OutcomeClass(StrEnum):

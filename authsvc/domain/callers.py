@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from authsvc.domain.accounts import Account
 from authsvc.domain.errors import CallerNotPermitted, ScopeNotGrantable
-from authsvc.domain.principals import Principal
-from authsvc.domain.scopes import ADMIN, KEYS, MANAGE_OWN_KEYS, RESERVED, covers
+from authsvc.domain.principals import Principal, PrincipalKind
+from authsvc.domain.scopes import ADMIN, ALL, KEYS, MANAGE_OWN_KEYS, RESERVED, covers
 
 
 class Caller:
@@ -63,6 +63,28 @@ class Caller:
             self._manages_own_keys() and account_id == self.principal.account_id
         )
 
+    def require_user_management(self) -> None:
+        """Let pass only a caller that may manage the users of some account.
+
+        No key of an account does: who finds a key must not be able to make a login of it.
+
+        Raises:
+            CallerNotPermitted: It may manage none.
+        """
+        if not (self._holds(ADMIN) or self._manages_own_users()):
+            is_user = self.principal.kind is PrincipalKind.USER and not self.principal.is_system
+            raise CallerNotPermitted(ALL if is_user else ADMIN)
+
+    def may_manage_users_of(self, account_id: str) -> bool:
+        """Tell whether the caller may manage the users of an account."""
+        if self._holds(ADMIN):
+            return True
+        return self._manages_own_users() and account_id == self.principal.account_id
+
+    def is_user(self, user_id: str) -> bool:
+        """Tell whether the caller is this user."""
+        return self.principal.kind is PrincipalKind.USER and self.principal.user_id == user_id
+
     def require_grantable(self, scopes: Iterable[str], account: Account) -> None:
         """Let pass only scopes that this caller may give to a key of this account.
 
@@ -86,6 +108,12 @@ class Caller:
 
     def _holds(self, reserved_scope: str) -> bool:
         return self.principal.is_system and covers(self.principal.scopes, reserved_scope)
+
+    def _manages_own_users(self) -> bool:
+        principal = self.principal
+        if principal.kind is not PrincipalKind.USER or principal.is_system:
+            return False
+        return ALL in principal.scopes
 
     def _manages_own_keys(self) -> bool:
         return not self.principal.is_system and covers(self.principal.scopes, MANAGE_OWN_KEYS)

@@ -17,6 +17,8 @@ class ChangeKind(StrEnum):
     KEY_CREATED = "KEY_CREATED"
     KEY_CHANGED = "KEY_CHANGED"
     KEY_REVOKED = "KEY_REVOKED"
+    USER_CREATED = "USER_CREATED"
+    USER_CHANGED = "USER_CHANGED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Change:
     kind: ChangeKind
     account_id: str
     key_id: str
-    """Empty when the account itself changed."""
+    """Empty when the account itself changed, or a user."""
+    user_id: str = ""
+    """Empty when no user changed."""
 
 
 @dataclass(frozen=True, slots=True)

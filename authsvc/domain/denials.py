@@ -36,6 +36,7 @@ class DenialReason(Enum):
     KEY_EXPIRED = ("API key expired", 401, Challenge.INVALID_TOKEN)
     TOKEN_INVALID = ("Invalid token", 401, Challenge.INVALID_TOKEN)
     TOKEN_EXPIRED = ("Token expired", 401, Challenge.INVALID_TOKEN)
+    TOKEN_REVOKED = ("Token revoked", 401, Challenge.INVALID_TOKEN)
     ACCOUNT_DISABLED = ("Account disabled", 403, Challenge.NONE)
     ADDRESS_NOT_ALLOWED = ("Client address not allowed", 403, Challenge.NONE)
     INSUFFICIENT_SCOPE = ("Insufficient scope", 403, Challenge.INSUFFICIENT_SCOPE)

@@ -95,11 +95,27 @@ class RequestIdReused(AuthsvcError):
 
 
 class EtagMismatch(AuthsvcError):
-    """The key is no longer as the caller saw it."""
+    """What is to be changed is no longer as the caller saw it."""
 
 
 class AccountIsDisabled(AuthsvcError):
     """The account is disabled."""
+
+
+class UserNotFound(AuthsvcError):
+    """There is no such user, or the caller may not see it."""
+
+
+class EmailTaken(AuthsvcError):
+    """A user has this email address already, of this account or of another one."""
+
+
+class WrongPassword(AuthsvcError):
+    """The current password is another one, or there is none."""
+
+
+class LastOwner(AuthsvcError):
+    """The user is the last active owner of its account."""
 
 
 class Retriable(AuthsvcError):
@@ -124,6 +140,10 @@ class TooManyLookups(Retriable):
 
 class TooManyStreams(Retriable):
     """There are as many streams as there may be."""
+
+
+class TooManyLogins(Retriable):
+    """Too many passwords are being hashed or compared already."""
 
 
 class RevisionNotReached(Retriable):

@@ -17,6 +17,7 @@ _SECRET: Final = (
 _WHOLE_TOKEN: Final = "Copy the whole token anew: three parts of base64url, joined by dots."
 _OUR_TOKEN: Final = "Send an access token that this service issued: log in anew, here."
 _LOG_IN: Final = "Log in anew."
+_HERE: Final = "Check that the token was issued in this environment."
 
 _MEND: Final = {
     FindingCode.HEADER_NAME: "Remove the header's name from its value.",
@@ -76,9 +77,10 @@ _INSTEAD: Final = {
     FindingCode.TOKEN_CLAIM_MALFORMED: _OUR_TOKEN,
     FindingCode.TOKEN_EXPIRED: "Refresh the session and send the new token.",
     FindingCode.ADDRESS_MISSING: "Say which IP address the client has (`client_ip`).",
-    FindingCode.TOKEN_ACCOUNT_UNKNOWN: "Check that the token was issued in this environment.",
     FindingCode.RATE_LIMIT_REACHED: "Wait until the next request passes; send fewer, or have the "
     "key's rate limit raised.",
+    FindingCode.TOKEN_ACCOUNT_UNKNOWN: _HERE,
+    FindingCode.TOKEN_USER_UNKNOWN: _HERE,
 }
 """What to send, where no mending of the form helps."""
 
@@ -93,6 +95,7 @@ _NEXT: Final = {
     DenialReason.KEY_EXPIRED: "Create another key.",
     DenialReason.TOKEN_INVALID: _LOG_IN,
     DenialReason.TOKEN_EXPIRED: _INSTEAD[FindingCode.TOKEN_EXPIRED],
+    DenialReason.TOKEN_REVOKED: "Ask an owner of the account to enable the user.",
     DenialReason.ACCOUNT_DISABLED: "Ask an operator to enable the account.",
     DenialReason.ADDRESS_NOT_ALLOWED: "Use the key from an address that it allows, or have its "
     "owner allow this one.",

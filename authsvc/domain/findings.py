@@ -78,6 +78,8 @@ class FindingCode(Enum):
     TOKEN_CLAIM_MISSING = "the claim {claim} is missing"
     TOKEN_CLAIM_MALFORMED = "the claim {claim} has a value that it cannot have"
     TOKEN_ACCOUNT_UNKNOWN = "it names an account that is not known"
+    TOKEN_USER_UNKNOWN = "it names a user that is not known, or not of its account"
+    TOKEN_USER_DISABLED = "the user that it names is disabled"
 
 
 @dataclass(frozen=True, slots=True)

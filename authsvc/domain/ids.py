@@ -13,6 +13,7 @@ from typeid import TypeID
 ACCOUNT = "acct"
 KEY = "key"
 SIGNING_KEY = "jwk"
+USER = "user"
 AUDIT_EVENT = "evt"
 
 _SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -22,7 +23,7 @@ def new_id(prefix: str) -> str:
     """Return a new identifier.
 
     Args:
-        prefix: What it names: `ACCOUNT`, `KEY` or `SIGNING_KEY`.
+        prefix: What it names: `ACCOUNT`, `KEY`, `SIGNING_KEY` or `USER`.
 
     Returns:
         `<prefix>_` and 26 characters; later ones sort after earlier ones, to the millisecond.

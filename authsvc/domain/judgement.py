@@ -1,7 +1,7 @@
 """The verdict on a credential whose records are at hand.
 
-The order of the checks is part of the contract: revoked, disabled, expired, account, address,
-scope.
+The order of the checks is part of the contract: existence, revoked, disabled, expired, account,
+address, scope.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from authsvc.domain.clock import Clock
 from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_scope
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal, PrincipalKind
-from authsvc.domain.scopes import covers, without_reserved
+from authsvc.domain.scopes import covers, narrowed, without_reserved
+from authsvc.domain.users import UserRecord
 
 
 def judge_key(
@@ -42,19 +43,32 @@ def judge_key(
 
 
 def judge_token(
-    claims: AccessTokenClaims, account: Account, required_scopes: Sequence[str]
+    claims: AccessTokenClaims,
+    account: Account,
+    user: UserRecord | None,
+    required_scopes: Sequence[str],
 ) -> Principal | Denial:
-    """Judge a verified access token by its account.
+    """Judge a verified access token by its account and by its user.
 
     Args:
         claims: The token's claims; signature and times were verified.
         account: The account that the token names.
+        user: The user that the token names; None where there is none.
         required_scopes: Well-formed scopes, all of which it must have.
     """
+    scopes = frozenset(without_reserved(claims.scopes))
+    if claims.user_id:
+        if user is None or user.account_id != account.account_id:
+            return DENIALS[DenialReason.TOKEN_INVALID]
+        if user.disabled:
+            return DENIALS[DenialReason.TOKEN_REVOKED]
+        # A token says what its user might do when it was issued; the role may have changed since.
+        if user.most_scopes is not None:
+            scopes = narrowed(scopes, user.most_scopes)
     principal = Principal(
         kind=PrincipalKind.USER,
         account_id=account.account_id,
-        scopes=frozenset(without_reserved(claims.scopes)),
+        scopes=scopes,
         is_system=account.is_system,
         expire_time=claims.expire_time,
         user_id=claims.subject,

@@ -60,6 +60,18 @@ def covers(granted: AbstractSet[str], required: str) -> bool:
     return False
 
 
+def narrowed(granted: Iterable[str], most: AbstractSet[str]) -> frozenset[str]:
+    """Return what two sets of scopes have in common, wildcards taken into account.
+
+    Args:
+        granted: Well-formed scopes, none of them reserved.
+        most: Likewise; nothing beyond them is returned.
+    """
+    granted = frozenset(granted)
+    within = {scope for scope in granted if covers(most, scope)}
+    return frozenset(within | {scope for scope in most if covers(granted, scope)})
+
+
 def without_reserved(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes that a credential outside the system account can have."""
     return tuple(scope for scope in scopes if not scope.startswith(_RESERVED_PREFIX))

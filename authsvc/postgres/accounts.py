@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from authsvc.domain.accounts import Account, AccountState
@@ -10,7 +11,9 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.origin import Origin
 from authsvc.postgres.database import Connection, Database, Row
 
-_COLUMNS: Final = "account_id, display_name, state, create_time, is_system"
+_GIVEN: Final = "account_id, display_name, state, create_time, is_system"
+# The revision is given by a trigger, which logs the change.
+_COLUMNS: Final = f"{_GIVEN}, revision"
 SELECT_ACCOUNT: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = $1"
 _FIND_MANY: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id = ANY($1::text[])"
 _FIND_SYSTEM: Final = f"SELECT {_COLUMNS} FROM authsvc.accounts WHERE is_system"
@@ -20,7 +23,12 @@ SELECT {_COLUMNS} FROM authsvc.accounts WHERE NOT is_system ORDER BY account_id 
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM authsvc.accounts WHERE account_id > $1 ORDER BY account_id LIMIT $2
 """
-_INSERT: Final = f"INSERT INTO authsvc.accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5)"
+_INSERT: Final = f"INSERT INTO authsvc.accounts ({_GIVEN}) VALUES ($1, $2, $3, $4, $5)"
+_REPLACE: Final = f"""
+UPDATE authsvc.accounts SET display_name = $3, state = $4
+ WHERE account_id = $1 AND revision = $2
+RETURNING {_COLUMNS}
+"""
 
 
 class PostgresAccounts:
@@ -61,13 +69,41 @@ class PostgresAccounts:
 
         return [account_of(row) for row in await self._database.run(fetch, deadline)]
 
-    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
-        """Keep a new account."""
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> Account:
+        """Keep a new account, and return it with the revision of this change."""
 
-        async def insert(connection: Connection) -> None:
-            await connection.execute(_INSERT, *_values(account))
+        async def insert(connection: Connection) -> int:
+            revision: int = await connection.fetchval(
+                f"{_INSERT} RETURNING revision", *_values(account)
+            )
+            return revision
 
-        await self._database.change(origin, insert, deadline)
+        revision = await self._database.change(origin, insert, deadline)
+        return replace(account, revision=revision)
+
+    async def replace_account(
+        self, account: Account, origin: Origin, deadline: Deadline
+    ) -> Account | None:
+        """Write what may change, if the account still has the revision of `account`.
+
+        Returns:
+            The account with its new revision; None when it has another one, or is gone.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+
+        async def write(connection: Connection) -> Row | None:
+            return await connection.fetchrow(
+                _REPLACE,
+                account.account_id,
+                account.revision,
+                account.display_name,
+                account.state.value,
+            )
+
+        row = await self._database.change(origin, write, deadline)
+        return None if row is None else account_of(row)
 
     async def ensure_system_account(
         self, account: Account, origin: Origin, deadline: Deadline

@@ -16,11 +16,14 @@ from authsvc.postgres.database import Connection, Database, Row
 CHANNEL: Final = "authsvc_changes"
 """NOTIFY says on it that there is something to read. It may be lost; reading is what counts."""
 
+LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(107157092040705)"
+"""What every writer begins with: docs/adr/0005."""
+
 # The state of the log and the changes come from one snapshot.
 _READ: Final = """
 SELECT l.pruned_through,
        greatest(l.pruned_through, (SELECT max(revision) FROM authsvc.changes)) AS newest,
-       c.revision, c.kind, c.account_id, c.key_id
+       c.revision, c.kind, c.account_id, c.key_id, c.user_id
   FROM authsvc.change_log l
   LEFT JOIN LATERAL (
        SELECT * FROM authsvc.changes WHERE revision > $1 ORDER BY revision LIMIT $2
@@ -47,7 +50,7 @@ async def read_changes(connection: Connection, after: int, limit: int) -> Change
     """Read the oldest changes after a revision."""
     rows = await connection.fetch(_READ, after, limit)
     changes = [
-        Change(row["revision"], _kind(row), row["account_id"], row["key_id"])
+        Change(row["revision"], _kind(row), row["account_id"], row["key_id"], row["user_id"])
         for row in rows
         if row["revision"] is not None
     ]
@@ -59,6 +62,8 @@ def _kind(row: Row) -> ChangeKind:
     try:
         return ChangeKind(row["kind"])
     except ValueError:
+        if row["user_id"]:
+            return ChangeKind.USER_CHANGED
         return ChangeKind.KEY_CHANGED if row["key_id"] else ChangeKind.ACCOUNT_CHANGED
 
 

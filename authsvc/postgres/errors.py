@@ -15,11 +15,17 @@ from authsvc.domain.errors import (
     AccountNotFound,
     AuthsvcError,
     DatabaseUnavailable,
+    EmailTaken,
     KeyNameTaken,
 )
 
 _CONSTRAINTS: Final = MappingProxyType(
-    {"keys_live_name": KeyNameTaken, "keys_account_id_fkey": AccountNotFound}
+    {
+        "keys_live_name": KeyNameTaken,
+        "keys_account_id_fkey": AccountNotFound,
+        "users_email_key": EmailTaken,
+        "users_account_id_fkey": AccountNotFound,
+    }
 )
 _UNAVAILABLE_CLASSES: Final = frozenset(
     {

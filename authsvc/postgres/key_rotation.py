@@ -13,11 +13,10 @@ from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.origin import Origin
 from authsvc.domain.rotation import Succession
 from authsvc.postgres.answered_requests import complete, reserve
+from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import COLUMNS, SELECT_KEY, insert_key, key_of
 
-# Before the row is locked, in the order of all writers: docs/adr/0005.
-_LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(107157092040705)"
 _LOCK_KEY: Final = f"{SELECT_KEY} FOR UPDATE"
 _RETIRE: Final = f"""
 UPDATE authsvc.keys
@@ -66,7 +65,8 @@ class PostgresKeyRotation:
         async def rotate(connection: Connection) -> tuple[Key, Key] | None:
             if answer is not None and not await reserve(connection, answer, now):
                 return None
-            await connection.execute(_LOCK_CHANGES)
+            # Before the row is locked, in the order of all writers.
+            await connection.execute(LOCK_CHANGES)
             row = await connection.fetchrow(_LOCK_KEY, key_id)
             if row is None:
                 raise KeyNotFound

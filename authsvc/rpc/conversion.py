@@ -134,6 +134,9 @@ def watch_response(event: Event) -> auth_service_pb2.WatchRevocationsResponse:
         case Change(kind=ChangeKind.KEY_REVOKED):
             response.key_revoked.key_id = event.key_id
             response.key_revoked.account_id = event.account_id
+        case Change() if event.user_id:
+            response.user_changed.user_id = event.user_id
+            response.user_changed.account_id = event.account_id
         case Change() if event.key_id:
             response.key_changed.key_id = event.key_id
             response.key_changed.account_id = event.account_id
@@ -174,6 +177,7 @@ def account_message(account: Account) -> account_pb2.Account:
         display_name=account.display_name,
         state=account_pb2.AccountState.Value(f"ACCOUNT_STATE_{account.state}"),
         create_time=timestamp(account.create_time),
+        etag=account.etag,
     )
 
 

@@ -88,7 +88,7 @@ ERROR_TABLE: Final = MappingProxyType(
         errors.EtagMismatch: Row(
             grpc.StatusCode.ABORTED,
             reasons.ERROR_REASON_ETAG_MISMATCH,
-            "The API key has changed in the meantime; read it again and repeat the change.",
+            "It has changed in the meantime; read it again and repeat the change.",
             logging.INFO,
         ),
         errors.KeyRevoked: Row(
@@ -126,6 +126,36 @@ ERROR_TABLE: Final = MappingProxyType(
             reasons.ERROR_REASON_RATE_LIMITED,
             "The caller's own key is over its rate limit; wait as long as the retry delay says.",
             logging.INFO,
+        ),
+        errors.UserNotFound: Row(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_USER_NOT_FOUND,
+            "User not found.",
+            logging.INFO,
+        ),
+        errors.EmailTaken: Row(
+            grpc.StatusCode.ALREADY_EXISTS,
+            reasons.ERROR_REASON_EMAIL_TAKEN,
+            "There is a user with this email address already.",
+            logging.INFO,
+        ),
+        errors.WrongPassword: Row(
+            grpc.StatusCode.PERMISSION_DENIED,
+            reasons.ERROR_REASON_WRONG_PASSWORD,
+            "The current password is another one.",
+            logging.WARNING,
+        ),
+        errors.LastOwner: Row(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            reasons.ERROR_REASON_LAST_OWNER,
+            "The user is the last active owner of its account; make another one first.",
+            logging.INFO,
+        ),
+        errors.TooManyLogins: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_TOO_MANY_LOGINS,
+            "Too many passwords are being set or checked at once; try again.",
+            logging.WARNING,
         ),
         errors.TooManyLookups: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,

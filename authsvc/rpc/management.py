@@ -26,6 +26,12 @@ MANAGEMENT: Final = frozenset(
         f"{_ACCOUNTS}/CreateAccount",
         f"{_ACCOUNTS}/GetAccount",
         f"{_ACCOUNTS}/ListAccounts",
+        f"{_ACCOUNTS}/UpdateAccount",
+        f"{_ACCOUNTS}/CreateUser",
+        f"{_ACCOUNTS}/GetUser",
+        f"{_ACCOUNTS}/ListUsers",
+        f"{_ACCOUNTS}/UpdateUser",
+        f"{_ACCOUNTS}/SetUserPassword",
         f"{_AUDIT}/ListAuditEvents",
     }
 )
@@ -42,8 +48,11 @@ NO_MANAGEMENT: Final = frozenset(
 
 _TARGETS: Final = (
     ("key_id", ids.KEY, TargetKind.KEY),
+    ("user_id", ids.USER, TargetKind.USER),
     ("account_id", ids.ACCOUNT, TargetKind.ACCOUNT),
 )
+# The fields in which requests hold a whole resource.
+_RESOURCES: Final = ("key", "user", "account")
 
 
 def is_management(action: str) -> bool:
@@ -56,7 +65,7 @@ def target_of(request: Message | None) -> Target | None:
 
     Anything else in the place of an id may be what must not be written down, such as a secret.
     """
-    for message in (request, _part(request, "key")):
+    for message in (request, *(_part(request, name) for name in _RESOURCES)):
         for field, prefix, kind in _TARGETS:
             if ids.is_id(value := _text(message, field), prefix):
                 return Target(kind, value)

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import jwt
 
-from authsvc.domain.access_tokens import TokenReading, TokenRules, scopes_of
+from authsvc.domain.access_tokens import (
+    ACCOUNT_CLAIM,
+    TokenReading,
+    TokenRules,
+    read_text,
+    scopes_of,
+)
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.tokens.compact import (
@@ -42,7 +48,7 @@ class AccessTokenExaminer:
 
         Returns:
             What is wrong, in the order header, signature, payload, the expiry last; and the
-            scopes, if the signature is good.
+            scopes and names, if the signature is good.
 
         Raises:
             DatabaseUnavailable: The signing keys had to be read and could not be.
@@ -64,7 +70,14 @@ class AccessTokenExaminer:
             findings.append(Finding(FindingCode.TOKEN_PAYLOAD_UNREADABLE))
             return TokenReading(tuple(findings))
         findings += self._rules.find_faults(payload, self._clock())
-        return TokenReading(tuple(findings), scopes_of(payload) if is_genuine else None)
+        if not is_genuine:
+            return TokenReading(tuple(findings))
+        return TokenReading(
+            tuple(findings),
+            scopes_of(payload),
+            read_text(payload, "sub"),
+            read_text(payload, ACCOUNT_CLAIM),
+        )
 
     async def _find_key(
         self, header: dict[str, object], deadline: Deadline

@@ -22,8 +22,8 @@ MAX_PAGE_SIZE: Final = 1000
 class AccountStore(Protocol):
     """Where accounts are kept."""
 
-    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
-        """Keep a new account."""
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> Account:
+        """Keep a new account, and return it with the revision of this change."""
         ...
 
     async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
@@ -65,8 +65,7 @@ class CreateAccount:
             create_time=self._clock(),
             is_system=False,
         )
-        await self._store.insert_account(account, call.origin, call.deadline)
-        return account
+        return await self._store.insert_account(account, call.origin, call.deadline)
 
 
 class GetAccount:

@@ -35,8 +35,8 @@ class Accounts(Protocol):
         """Return the oldest account that is not the system account, or None."""
         ...
 
-    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
-        """Keep a new account."""
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> Account:
+        """Keep a new account, and return it with the revision of this change."""
         ...
 
 
@@ -98,8 +98,7 @@ class Bootstrap:
         if found is not None:
             return found
         account = self._account(DEFAULT_ACCOUNT_NAME, is_system=False)
-        await self._accounts.insert_account(account, origin, deadline)
-        return account
+        return await self._accounts.insert_account(account, origin, deadline)
 
     async def create_admin_key(
         self, system_account: Account, name: str, origin: Origin, deadline: Deadline

@@ -24,12 +24,17 @@ from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.finding_hints import hint_for
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import AUTHORITATIVE
+from authsvc.domain.ids import USER, is_id
 from authsvc.domain.keys import Key, KeyState, OwnedKey
-from authsvc.domain.scopes import VALIDATE, covers
+from authsvc.domain.scopes import VALIDATE, covers, narrowed
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
+from authsvc.usecases.fresh_records import UserRecordReader
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_ACCOUNT_UNKNOWN = FindingCode.TOKEN_ACCOUNT_UNKNOWN
+_USER_UNKNOWN = FindingCode.TOKEN_USER_UNKNOWN
 
 
 class KnownKeys(Protocol):
@@ -91,11 +96,18 @@ class ExplainCredential:
     """Explains a credential to a caller that may ask."""
 
     def __init__(
-        self, *, judge: JudgeCredential, keys: KnownKeys, tokens: TokenExaminer, clock: Clock
+        self,
+        *,
+        judge: JudgeCredential,
+        keys: KnownKeys,
+        users: UserRecordReader,
+        tokens: TokenExaminer,
+        clock: Clock,
     ) -> None:
         """Take who judges without a use of the key, where details are read, and the time."""
         self._judge = judge
         self._keys = keys
+        self._users = users
         self._tokens = tokens
         self._clock = clock
 
@@ -199,17 +211,30 @@ class ExplainCredential:
         self, token: str, question: Question, reason: DenialReason | None, deadline: Deadline
     ) -> _Details:
         read = await self._tokens.examine(token, deadline)
-        findings = read.findings
+        findings, user = read.findings, await self._find_user(read, deadline)
         if reason is DenialReason.TOKEN_INVALID and not findings:
-            findings = (Finding(FindingCode.TOKEN_ACCOUNT_UNKNOWN),)
+            names_user = is_id(read.subject, USER)
+            findings = (Finding(_USER_UNKNOWN if names_user else _ACCOUNT_UNKNOWN),)
+        if user is not None and user.disabled:
+            findings += (Finding(FindingCode.TOKEN_USER_DISABLED),)
         if reason is DenialReason.ACCOUNT_DISABLED:
             findings += (Finding(FindingCode.ACCOUNT_DISABLED),)
         missing: tuple[str, ...] = ()
         if read.scopes is not None:
-            missing = _missing(question.required_scopes, read.scopes)
+            opens: Iterable[str] = read.scopes
+            if user is not None and user.most_scopes is not None:
+                opens = narrowed(opens, user.most_scopes)
+            missing = _missing(question.required_scopes, opens)
         if missing:
             findings += (Finding(FindingCode.SCOPES_MISSING),)
         return _Details(findings, None, missing)
+
+    async def _find_user(self, read: TokenReading, deadline: Deadline) -> UserRecord | None:
+        """Return the user that a genuine token names, if it is of the token's account."""
+        if not is_id(read.subject, USER):
+            return None
+        user = (await self._users.find_user_records([read.subject], deadline)).get(read.subject)
+        return user if user is not None and user.account_id == read.account_id else None
 
     def _key_faults(
         self, known: OwnedKey, client_address: str, missing: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The records that credentials are judged by, kept fresh: keys by digest, accounts by id."""
+"""The records that credentials are judged by, kept fresh: keys by digest, the others by id."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.changes import Change, ChangeKind, Watermark
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import FreshLookup, LookupBounds
 
@@ -38,6 +39,16 @@ class AccountReader(Protocol):
         ...
 
 
+class UserRecordReader(Protocol):
+    """Reads user records from the database."""
+
+    async def find_user_records(
+        self, user_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, UserRecord]:
+        """Return the records of those users that exist."""
+        ...
+
+
 class FreshRecords:
     """Keeps records fresh by what the change log says."""
 
@@ -47,6 +58,7 @@ class FreshRecords:
         log: FollowedLog,
         keys: KeyRecordReader,
         accounts: AccountReader,
+        users: UserRecordReader,
         bounds: LookupBounds,
         clock: Clock,
     ) -> None:
@@ -67,13 +79,26 @@ class FreshRecords:
             bounds=bounds,
             clock=clock,
         )
+        self.users: FreshLookup[str, UserRecord] = FreshLookup(
+            log=log,
+            read=users.find_user_records,
+            tags=lambda user: (user.user_id,),
+            is_final=lambda _user: False,
+            bounds=bounds,
+            clock=clock,
+        )
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Drop what changed."""
-        tags = [change.key_id or change.account_id for change in changes]
-        created = any(change.kind in _MAY_APPEAR for change in changes)
-        self.keys.drop(tags, created=created)
-        self.accounts.drop(tags, created=created)
+        of_users = [change.user_id for change in changes if change.user_id]
+        if of_users:
+            self.users.drop(of_users, created=True)
+        others = [change for change in changes if not change.user_id]
+        if others:
+            tags = [change.key_id or change.account_id for change in others]
+            created = any(change.kind in _MAY_APPEAR for change in others)
+            self.keys.drop(tags, created=created)
+            self.accounts.drop(tags, created=created)
 
     def on_caught_up(self, watermark: Watermark) -> None:
         """Take no note: the log keeps it."""
@@ -82,3 +107,4 @@ class FreshRecords:
         """Drop everything."""
         self.keys.clear()
         self.accounts.clear()
+        self.users.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
 
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account
@@ -12,6 +14,7 @@ from authsvc.domain.credentials import TokenCredential, parse_credential
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
 from authsvc.usecases.judge_credential import (
     JudgeCredential,
@@ -20,6 +23,8 @@ from authsvc.usecases.judge_credential import (
     Unsettled,
     Verdict,
 )
+
+V = TypeVar("V")
 
 
 class JudgeBatch:
@@ -31,12 +36,14 @@ class JudgeBatch:
         judge: JudgeCredential,
         keys: FreshLookup[bytes, KeyRecord],
         accounts: FreshLookup[str, Account],
+        users: FreshLookup[str, UserRecord],
         tokens: TokenVerifier,
     ) -> None:
         """Take the judge of each, and what the judge looks records up in."""
         self._judge = judge
         self._keys = keys
         self._accounts = accounts
+        self._users = users
         self._tokens = tokens
 
     def now(self, questions: Sequence[Question]) -> list[Verdict | Unsettled]:
@@ -80,14 +87,28 @@ class JudgeBatch:
         await self._judge.require_revision(revision, deadline)
         found = await self._find_keys(unsettled, deadline, demand)
         verifications = await self._verify(unsettled, deadline)
-        accounts = await self._find_accounts(verifications, deadline, demand)
+        claims = [
+            verification.outcome
+            for verification in verifications.values()
+            if not isinstance(verification.outcome, DenialReason)
+        ]
+        accounts = await _find(self._accounts, {c.account_id for c in claims}, deadline, demand)
+        users = await _find(self._users, {c.user_id for c in claims} - {""}, deadline, demand)
+
+        def judge_token(verification: TokenVerification, question: Question) -> Verdict:
+            outcome, freshness = verification.outcome, verification.freshness
+            if isinstance(outcome, DenialReason):
+                return self._judge.judge_refused(outcome, freshness, question)
+            account, user = accounts[outcome.account_id], users.get(outcome.user_id)
+            return self._judge.judge_claims(outcome, freshness, account, user, question)
+
         settled = await self._judge_keys(answers, found)
         for index, answer in enumerate(answers):
             if isinstance(answer, Verdict):
                 settled[index] = answer
             elif isinstance(answer.credential, TokenCredential):
                 verification = verifications[answer.credential.token]
-                settled[index] = self._judge.judge_verified(verification, accounts, answer.question)
+                settled[index] = judge_token(verification, answer.question)
         return [settled[index] for index in range(len(answers))]
 
     async def _find_keys(
@@ -158,28 +179,26 @@ class JudgeBatch:
                 demand_met = demand_met or demand != NO_DEMAND
         return verifications
 
-    async def _find_accounts(
-        self,
-        verifications: Mapping[str, TokenVerification],
-        deadline: Deadline,
-        demand: FreshnessDemand,
-    ) -> dict[str, Found[Account]]:
-        """Look up the accounts that tokens name, with one read for those not in memory."""
-        found: dict[str, Found[Account]] = {}
-        missing: set[str] = set()
-        for verification in verifications.values():
-            if isinstance(verification.outcome, DenialReason):
-                continue
-            account_id = verification.outcome.account_id
-            # Of several demands this is but one, so memory is asked only where there is none.
-            in_memory = self._accounts.find_now(account_id) if demand == NO_DEMAND else None
-            if in_memory is None:
-                missing.add(account_id)
-            else:
-                found[account_id] = in_memory
-        if missing:
-            found |= await self._accounts.read_all(list(missing), deadline, demand)
-        return found
+
+async def _find(
+    lookup: FreshLookup[str, V],
+    wanted: AbstractSet[str],
+    deadline: Deadline,
+    demand: FreshnessDemand,
+) -> dict[str, Found[V]]:
+    """Look up what tokens name, with one read for what is not in memory."""
+    found: dict[str, Found[V]] = {}
+    missing: list[str] = []
+    for name in wanted:
+        # Of several demands this is but one, so memory is asked only where there is none.
+        in_memory = lookup.find_now(name) if demand == NO_DEMAND else None
+        if in_memory is None:
+            missing.append(name)
+        else:
+            found[name] = in_memory
+    if missing:
+        found |= await lookup.read_all(missing, deadline, demand)
+    return found
 
 
 def settled(answers: Sequence[Verdict | Unsettled]) -> list[Verdict] | None:

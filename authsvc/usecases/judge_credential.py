@@ -6,10 +6,10 @@ Almost every call is judged from memory by `JudgeCredential.now`, a plain functi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from authsvc.domain.access_tokens import TokenVerification
+from authsvc.domain.access_tokens import AccessTokenClaims, TokenVerification
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
@@ -20,6 +20,7 @@ from authsvc.domain.judgement import judge_key, judge_token
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
 from authsvc.domain.usage_batches import GRANTED
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
 from authsvc.usecases.rate_limits import RateLimiter, outcome_of, take_in_order
@@ -112,6 +113,7 @@ class JudgeCredential:
         *,
         keys: FreshLookup[bytes, KeyRecord],
         accounts: FreshLookup[str, Account],
+        users: FreshLookup[str, UserRecord],
         tokens: TokenVerifier,
         usage: UsageCounter,
         failures: FailureLimit,
@@ -125,6 +127,7 @@ class JudgeCredential:
         """
         self._keys = keys
         self._accounts = accounts
+        self._users = users
         self._tokens = tokens
         self._remembered = keys.remembered
         self._count = usage.count
@@ -185,11 +188,13 @@ class JudgeCredential:
             return Verdict(outcome, freshness)
         verification = await self._tokens.verify(credential.token, question.demand, deadline)
         claims = verification.outcome
-        accounts: dict[str, Found[Account]] = {}
-        if not isinstance(claims, DenialReason):
-            account = await self._accounts.find(claims.account_id, deadline, question.demand)
-            accounts[claims.account_id] = account
-        return self.judge_verified(verification, accounts, question)
+        if isinstance(claims, DenialReason):
+            return self.judge_refused(claims, verification.freshness, question)
+        account = await self._accounts.find(claims.account_id, deadline, question.demand)
+        user = None
+        if claims.user_id:
+            user = await self._users.find(claims.user_id, deadline, question.demand)
+        return self.judge_claims(claims, verification.freshness, account, user, question)
 
     async def require_revision(self, revision: int, deadline: Deadline) -> None:
         """Let pass only a database that has the revision that a read from it must reflect.
@@ -260,23 +265,39 @@ class JudgeCredential:
             )
         return outcomes
 
-    def judge_verified(
+    def judge_refused(
+        self, reason: DenialReason, freshness: Freshness, question: Question
+    ) -> Verdict:
+        """Deny a token that was not verified."""
+        if reason is DenialReason.TOKEN_INVALID:
+            self._failures.count(question.client_address)
+        return Verdict(DENIALS[reason], freshness)
+
+    def judge_claims(
         self,
-        verification: TokenVerification,
-        accounts: Mapping[str, Found[Account]],
+        claims: AccessTokenClaims,
+        freshness: Freshness,
+        account: Found[Account],
+        user: Found[UserRecord] | None,
         question: Question,
     ) -> Verdict:
-        """Judge a token by its verification and by the account that it names."""
-        claims = verification.outcome
-        if isinstance(claims, DenialReason):
-            if claims is DenialReason.TOKEN_INVALID:
-                self._failures.count(question.client_address)
-            return Verdict(DENIALS[claims], verification.freshness)
-        found = accounts[claims.account_id]
-        freshness = min(verification.freshness, found.freshness, key=lambda f: f.as_of)
-        if found.record is None:
+        """Judge a verified token by the account and the user that it names.
+
+        Args:
+            claims: What it says.
+            freshness: How old the knowledge is by which it was verified.
+            account: Its account.
+            user: Its user; None for a subject that is no user's id.
+            question: What is asked of it.
+        """
+        freshness = _older(freshness, account.freshness)
+        record = None
+        if user is not None:
+            freshness, record = _older(freshness, user.freshness), user.record
+        if account.record is None:
             return Verdict(DENIALS[DenialReason.TOKEN_INVALID], freshness)
-        return Verdict(judge_token(claims, found.record, question.required_scopes), freshness)
+        outcome = judge_token(claims, account.record, record, question.required_scopes)
+        return Verdict(outcome, freshness)
 
     def _judge_token_now(self, token: str, question: Question) -> Verdict | None:
         """Judge a token by what is in memory; None when that does not do."""
@@ -286,10 +307,14 @@ class JudgeCredential:
         claims = verification.outcome
         if isinstance(claims, DenialReason):
             return Verdict(DENIALS[claims], verification.freshness)
-        account = self._accounts.find_now(claims.account_id)
+        account, user = self._accounts.find_now(claims.account_id), None
         if account is None:
             return None
-        return self.judge_verified(verification, {claims.account_id: account}, question)
+        if claims.user_id:
+            user = self._users.find_now(claims.user_id)
+            if user is None:
+                return None
+        return self.judge_claims(claims, verification.freshness, account, user, question)
 
     def _limit(self, credential: KeyDigest | TokenCredential, question: Question) -> Verdict | None:
         """Refuse a guess of an address with many failures, before anything is spent on it."""
@@ -303,3 +328,7 @@ class JudgeCredential:
         if isinstance(credential, bytes):
             return self._keys.knows(credential)
         return self._tokens.knows(credential.token)
+
+
+def _older(one: Freshness, other: Freshness) -> Freshness:
+    return one if one.as_of <= other.as_of else other

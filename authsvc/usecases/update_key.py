@@ -16,6 +16,7 @@ from authsvc.domain.key_changes import gives_more
 from authsvc.domain.keys import Key
 from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
+from authsvc.domain.update_masks import check_paths
 from authsvc.usecases.call import Call
 from authsvc.usecases.managed_keys import Keys, get_managed_key
 
@@ -29,6 +30,10 @@ PATHS: Final = (
     "rate_limit",
 )
 _ATTEMPTS: Final = 5
+_OTHER_FIELDS: Final = frozenset(
+    {"key_id", "account_id", "state", "hint", "create_time", "revoke_time", "last_use_time"}
+    | {"etag", "revoke_reason", "revoke_note"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
     paths = command.paths or tuple(path for path in PATHS if getattr(command, path))
     violations = Violations()
     violations.check_id("key.key_id", command.key_id, ids.KEY)
-    _check_paths(paths, violations)
+    check_paths(violations, paths, PATHS, _OTHER_FIELDS)
     _check_values(command, paths, now, violations)
     violations.raise_if_any()
     changes: dict[str, Any] = {path: getattr(command, path) for path in paths}
@@ -126,17 +131,6 @@ def _changes(command: UpdateKeyCommand, now: datetime) -> dict[str, Any]:
     if "allowed_addresses" in changes:
         changes["allowed_addresses"] = normalised(command.allowed_addresses)
     return changes
-
-
-def _check_paths(paths: Sequence[str], violations: Violations) -> None:
-    if not paths:
-        violations.add("update_mask", f"names at least one of {', '.join(PATHS)}")
-    for index, path in enumerate(paths):
-        if path not in PATHS:
-            violations.add(
-                f"update_mask.paths[{index}]",
-                f"is one of {', '.join(PATHS)}; {_shown(path)} is not among them",
-            )
 
 
 def _check_values(
@@ -156,14 +150,3 @@ def _check_values(
         violations.check_allowed_addresses("key.allowed_addresses", command.allowed_addresses)
     if "rate_limit" in paths and command.rate_limit is not None:
         violations.check_rate_limit("key.rate_limit", command.rate_limit)
-
-
-def _shown(path: str) -> str:
-    # Names of fields are repeated; anything else may be what should not be on the wire.
-    return path if path == "*" or path in _OTHER_FIELDS else "this path"
-
-
-_OTHER_FIELDS: Final = frozenset(
-    {"key_id", "account_id", "state", "hint", "create_time", "revoke_time", "last_use_time"}
-    | {"etag", "revoke_reason", "revoke_note"}
-)

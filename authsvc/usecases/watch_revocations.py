@@ -24,7 +24,9 @@ _PAGE_SIZE: Final = 1000
 # A little less than the second between two reads of a quiet log.
 _HEARTBEAT_SECONDS: Final = 0.9
 # What comes to exist ends nothing, so no cache need hear of it.
-_UNTOLD: Final = frozenset({ChangeKind.ACCOUNT_CREATED, ChangeKind.KEY_CREATED})
+_UNTOLD: Final = frozenset(
+    {ChangeKind.ACCOUNT_CREATED, ChangeKind.KEY_CREATED, ChangeKind.USER_CREATED}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def test_account_create(shared_dev: Dev) -> None:
     assert rows(people)["name"] == "Acme"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows(people)["created"])
     account = json.loads(scripts.out)
-    assert set(account) == {"account_id", "display_name", "state", "create_time"}
+    assert set(account) == {"account_id", "display_name", "state", "create_time", "etag"}
     assert account["display_name"] == "Acme"
 
 

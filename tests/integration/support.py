@@ -20,7 +20,7 @@ from authsvc.config import Settings, load_settings
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY, Service, execute, with_database
+from tests.conftest import CHEAP_PASSWORDS, ENCRYPTION_KEY, Service, execute, with_database
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
@@ -235,5 +235,6 @@ def settings_for(url: str, **changes: object) -> Settings:
         "encryption_key": ENCRYPTION_KEY,
         "listen_address": "127.0.0.1:0",
         "shutdown_grace": 2.0,
+        **CHEAP_PASSWORDS,
     }
     return load_settings(**{**values, **changes})

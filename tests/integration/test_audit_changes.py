@@ -301,8 +301,21 @@ async def test_every_column_is_audited_but_those_that_are_no_management(
         columns = {row[0] for row in await connection.fetch(unaudited)}
         tables = {row[0] for row in await connection.fetch(audited)}
 
-    assert tables == {"authsvc.keys", "authsvc.accounts", "authsvc.signing_keys"}
-    assert columns == {"keys.last_use_time", "keys.revision", "accounts.revision"}
+    assert tables == {
+        "authsvc.keys",
+        "authsvc.accounts",
+        "authsvc.signing_keys",
+        "authsvc.users",
+    }
+    assert columns == {
+        "keys.last_use_time",
+        "keys.revision",
+        "accounts.revision",
+        "users.email_key",
+        "users.last_login_time",
+        "users.password_hash",
+        "users.revision",
+    }
 
 
 @pytest.mark.parametrize("statement", APPEND_ONLY)
@@ -376,6 +389,7 @@ async def test_a_role_that_may_not_write_to_the_log_is_audited_all_the_same(
         try:
             await connection.execute(f"GRANT USAGE ON SCHEMA authsvc TO {role}")
             await connection.execute(f"GRANT SELECT, UPDATE ON authsvc.accounts TO {role}")
+            await connection.execute(f"GRANT SELECT, INSERT ON authsvc.changes TO {role}")
             await connection.execute(f"SET ROLE {role}")
             await connection.execute("UPDATE authsvc.accounts SET display_name = 'x'")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -28,7 +28,10 @@ from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
 from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1 import user_management_pb2 as user_pb
+from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
+from orchestrator.auth.v1.user_pb2 import USER_ROLE_OWNER, User
 from tests.conftest import Service
 from tests.integration.support import (
     Refusal,
@@ -47,10 +50,15 @@ MANAGEMENT: Final = {name for name, method in METHODS.items() if is_management(a
 
 @dataclass(frozen=True)
 class Prey:
-    """A key and an account that are not the caller's."""
+    """A key, an account and a user that are not the caller's."""
 
     key_id: str
     account_id: str
+    user_id: str
+
+    @property
+    def user(self) -> AuditTarget:
+        return AuditTarget(TargetKind.USER, self.user_id)
 
     @property
     def key(self) -> AuditTarget:
@@ -120,6 +128,43 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         None,
         "CALLER_NOT_PERMITTED",
     ),
+    "UpdateAccount": lambda prey: (
+        account_pb.UpdateAccountRequest(
+            account=Account(account_id=prey.account_id, display_name="Mine now")
+        ),
+        prey.account,
+        "CALLER_NOT_PERMITTED",
+    ),
+    "CreateUser": lambda prey: (
+        user_pb.CreateUserRequest(
+            account_id=prey.account_id,
+            email="eve@example.com",
+            display_name="Eve",
+            role=USER_ROLE_OWNER,
+        ),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "GetUser": lambda prey: (
+        user_pb.GetUserRequest(user_id=prey.user_id),
+        prey.user,
+        "USER_NOT_FOUND",
+    ),
+    "ListUsers": lambda prey: (
+        user_pb.ListUsersRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "UpdateUser": lambda prey: (
+        user_pb.UpdateUserRequest(user=User(user_id=prey.user_id, disabled=True)),
+        prey.user,
+        "USER_NOT_FOUND",
+    ),
+    "SetUserPassword": lambda prey: (
+        user_pb.SetUserPasswordRequest(user_id=prey.user_id, password="correct horse battery"),
+        prey.user,
+        "USER_NOT_FOUND",
+    ),
     "ListAuditEvents": lambda prey: (
         audit_pb.ListAuditEventsRequest(account_id=prey.account_id),
         prey.account,
@@ -131,7 +176,8 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
 async def prey_of(service: Service) -> Prey:
     account = await service.create_account()
     secret = await service.create_key(account=account)
-    return Prey(await key_id_of(service, secret), account.account_id)
+    user = await service.create_user(account=account)
+    return Prey(await key_id_of(service, secret), account.account_id, user.user_id)
 
 
 async def key_id_of(service: Service, secret: str) -> str:
@@ -163,6 +209,8 @@ async def test_an_account_gets_at_nothing_of_another_and_each_attempt_is_told(
     user = f"user_{fresh_name()}"
     own = shared_service.account.account_id
     if caller == "key":
+        # It manages no users, wherever they are.
+        reason = "CALLER_NOT_PERMITTED" if "User" in method else reason
         secret = await shared_service.create_key("*")
         actor = AuditActor(ActorKind.KEY, await key_id_of(shared_service, secret), own)
     else:

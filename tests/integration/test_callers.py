@@ -14,12 +14,17 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 import orchestrator.auth.v1 as wire
+from authsvc.domain.ids import USER, new_id
+from authsvc.domain.users import UserRole
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
 from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1 import user_management_pb2 as user_pb
+from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
+from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
 from tests.conftest import Service
 from tests.integration.support import (
     Metadata,
@@ -134,6 +139,39 @@ async def list_audit_events(service: Service) -> Message:
     return audit_pb.ListAuditEventsRequest(account_id=service.account.account_id)
 
 
+async def update_account(service: Service) -> Message:
+    account = Account(account_id=service.account.account_id, display_name="Renamed")
+    return account_pb.UpdateAccountRequest(account=account)
+
+
+async def create_user(service: Service) -> Message:
+    return user_pb.CreateUserRequest(
+        account_id=service.account.account_id,
+        email=f"{fresh_name().replace(' ', '-')}@example.com",
+        display_name="Ada",
+        role=USER_ROLE_VIEWER,
+    )
+
+
+async def get_user(service: Service) -> Message:
+    return user_pb.GetUserRequest(user_id=(await service.create_user()).user_id)
+
+
+async def list_users(service: Service) -> Message:
+    return user_pb.ListUsersRequest(account_id=service.account.account_id)
+
+
+async def update_user(service: Service) -> Message:
+    user = User(user_id=(await service.create_user()).user_id, display_name="Eve")
+    return user_pb.UpdateUserRequest(user=user)
+
+
+async def set_user_password(service: Service) -> Message:
+    return user_pb.SetUserPasswordRequest(
+        user_id=(await service.create_user()).user_id, password="correct horse battery"
+    )
+
+
 REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "ValidateCredential": validate_credential,
     "BatchValidateCredentials": batch_validate_credentials,
@@ -150,12 +188,19 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "CreateAccount": create_account,
     "GetAccount": get_account,
     "ListAccounts": list_accounts,
+    "UpdateAccount": update_account,
+    "CreateUser": create_user,
+    "GetUser": get_user,
+    "ListUsers": list_users,
+    "UpdateUser": update_user,
+    "SetUserPassword": set_user_password,
     "ListAuditEvents": list_audit_events,
 }
 """A good request for each method."""
 
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
-ACCOUNTS: Final = {"CreateAccount": ADMIN, "GetAccount": ADMIN, "ListAccounts": ADMIN}
+ACCOUNTS: Final = ("CreateAccount", "GetAccount", "ListAccounts", "UpdateAccount")
+USER_LIFE: Final = ("CreateUser", "GetUser", "ListUsers", "UpdateUser", "SetUserPassword")
 KEY_LIFE: Final = (
     "CreateKey",
     "GetKey",
@@ -176,9 +221,11 @@ JUDGES: Final = (
 MANAGES: Final = {
     **dict.fromkeys(JUDGES, VALIDATE),
     **dict.fromkeys(KEY_LIFE, OK),
-    **ACCOUNTS,
+    **dict.fromkeys((*ACCOUNTS, *USER_LIFE), ADMIN),
 }
+OWNS: Final = {**MANAGES, **dict.fromkeys(USER_LIFE, OK)}
 MANAGES_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, OWN)}
+OWNS_NOTHING: Final = {**MANAGES_NOTHING, **dict.fromkeys(USER_LIFE, "*")}
 SYSTEM_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, KEYS)}
 
 # What each caller gets: OK, or the scope that it is told it lacks.
@@ -189,9 +236,13 @@ PERMISSIONS: Final = {
     "account key keys:*": MANAGES,
     "account key narrow": MANAGES_NOTHING,
     "account key with smuggled reserved scopes": MANAGES_NOTHING,
-    "token *": MANAGES,
-    "token narrow": MANAGES_NOTHING,
-    "token with reserved scopes": MANAGES_NOTHING,
+    "token *": OWNS,
+    "token narrow": OWNS_NOTHING,
+    "token keys:*": {**OWNS_NOTHING, **dict.fromkeys(KEY_LIFE, OK)},
+    "token with reserved scopes": OWNS_NOTHING,
+    "token * of an owner": OWNS,
+    "token * of a member": OWNS_NOTHING,
+    "token * of a viewer": OWNS_NOTHING,
     "system key *": SYSTEM_NOTHING,
     "system key keys:*": SYSTEM_NOTHING,
     "system token *": SYSTEM_NOTHING,
@@ -213,6 +264,8 @@ STRANGERS: Final = {
     "key of a disabled account": "ACCOUNT_DISABLED",
     "admin key for another address": "ADDRESS_NOT_ALLOWED",
     "forged token": "TOKEN_INVALID",
+    "token of an unknown user": "TOKEN_INVALID",
+    "token of a disabled user": "TOKEN_REVOKED",
     "two keys": "INVALID_KEY_FORMAT",
     "the same key twice": "INVALID_KEY_FORMAT",
 }
@@ -237,6 +290,15 @@ async def metadata_of(caller: str, service: Service) -> Metadata:
         digest = f"sha256(convert_to('{secret}', 'UTF8'))"
         await service.execute(f"{_CHANGES[caller]} WHERE digest = {digest}")
         return bearer(secret)
+    if caller.startswith("token * of a"):
+        user = await service.create_user(UserRole(caller.rpartition(" ")[2].upper()))
+        return bearer(await mint(service, user_id=user.user_id))
+    if caller == "token of a disabled user":
+        user = await service.create_user()
+        await service.execute(
+            f"UPDATE authsvc.users SET disabled = true WHERE user_id = '{user.user_id}'"
+        )
+        return bearer(await mint(service, user_id=user.user_id))
     if caller == "key of a disabled account":
         account = await service.create_account()
         secret = await service.create_key(account=account)
@@ -252,6 +314,8 @@ async def metadata_of(caller: str, service: Service) -> Metadata:
         "account key narrow": lambda: service.create_key("sessions:*", "keys:read"),
         "token *": lambda: mint(service),
         "token narrow": lambda: mint(service, scopes=["sessions:*"]),
+        "token keys:*": lambda: mint(service, scopes=["keys:*"]),
+        "token of an unknown user": lambda: mint(service, user_id=new_id(USER)),
         "token with reserved scopes": lambda: mint(service, scopes=[ADMIN, KEYS, VALIDATE]),
         "system key *": lambda: service.create_key("*", account=system),
         "system key keys:*": lambda: service.create_key("keys:*", account=system),

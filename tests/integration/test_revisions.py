@@ -132,7 +132,7 @@ SELECT kind, key_id FROM authsvc.changes WHERE account_id = $1 ORDER BY revision
         ("UPDATE authsvc.keys SET last_use_time = now()", []),
         ("UPDATE authsvc.keys SET revoke_note = 'why'", []),
         ("UPDATE authsvc.accounts SET state = 'DISABLED'", ["ACCOUNT_CHANGED"]),
-        ("UPDATE authsvc.accounts SET display_name = 'other'", []),
+        ("UPDATE authsvc.accounts SET display_name = 'other'", ["ACCOUNT_CHANGED"]),
         (
             "DELETE FROM authsvc.keys; DELETE FROM authsvc.accounts",
             ["KEY_CHANGED", "ACCOUNT_CHANGED"],

@@ -17,8 +17,10 @@ from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as management_pb
 from orchestrator.auth.v1 import key_rotation_pb2 as rotation_pb
+from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 from orchestrator.auth.v1.key_pb2 import Key
+from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
 from tests.conftest import Service
 from tests.integration.support import (
     KEYS_LOCKED,
@@ -27,6 +29,7 @@ from tests.integration.support import (
     bearer,
     fresh_name,
     locked,
+    mint,
     refused,
     until_waiting,
 )
@@ -51,8 +54,15 @@ def bare_call(
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A server that looks one credential up at a time, and has one stream."""
-    return settings.model_copy(update={"max_lookups": 1, "watch_streams": 1})
+    """A server that looks one credential up at a time, hashes one password, has one stream."""
+    return settings.model_copy(
+        update={
+            "max_lookups": 1,
+            "watch_streams": 1,
+            "password_threads": 1,
+            "password_queue": 0,
+        }
+    )
 
 
 async def invalid(service: Service, stubs: Stubs) -> Refusal:
@@ -161,6 +171,51 @@ async def account_disabled(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.auth.CreateKey(request, metadata=bearer(service.admin_key)))
 
 
+async def no_user(service: Service, stubs: Stubs) -> Refusal:
+    request = user_pb.GetUserRequest(user_id="user_01h2xcejqtf2nbrexx3vqjhp41")
+    return await refused(stubs.accounts.GetUser(request, metadata=bearer(service.admin_key)))
+
+
+async def email_taken(service: Service, stubs: Stubs) -> Refusal:
+    user = await service.create_user()
+    request = user_pb.CreateUserRequest(
+        account_id=(await service.create_account()).account_id,
+        email=user.email.upper(),
+        display_name="Ada",
+        role=USER_ROLE_VIEWER,
+        password=SECRET,
+    )
+    return await refused(stubs.accounts.CreateUser(request, metadata=bearer(service.admin_key)))
+
+
+async def wrong_password(service: Service, stubs: Stubs) -> Refusal:
+    user = await service.create_user(password="correct horse battery")
+    request = user_pb.SetUserPasswordRequest(
+        user_id=user.user_id, password="staple battery horse", current_password=SECRET
+    )
+    own = bearer(await mint(service, user_id=user.user_id))
+    return await refused(stubs.accounts.SetUserPassword(request, metadata=own))
+
+
+async def last_owner(service: Service, stubs: Stubs) -> Refusal:
+    user = User(user_id=(await service.create_user()).user_id, disabled=True)
+    request = user_pb.UpdateUserRequest(user=user)
+    return await refused(stubs.accounts.UpdateUser(request, metadata=bearer(service.admin_key)))
+
+
+async def too_many_logins(service: Service, stubs: Stubs) -> Refusal:
+    request = user_pb.SetUserPasswordRequest(
+        user_id=(await service.create_user()).user_id, password=SECRET
+    )
+    hasher = service.parts.hasher
+    hasher._free -= 1  # noqa: SLF001 - as if one were under way, for as long as this takes
+    refusal = await refused(
+        stubs.accounts.SetUserPassword(request, metadata=bearer(service.admin_key))
+    )
+    hasher._free += 1  # noqa: SLF001
+    return refusal
+
+
 async def database_locked(service: Service, stubs: Stubs) -> Refusal:
     request = pb.ValidateCredentialRequest(credential=SECRET)
     async with locked(service, KEYS_LOCKED):
@@ -259,6 +314,11 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (key_ended, "FAILED_PRECONDITION", "KEY_ENDED", {}),
         (request_id_reused, "FAILED_PRECONDITION", "REQUEST_ID_REUSED", {}),
         (account_disabled, "FAILED_PRECONDITION", "ACCOUNT_DISABLED", {}),
+        (no_user, "NOT_FOUND", "USER_NOT_FOUND", {}),
+        (email_taken, "ALREADY_EXISTS", "EMAIL_TAKEN", {}),
+        (wrong_password, "PERMISSION_DENIED", "WRONG_PASSWORD", {}),
+        (last_owner, "FAILED_PRECONDITION", "LAST_OWNER", {}),
+        (too_many_logins, "RESOURCE_EXHAUSTED", "TOO_MANY_LOGINS", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
         (caller_rate_limited, "RESOURCE_EXHAUSTED", "RATE_LIMITED", {}),

@@ -17,6 +17,7 @@ ACCOUNT_ID = "acct_00000000000000000000000001"
 OTHER_ACCOUNT_ID = "acct_00000000000000000000000002"
 SYSTEM_ACCOUNT_ID = "acct_00000000000000000000000003"
 KEY_ID = "key_00000000000000000000000001"
+USER_ID = "user_00000000000000000000000001"
 ORIGIN = Origin(ActorKind.KEY, "example.v1.Service/Method", KEY_ID, ACCOUNT_ID, "request-1")
 
 
@@ -44,6 +45,21 @@ def a_caller(*scopes: str, account_id: str = ACCOUNT_ID, is_system: bool = False
             is_system=is_system,
             expire_time=None,
             key_id=KEY_ID,
+        )
+    )
+
+
+def a_user_caller(
+    *scopes: str, user_id: str = USER_ID, account_id: str = ACCOUNT_ID, is_system: bool = False
+) -> Caller:
+    return Caller(
+        Principal(
+            kind=PrincipalKind.USER,
+            account_id=account_id,
+            scopes=frozenset(scopes),
+            is_system=is_system,
+            expire_time=NOW,
+            user_id=user_id,
         )
     )
 

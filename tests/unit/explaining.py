@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from authsvc.domain.accounts import AccountState
@@ -11,6 +11,7 @@ from authsvc.domain.findings import FindingCode
 from authsvc.domain.keys import Key, OwnedKey
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import VALIDATE
+from authsvc.domain.users import UserRecord
 from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
@@ -20,7 +21,7 @@ from authsvc.usecases.judge_credential import Question
 from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
-from tests.unit.stores import KnownKeysInMemory, a_call, a_judge, some_records
+from tests.unit.stores import KnownKeysInMemory, UserRecords, a_call, a_judge, some_records
 
 SECRET = "orch_" + "1a2b3c4d5e" * 4
 UNKNOWN = "orch_" + "abcdef0123" * 4
@@ -74,6 +75,7 @@ def explaining(
     known: OwnedKey | None = None,
     *issuers: Issuer,
     keys: Mapping[str, OwnedKey] | None = None,
+    users: Sequence[UserRecord] = (),
     failures_per_minute: int = 1000,
     limits: ReadableLimits | None = None,
 ) -> Explaining:
@@ -82,14 +84,17 @@ def explaining(
     keyring = a_keyring(KeysInMemory(*(one.sealed_by(SEALER) for one in issuers)), Watch())
     failures = FailureLimit(failures_per_minute=failures_per_minute, monotonic=lambda: 0.0)
     verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, remembered=10, clock=lambda: NOW)
+    people = UserRecords(*users)
     judge = a_judge(
-        some_records(keys=stored),
+        some_records(keys=stored, users=people),
         verifier,
         failures=failures,
         limits=OnlyRead(limits or InProcessLimits(capacity=10, monotonic=lambda: 0.0)),
     )
     examiner = AccessTokenExaminer(keyring=keyring, rules=RULES, clock=lambda: NOW)
-    explain = ExplainCredential(judge=judge, keys=stored, tokens=examiner, clock=lambda: NOW)
+    explain = ExplainCredential(
+        judge=judge, keys=stored, users=people, tokens=examiner, clock=lambda: NOW
+    )
     return Explaining(explain, failures)
 
 

@@ -14,11 +14,17 @@ from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, OwnedKey, RevocationReason
 from authsvc.domain.origin import Origin
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
-from authsvc.usecases.fresh_records import AccountReader, FreshRecords, KeyRecordReader
+from authsvc.usecases.fresh_records import (
+    AccountReader,
+    FreshRecords,
+    KeyRecordReader,
+    UserRecordReader,
+)
 from authsvc.usecases.judge_credential import (
     JudgeCredential,
     Question,
@@ -54,10 +60,11 @@ class Accounts:
     def __init__(self, *accounts: Account) -> None:
         self.accounts = list(accounts)
 
-    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> None:
+    async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> Account:
         assert origin
         assert deadline
         self.accounts.append(account)
+        return account
 
     async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
         assert deadline
@@ -169,6 +176,19 @@ def _record_of(known: OwnedKey) -> KeyRecord:
     )
 
 
+class UserRecords:
+    """The records of users in memory."""
+
+    def __init__(self, *users: UserRecord) -> None:
+        self.users = {user.user_id: user for user in users}
+
+    async def find_user_records(
+        self, user_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, UserRecord]:
+        assert deadline
+        return {user_id: self.users[user_id] for user_id in user_ids if user_id in self.users}
+
+
 class NoTokens:
     """A verifier that takes no token, and remembers what was asked of it."""
 
@@ -214,6 +234,7 @@ BOUNDS = LookupBounds(records=10, absent=10, reads=10, outage_max_staleness=None
 def some_records(
     keys: KeyRecordReader | None = None,
     accounts: AccountReader | None = None,
+    users: UserRecordReader | None = None,
     *,
     log: FollowedLog | None = None,
     bounds: LookupBounds = BOUNDS,
@@ -224,6 +245,7 @@ def some_records(
         log=log or unfollowed,
         keys=keys or Keys(),
         accounts=accounts or some_accounts(),
+        users=users or UserRecords(),
         bounds=bounds,
         clock=lambda: NOW,
     )
@@ -247,6 +269,7 @@ def a_judge(
     return JudgeCredential(
         keys=found.keys,
         accounts=found.accounts,
+        users=found.users,
         tokens=tokens or NoTokens(),
         usage=usage or Usage(),
         changes=Changes(),

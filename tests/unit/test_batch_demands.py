@@ -53,7 +53,13 @@ async def a_judge_that_knows_the_account() -> tuple[JudgeBatch, CountingAccounts
     judge = a_judge(records, tokens)
     await judge(Question(TOKEN), NoHurry())
     assert accounts.reads == 1
-    batch = JudgeBatch(judge=judge, keys=records.keys, accounts=records.accounts, tokens=tokens)
+    batch = JudgeBatch(
+        judge=judge,
+        keys=records.keys,
+        accounts=records.accounts,
+        users=records.users,
+        tokens=tokens,
+    )
     return batch, accounts
 
 

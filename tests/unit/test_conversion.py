@@ -33,7 +33,15 @@ from orchestrator.auth.v1 import (
     principal_pb2,
     rate_limit_pb2,
 )
-from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, KEY_ID, NOW, SECOND, an_account
+from tests.unit.examples import (
+    ACCOUNT_ID,
+    FAKE_KEY,
+    KEY_ID,
+    NOW,
+    SECOND,
+    USER_ID,
+    an_account,
+)
 
 int64 = st.integers(-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1)
@@ -419,8 +427,9 @@ def test_an_empty_batch_has_no_answers() -> None:
 @pytest.mark.parametrize("kind", ChangeKind)
 def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
     key_id = KEY_ID if kind.startswith("KEY") else ""
+    user_id = USER_ID if kind.startswith("USER") else ""
 
-    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id))
+    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id, user_id))
 
     told = {
         ChangeKind.KEY_REVOKED: "key_revoked",
@@ -428,11 +437,14 @@ def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
         ChangeKind.KEY_CREATED: "key_changed",
         ChangeKind.ACCOUNT_CHANGED: "account_changed",
         ChangeKind.ACCOUNT_CREATED: "account_changed",
+        ChangeKind.USER_CHANGED: "user_changed",
+        ChangeKind.USER_CREATED: "user_changed",
     }[kind]
     assert (response.revision, response.WhichOneof("event")) == (7, told)
     event = getattr(response, told)
     assert event.account_id == ACCOUNT_ID
     assert getattr(event, "key_id", "") == key_id
+    assert getattr(event, "user_id", "") == user_id
 
 
 def test_every_finding_has_a_code_on_the_wire() -> None:

@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[str, int, str, str | None]] = {
     "KEY_DISABLED": ("API key disabled", 401, "UNAUTHORIZED", "invalid_token"),
     "TOKEN_INVALID": ("Invalid token", 401, "UNAUTHORIZED", "invalid_token"),
     "TOKEN_EXPIRED": ("Token expired", 401, "UNAUTHORIZED", "invalid_token"),
+    "TOKEN_REVOKED": ("Token revoked", 401, "UNAUTHORIZED", "invalid_token"),
     "ACCOUNT_DISABLED": ("Account disabled", 403, "FORBIDDEN", None),
     "ADDRESS_NOT_ALLOWED": ("Client address not allowed", 403, "FORBIDDEN", None),
     "INSUFFICIENT_SCOPE": ("Insufficient scope", 403, "FORBIDDEN", "insufficient_scope"),

@@ -25,6 +25,7 @@ from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand, FreshnessSource
 from authsvc.domain.judgement import judge_key
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.users import UserRecord
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
@@ -138,11 +139,17 @@ class FreshnessPromise(RuleBasedStateMachine):
         # Room for fewer records than there are keys, so that some are evicted.
         bounds = LookupBounds(records=2, absent=1, reads=1000, outage_max_staleness=None)
         self.records = FreshRecords(
-            log=self.log, keys=self, accounts=self, bounds=bounds, clock=self.now
+            log=self.log,
+            keys=self,
+            accounts=self,
+            users=self,
+            bounds=bounds,
+            clock=self.now,
         )
         self.judge = JudgeCredential(
             keys=self.records.keys,
             accounts=self.records.accounts,
+            users=self.records.users,
             tokens=NoTokens(),
             usage=NoUsage(),
             changes=self,
@@ -184,6 +191,11 @@ class FreshnessPromise(RuleBasedStateMachine):
 
     async def newest_revision(self, deadline: Deadline) -> int:
         raise AssertionError(deadline)
+
+    async def find_user_records(
+        self, _user_ids: Sequence[str], _deadline: Deadline
+    ) -> Mapping[str, UserRecord]:
+        return {}
 
     async def find_accounts(
         self, account_ids: Sequence[str], deadline: Deadline

@@ -180,7 +180,7 @@ def test_a_key_before_its_expiry_is_active(expire_in: timedelta | None) -> None:
 
 
 def test_a_token_stands_for_its_user() -> None:
-    principal = judge_token(_claims("sessions:read"), an_account(), ["sessions:read"])
+    principal = judge_token(_claims("sessions:read"), an_account(), None, ["sessions:read"])
 
     assert principal == Principal(
         kind=PrincipalKind.USER,
@@ -196,20 +196,20 @@ def test_a_token_stands_for_its_user() -> None:
 def test_a_token_of_a_disabled_account_is_refused_before_its_scopes_are_looked_at() -> None:
     account = an_account(state=AccountState.DISABLED)
 
-    verdict = judge_token(_claims(), account, ["sessions:read"])
+    verdict = judge_token(_claims(), account, None, ["sessions:read"])
 
     assert _reason(verdict) is DenialReason.ACCOUNT_DISABLED
 
 
 def test_a_token_without_the_scope_is_refused() -> None:
-    verdict = judge_token(_claims("sessions:read"), an_account(), ["sessions:write"])
+    verdict = judge_token(_claims("sessions:read"), an_account(), None, ["sessions:write"])
 
     assert _reason(verdict) is DenialReason.INSUFFICIENT_SCOPE
 
 
 @pytest.mark.parametrize("is_system", [False, True])
 def test_a_token_never_carries_reserved_scopes(*, is_system: bool) -> None:
-    verdict = judge_token(_claims("*", ADMIN), an_account(is_system=is_system), [VALIDATE])
+    verdict = judge_token(_claims("*", ADMIN), an_account(is_system=is_system), None, [VALIDATE])
 
     assert _reason(verdict) is DenialReason.INSUFFICIENT_SCOPE
 
@@ -218,7 +218,7 @@ def test_a_token_never_carries_reserved_scopes(*, is_system: bool) -> None:
     ("principal", "actor"),
     [
         (judge_key(_record(), [], at_now), KEY_ID),
-        (judge_token(_claims(), an_account(), []), "user_1"),
+        (judge_token(_claims(), an_account(), None, []), "user_1"),
     ],
 )
 def test_the_actor_is_the_key_or_the_user(principal: Principal | Denial, actor: str) -> None:

@@ -116,6 +116,7 @@ class Judging:
             judge=self.judge,
             keys=self.records.keys,
             accounts=self.records.accounts,
+            users=self.records.users,
             tokens=NoTokens(),
         )
 

@@ -13,7 +13,7 @@ from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.findings import FindingCode as Code
 from authsvc.domain.signing_keys import SigningAlgorithm
 from authsvc.tokens.token_findings import AccessTokenExaminer
-from tests.unit.examples import NoHurry
+from tests.unit.examples import ACCOUNT_ID, NoHurry
 from tests.unit.explaining import ADDRESS, codes_of, explaining
 from tests.unit.forging import (
     CLAIMS,
@@ -55,7 +55,7 @@ async def test_nothing_is_found_in_a_good_token(
 ) -> None:
     reading = await examined(issuers[algorithm].token(), *issuers.values())
 
-    assert reading == TokenReading((), ("sessions:read",))
+    assert reading == TokenReading((), ("sessions:read",), "user_1", ACCOUNT_ID)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ from orchestrator.auth.v1 import (
     key_rotation_pb2,
     principal_pb2,
     usage_pb2,
+    user_management_pb2,
+    user_pb2,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,12 @@ METHODS = (
     "CreateAccount",
     "GetAccount",
     "ListAccounts",
+    "UpdateAccount",
+    "CreateUser",
+    "GetUser",
+    "ListUsers",
+    "UpdateUser",
+    "SetUserPassword",
     "ListAuditEvents",
 )
 
@@ -303,7 +311,28 @@ class Answers:
             display_name="Example",
             state=account_pb2.ACCOUNT_STATE_ACTIVE,
             create_time=AT,
+            etag="e1",
         )
+
+    @staticmethod
+    def user(**changes: Any) -> user_pb2.User:
+        message = user_pb2.User(
+            user_id="user_1",
+            account_id="acct_1",
+            email="ada@example.com",
+            display_name="Ada",
+            role=user_pb2.USER_ROLE_OWNER,
+            state=user_pb2.USER_STATE_ACTIVE,
+            create_time=AT,
+            etag="e1",
+        )
+        message.MergeFrom(user_pb2.User(**changes))
+        return message
+
+    @staticmethod
+    def users(*user_ids: str, token: str = "") -> user_management_pb2.ListUsersResponse:
+        users = [Answers.user(user_id=user_id) for user_id in user_ids]
+        return user_management_pb2.ListUsersResponse(users=users, next_page_token=token)
 
     @staticmethod
     def event(**changes: Any) -> audit_pb2.AuditEvent:
@@ -389,6 +418,18 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script(
         "ListAccounts", account_service_pb2.ListAccountsResponse(accounts=[Answers.account()])
     )
+    script.script(
+        "UpdateAccount",
+        account_service_pb2.UpdateAccountResponse(account=Answers.account(), revision=9),
+    )
+    user = Answers.user()
+    script.script("CreateUser", user_management_pb2.CreateUserResponse(user=user, revision=7))
+    script.script("GetUser", user_management_pb2.GetUserResponse(user=user))
+    script.script("ListUsers", Answers.users("user_1"))
+    script.script("UpdateUser", user_management_pb2.UpdateUserResponse(user=user, revision=9))
+    script.script(
+        "SetUserPassword", user_management_pb2.SetUserPasswordResponse(user=user, revision=9)
+    )
     script.script("ListAuditEvents", Answers.audited(Answers.event()))
     return script
 
@@ -439,6 +480,12 @@ class Driver:
             return [account async for account in self.client.list_accounts(**kwargs)]
         client = self.client
         return await asyncio.to_thread(lambda: list(client.list_accounts(**kwargs)))
+
+    async def list_users(self, **kwargs: Any) -> list[Any]:
+        if isinstance(self.client, AsyncAuthClient):
+            return [user async for user in self.client.list_users(**kwargs)]
+        client = self.client
+        return await asyncio.to_thread(lambda: list(client.list_users(**kwargs)))
 
     async def list_audit_events(self, **kwargs: Any) -> list[Any]:
         if isinstance(self.client, AsyncAuthClient):

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.auth import Account, AccountState, MalformedResponse
-from orchestrator.auth.v1 import account_service_pb2
+from orchestrator.auth import Account, AccountState, MalformedResponse, UpdatedAccount
+from orchestrator.auth.v1 import account_pb2, account_service_pb2
 
 EXAMPLE = Account(
     account_id="acct_1",
     display_name="Example",
     state=AccountState.ACTIVE,
     create_time=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+    etag="e1",
 )
 
 
@@ -70,3 +71,26 @@ async def test_an_unknown_state_reads_as_unknown(client: Any, server: Any, answe
     (read,) = await client.list_accounts()
 
     assert read.state is AccountState.UNKNOWN
+
+
+async def test_an_account_is_changed_in_what_is_named(client: Any, server: Any) -> None:
+    updated = await client.update_account("acct_1", state=AccountState.DISABLED, etag="e1")
+
+    request = server.calls[0].request
+    assert updated == UpdatedAccount(EXAMPLE, 9)
+    assert list(request.update_mask.paths) == ["state"]
+    assert (request.account.account_id, request.account.etag) == ("acct_1", "e1")
+    assert request.account.state == account_pb2.ACCOUNT_STATE_DISABLED
+
+
+async def test_an_account_gets_another_name(client: Any, server: Any) -> None:
+    await client.update_account("acct_1", display_name="")
+
+    assert list(server.calls[0].request.update_mask.paths) == ["display_name"]
+
+
+async def test_an_unknown_state_is_not_sent(client: Any, server: Any) -> None:
+    with pytest.raises(ValueError, match="state"):
+        await client.update_account("acct_1", state=AccountState.UNKNOWN)
+
+    assert server.calls == []

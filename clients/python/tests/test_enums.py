@@ -17,6 +17,7 @@ from orchestrator.auth.v1 import (
     key_pb2,
     principal_pb2,
     usage_pb2,
+    user_pb2,
 )
 
 PROTOS = (
@@ -29,6 +30,7 @@ PROTOS = (
     key_pb2,
     principal_pb2,
     usage_pb2,
+    user_pb2,
 )
 WORDS = {word.__name__: word for word in _enums._Word.__subclasses__()}  # noqa: SLF001
 PREFIXES = {
@@ -42,6 +44,8 @@ PREFIXES = {
     "OutcomeClass": "OUTCOME_CLASS_",
     "PrincipalKind": "PRINCIPAL_KIND_",
     "RevocationReason": "REVOCATION_REASON_",
+    "UserRole": "USER_ROLE_",
+    "UserState": "USER_STATE_",
     "TargetKind": "TARGET_KIND_",
     "UsageGranularity": "USAGE_GRANULARITY_",
 }

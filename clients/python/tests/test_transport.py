@@ -39,8 +39,21 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "GetAccountUsage": ("get_account_usage", (), {}),
     "RotateKey": ("rotate_key", ("key_1",), {}),
     "CreateAccount": ("create_account", ("Example",), {}),
+    "UpdateAccount": ("update_account", ("acct_1",), {"display_name": "Other"}),
+    "CreateUser": ("create_user", ("ada@example.com",), {"display_name": "Ada", "role": "OWNER"}),
+    "GetUser": ("get_user", ("user_1",), {}),
+    "ListUsers": ("list_users", (), {}),
+    "UpdateUser": ("update_user", ("user_1",), {"disabled": True}),
+    "SetUserPassword": ("set_user_password", ("user_1", "correct horse battery"), {}),
 }
-ONCE = ("UpdateKey", "CreateAccount")
+ONCE = (
+    "UpdateKey",
+    "CreateAccount",
+    "UpdateAccount",
+    "CreateUser",
+    "UpdateUser",
+    "SetUserPassword",
+)
 
 
 async def call(client: Any, rpc: str, **more: Any) -> Any:

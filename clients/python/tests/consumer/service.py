@@ -11,6 +11,7 @@ import grpc
 from orchestrator.auth import (
     Account,
     AccountChanged,
+    AccountState,
     AccountUsage,
     AsyncAuthClient,
     AsyncWatch,
@@ -18,6 +19,7 @@ from orchestrator.auth import (
     AuthClient,
     AuthServiceError,
     CallerUsage,
+    ChangedUser,
     ClientAddressUsage,
     CreatedKey,
     CredentialDenied,
@@ -46,8 +48,12 @@ from orchestrator.auth import (
     RevokedKey,
     RotatedKey,
     Secret,
+    UpdatedAccount,
     UsageGranularity,
     UsageInterval,
+    User,
+    UserChanged,
+    UserRole,
     Verdict,
     Watch,
 )
@@ -112,6 +118,24 @@ def use(client: AuthClient) -> None:
     assert_type(client.list_audit_events(actions=["CreateKey"]), Iterator[AuditEvent])
 
 
+def manage_users(client: AuthClient) -> None:
+    disabled = client.update_account("acct_1", state=AccountState.DISABLED)
+    assert_type(disabled, UpdatedAccount)
+    assert_type(disabled.account, Account)
+    created = client.create_user(
+        "ada@example.com", display_name="Ada", role=UserRole.OWNER, password=Secret("x")
+    )
+    assert_type(created, ChangedUser)
+    assert_type(created.user, User)
+    assert_type(created.user.role, UserRole)
+    assert_type(created.user.last_login_time, datetime | None)
+    assert_type(created.revision, int)
+    assert_type(client.get_user("user_1"), User)
+    assert_type(client.list_users(account_id="acct_1"), Iterator[User])
+    assert_type(client.update_user("user_1", role=UserRole.VIEWER, disabled=True), ChangedUser)
+    assert_type(client.set_user_password("user_1", "x", current_password="y"), ChangedUser)
+
+
 def explain(client: AuthClient) -> None:
     explanation = client.explain(None, required_scopes=["a"], context=RequestContext("192.0.2.1"))
     assert_type(explanation, Explanation)
@@ -151,6 +175,8 @@ def tell(event: Event) -> str:
             return event.key_id + event.account_id
         case AccountChanged():
             return event.account_id
+        case UserChanged():
+            return event.user_id + event.account_id
         case Heartbeat():
             assert_type(event.as_of, datetime)
             return "heartbeat"

@@ -1,4 +1,4 @@
-"""Python client of authsvc: validate credentials; create, rotate and revoke API keys.
+"""Python client of authsvc: validate credentials; manage API keys, accounts and users.
 
 Example:
     >>> from orchestrator.auth import AuthClient, CredentialDenied
@@ -12,7 +12,7 @@ The modules whose names begin with an underscore may change without notice; what
 does not. The generated stubs are in `orchestrator.auth.v1`.
 """
 
-from orchestrator.auth._account_model import Account
+from orchestrator.auth._account_model import Account, UpdatedAccount
 from orchestrator.auth._async_client import AsyncAuthClient
 from orchestrator.auth._audit_model import AuditActor, AuditEvent, AuditTarget
 from orchestrator.auth._client import AuthClient
@@ -30,6 +30,8 @@ from orchestrator.auth._enums import (
     RevocationReason,
     TargetKind,
     UsageGranularity,
+    UserRole,
+    UserState,
 )
 from orchestrator.auth._errors import (
     Aborted,
@@ -56,6 +58,7 @@ from orchestrator.auth._events import (
     KeyChanged,
     KeyRevoked,
     Reset,
+    UserChanged,
 )
 from orchestrator.auth._key_model import (
     CreatedKey,
@@ -86,6 +89,7 @@ from orchestrator.auth._usage_model import (
     KeyUsage,
     UsageInterval,
 )
+from orchestrator.auth._user_model import ChangedUser, User
 from orchestrator.auth._watch import AsyncWatch, Watch
 
 __all__ = [
@@ -106,6 +110,7 @@ __all__ = [
     "AuthError",
     "AuthServiceError",
     "CallerUsage",
+    "ChangedUser",
     "ClientAddressUsage",
     "ConfigurationError",
     "CreatedKey",
@@ -150,9 +155,14 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unset",
+    "UpdatedAccount",
     "UpdatedKey",
     "UsageGranularity",
     "UsageInterval",
+    "User",
+    "UserChanged",
+    "UserRole",
+    "UserState",
     "Verdict",
     "Watch",
 ]

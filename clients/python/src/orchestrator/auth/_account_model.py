@@ -19,3 +19,12 @@ class Account:
     display_name: str
     state: AccountState
     create_time: datetime
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedAccount:
+    """An account as it is after a change, and the revision of that change."""
+
+    account: Account
+    revision: int

@@ -24,6 +24,14 @@ def account(
     return _account(response.account)
 
 
+def updated_account(
+    response: account_service_pb2.UpdateAccountResponse,
+) -> _account_model.UpdatedAccount:
+    """Read the response of UpdateAccount."""
+    _from_wire.require(response, "account")
+    return _account_model.UpdatedAccount(_account(response.account), response.revision)
+
+
 def accounts(
     response: account_service_pb2.ListAccountsResponse, page_token: str
 ) -> tuple[list[_account_model.Account], str]:
@@ -43,4 +51,5 @@ def _account(message: account_pb2.Account) -> _account_model.Account:
         display_name=message.display_name,
         state=_ACCOUNT_STATES.get(message.state, _enums.AccountState.UNKNOWN),
         create_time=_from_wire.moment(message, "create_time", message.create_time),
+        etag=message.etag,
     )

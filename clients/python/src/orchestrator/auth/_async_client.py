@@ -12,6 +12,7 @@ from orchestrator.auth._async_client_accounts import AsyncAccountMethods
 from orchestrator.auth._async_client_audit import AsyncAuditMethods
 from orchestrator.auth._async_client_keys import AsyncKeyMethods
 from orchestrator.auth._async_client_usage import AsyncUsageMethods
+from orchestrator.auth._async_client_users import AsyncUserMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError
 from orchestrator.auth._model import Question
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncAuthClient(AsyncKeyMethods, AsyncUsageMethods, AsyncAccountMethods, AsyncAuditMethods):
+class AsyncAuthClient(
+    AsyncKeyMethods, AsyncUsageMethods, AsyncAccountMethods, AsyncUserMethods, AsyncAuditMethods
+):
     """A client of authsvc for asyncio, with the arguments, results and errors of `AuthClient`.
 
     Example:

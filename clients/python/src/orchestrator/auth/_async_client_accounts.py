@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.auth import _account_requests, _account_responses
 from orchestrator.auth._async_calls import AsyncCalls
+from orchestrator.auth._model import UNSET, Unset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from orchestrator.auth._account_model import Account
+    from orchestrator.auth._account_model import Account, UpdatedAccount
+    from orchestrator.auth._enums import AccountState
 
 
 class AsyncAccountMethods(AsyncCalls):
@@ -54,3 +56,19 @@ class AsyncAccountMethods(AsyncCalls):
                 yield account
             if not token:
                 return
+
+    async def update_account(
+        self,
+        account_id: str,
+        *,
+        display_name: str | Unset = UNSET,
+        state: AccountState | Unset = UNSET,
+        etag: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
+    ) -> UpdatedAccount:
+        """Change an account: see `AuthClient.update_account`."""
+        request = _account_requests.update_account(
+            account_id, display_name=display_name, state=state, etag=etag
+        )
+        response = await self._call(self._open().accounts.UpdateAccount, request, timeout)
+        return _account_responses.updated_account(response)

@@ -33,7 +33,7 @@ class AuditTarget:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something that was done to a key or an account, or that somebody was refused."""
+    """Something that was done to a key, an account or a user, or that somebody was refused."""
 
     event_id: str
     event_time: datetime

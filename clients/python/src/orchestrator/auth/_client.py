@@ -12,6 +12,7 @@ from orchestrator.auth._client_accounts import AccountMethods
 from orchestrator.auth._client_audit import AuditMethods
 from orchestrator.auth._client_keys import KeyMethods
 from orchestrator.auth._client_usage import UsageMethods
+from orchestrator.auth._client_users import UserMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError
 from orchestrator.auth._model import Question
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.auth.v1.auth_service_pb2 import WatchRevocationsRequest
 
 
-class AuthClient(KeyMethods, UsageMethods, AccountMethods, AuditMethods):
+class AuthClient(KeyMethods, UsageMethods, AccountMethods, UserMethods, AuditMethods):
     """A client of authsvc.
 
     Example:
@@ -38,7 +39,8 @@ class AuthClient(KeyMethods, UsageMethods, AccountMethods, AuditMethods):
 
     Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
     decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
-    defaults to the client's. UNAVAILABLE is retried, except by `update_key` and `create_account`.
+    defaults to the client's. UNAVAILABLE is retried, except by
+    `create_account`, `create_user` and what changes a key, an account or a user.
 
     Args:
         target: The service's address as `host:port`, or any other gRPC name. Default: the

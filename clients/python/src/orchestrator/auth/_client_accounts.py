@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator.auth import _account_requests, _account_responses
 from orchestrator.auth._calls import Calls
+from orchestrator.auth._model import UNSET, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.auth._account_model import Account
+    from orchestrator.auth._account_model import Account, UpdatedAccount
+    from orchestrator.auth._enums import AccountState
 
 
 class AccountMethods(Calls):
-    """Accounts: create and find."""
+    """Accounts: create, find, change."""
 
     def create_account(self, display_name: str, *, timeout: float | None = None) -> Account:
         """Create an account; needs the scope `authsvc:admin`. Not retried.
@@ -69,3 +71,37 @@ class AccountMethods(Calls):
             yield from page
             if not token:
                 return
+
+    def update_account(
+        self,
+        account_id: str,
+        *,
+        display_name: str | Unset = UNSET,
+        state: AccountState | Unset = UNSET,
+        etag: str | None = None,
+        timeout: float | None = None,
+    ) -> UpdatedAccount:
+        """Change an account; needs the scope `authsvc:admin`. Not retried.
+
+        What is disabled counts everywhere at once: all credentials of the account are denied with
+        ACCOUNT_DISABLED.
+
+        Args:
+            account_id: Its id (`acct_…`).
+            display_name: Another name. Default: as it is.
+            state: ACTIVE or DISABLED. Default: as it is.
+            etag: Change it only if this is still its etag.
+            timeout: Seconds; default: the client's.
+
+        Raises:
+            NotFound: There is no such account.
+            Aborted: The account has another etag by now (ETAG_MISMATCH).
+            InvalidArgument: Something is out of bounds; see `field_violations`.
+            PermissionDenied: This client may not do that.
+            ValueError: `state` is none that can be sent.
+        """
+        request = _account_requests.update_account(
+            account_id, display_name=display_name, state=state, etag=etag
+        )
+        response = self._call(self._open().accounts.UpdateAccount, request, timeout)
+        return _account_responses.updated_account(response)

@@ -23,8 +23,9 @@ _SERVICES: Final = "orchestrator.auth.v1"
 # What may be repeated without harm: the answer to a first attempt may be lost on the way.
 # CreateKey and RotateKey are here because `_key_requests` gives each request an id, under which the
 # server finds its first answer (AIP-155). CreateAccount has none and is not here, as each attempt
-# might create another one; nor is UpdateKey, as a second attempt finds the etag that the first one
-# changed; and WatchRevocations is not, as only `_watch` knows from where to go on.
+# might create another one; nor are CreateUser and the calls that change a key, an account or a
+# user, as a second attempt finds the address, the etag or the password that the first one left; and
+# WatchRevocations is not, as only `_watch` knows from where to go on.
 _REPEATABLE: Final = (
     ("AuthService", "ValidateCredential"),
     ("AuthService", "GetKey"),
@@ -38,6 +39,8 @@ _REPEATABLE: Final = (
     ("AuthService", "RevokeKey"),
     ("AccountService", "GetAccount"),
     ("AccountService", "ListAccounts"),
+    ("AccountService", "GetUser"),
+    ("AccountService", "ListUsers"),
     ("AuditService", "ListAuditEvents"),
 )
 

@@ -129,6 +129,8 @@ class FindingCode(_Word):
     ADDRESS_NOT_ALLOWED = auto()
     ADDRESS_MISSING = auto()
     RATE_LIMIT_REACHED = auto()
+    TOKEN_USER_UNKNOWN = auto()
+    TOKEN_USER_DISABLED = auto()
 
 
 class KeyState(_Word):
@@ -159,6 +161,23 @@ class AccountState(_Word):
     DISABLED = auto()
 
 
+class UserRole(_Word):
+    """What a user is to the account. `UNKNOWN` is read, never sent."""
+
+    UNKNOWN = auto()
+    OWNER = auto()
+    MEMBER = auto()
+    VIEWER = auto()
+
+
+class UserState(_Word):
+    """Whether a user's tokens are good."""
+
+    UNKNOWN = auto()
+    ACTIVE = auto()
+    DISABLED = auto()
+
+
 class ActorKind(_Word):
     """What kind of party acts."""
 
@@ -178,6 +197,7 @@ class TargetKind(_Word):
     KEY = auto()
     ACCOUNT = auto()
     SIGNING_KEY = auto()
+    USER = auto()
 
 
 class OutcomeClass(_Word):
@@ -213,3 +233,8 @@ class ErrorReason(_Word):
     KEY_ENDED = auto()
     REQUEST_ID_REUSED = auto()
     RATE_LIMITED = auto()
+    TOO_MANY_LOGINS = auto()
+    USER_NOT_FOUND = auto()
+    EMAIL_TAKEN = auto()
+    WRONG_PASSWORD = auto()
+    LAST_OWNER = auto()

@@ -39,6 +39,15 @@ class AccountChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class UserChanged:
+    """What is known of a user and its tokens no longer holds: it was disabled, for instance."""
+
+    user_id: str
+    account_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Every change committed before `as_of`, by the server's clock, has been told."""
 
@@ -53,5 +62,5 @@ class Reset:
     revision: int
 
 
-Event: TypeAlias = KeyRevoked | KeyChanged | AccountChanged | Heartbeat | Reset
+Event: TypeAlias = KeyRevoked | KeyChanged | AccountChanged | UserChanged | Heartbeat | Reset
 """Whatever a watch tells. No other kinds will come: what is new to this client is a `Reset`."""

@@ -100,6 +100,9 @@ def event(response: auth_service_pb2.WatchRevocationsResponse) -> _events.Event:
             return _events.KeyChanged(_named(changed.key_id), changed.account_id, revision)
         case "account_changed":
             return _events.AccountChanged(_named(response.account_changed.account_id), revision)
+        case "user_changed":
+            user = response.user_changed
+            return _events.UserChanged(_named(user.user_id), user.account_id, revision)
         case "heartbeat":
             heartbeat = response.heartbeat
             return _events.Heartbeat(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"orchestrator/auth/v1/account.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".orchestrator.auth.v1.AccountState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*c\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_DISABLED\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"orchestrator/auth/v1/account.proto\x12\x14orchestrator.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".orchestrator.auth.v1.AccountState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t*c\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_DISABLED\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'orchestrator.auth.v1.accoun
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
-  _globals['_ACCOUNTSTATE']._serialized_start=247
-  _globals['_ACCOUNTSTATE']._serialized_end=346
+  _globals['_ACCOUNTSTATE']._serialized_start=261
+  _globals['_ACCOUNTSTATE']._serialized_end=360
   _globals['_ACCOUNT']._serialized_start=94
-  _globals['_ACCOUNT']._serialized_end=245
+  _globals['_ACCOUNT']._serialized_end=259
 # @@protoc_insertion_point(module_scope)

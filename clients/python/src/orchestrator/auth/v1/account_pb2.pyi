@@ -54,6 +54,7 @@ class Account(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account's id (`acct_…`, a TypeID). Always set; sortable by creation."""
     display_name: _builtins.str
@@ -62,6 +63,8 @@ class Account(_message.Message):
     """
     state: Global___AccountState.ValueType
     """Whether the account's credentials are good. Always set."""
+    etag: _builtins.str
+    """Changes whenever the account changes (AIP-154). Always set; opaque."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the account was created. Always set."""
@@ -73,10 +76,11 @@ class Account(_message.Message):
         display_name: _builtins.str = ...,
         state: Global___AccountState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "display_name", b"display_name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from orchestrator.auth.v1 import account_pb2 as orchestrator_dot_auth_dot_v1_dot_account__pb2
+from orchestrator.auth.v1 import user_management_pb2 as orchestrator_dot_auth_dot_v1_dot_user__management__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*orchestrator/auth/v1/account_service.proto\x12\x14orchestrator.auth.v1\x1a\"orchestrator/auth/v1/account.proto\",\n\x14\x43reateAccountRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\"G\n\x15\x43reateAccountResponse\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"D\n\x12GetAccountResponse\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListAccountsResponse\x12/\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc2\x02\n\x0e\x41\x63\x63ountService\x12h\n\rCreateAccount\x12*.orchestrator.auth.v1.CreateAccountRequest\x1a+.orchestrator.auth.v1.CreateAccountResponse\x12_\n\nGetAccount\x12\'.orchestrator.auth.v1.GetAccountRequest\x1a(.orchestrator.auth.v1.GetAccountResponse\x12\x65\n\x0cListAccounts\x12).orchestrator.auth.v1.ListAccountsRequest\x1a*.orchestrator.auth.v1.ListAccountsResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*orchestrator/auth/v1/account_service.proto\x12\x14orchestrator.auth.v1\x1a google/protobuf/field_mask.proto\x1a\"orchestrator/auth/v1/account.proto\x1a*orchestrator/auth/v1/user_management.proto\",\n\x14\x43reateAccountRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\"G\n\x15\x43reateAccountResponse\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"D\n\x12GetAccountResponse\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListAccountsResponse\x12/\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x14UpdateAccountRequest\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Y\n\x15UpdateAccountResponse\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.orchestrator.auth.v1.Account\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\x94\x07\n\x0e\x41\x63\x63ountService\x12h\n\rCreateAccount\x12*.orchestrator.auth.v1.CreateAccountRequest\x1a+.orchestrator.auth.v1.CreateAccountResponse\x12_\n\nGetAccount\x12\'.orchestrator.auth.v1.GetAccountRequest\x1a(.orchestrator.auth.v1.GetAccountResponse\x12\x65\n\x0cListAccounts\x12).orchestrator.auth.v1.ListAccountsRequest\x1a*.orchestrator.auth.v1.ListAccountsResponse\x12h\n\rUpdateAccount\x12*.orchestrator.auth.v1.UpdateAccountRequest\x1a+.orchestrator.auth.v1.UpdateAccountResponse\x12_\n\nCreateUser\x12\'.orchestrator.auth.v1.CreateUserRequest\x1a(.orchestrator.auth.v1.CreateUserResponse\x12V\n\x07GetUser\x12$.orchestrator.auth.v1.GetUserRequest\x1a%.orchestrator.auth.v1.GetUserResponse\x12\\\n\tListUsers\x12&.orchestrator.auth.v1.ListUsersRequest\x1a\'.orchestrator.auth.v1.ListUsersResponse\x12_\n\nUpdateUser\x12\'.orchestrator.auth.v1.UpdateUserRequest\x1a(.orchestrator.auth.v1.UpdateUserResponse\x12n\n\x0fSetUserPassword\x12,.orchestrator.auth.v1.SetUserPasswordRequest\x1a-.orchestrator.auth.v1.SetUserPasswordResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +35,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'orchestrator.auth.v1.accoun
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=104
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=148
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=150
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=221
-  _globals['_GETACCOUNTREQUEST']._serialized_start=223
-  _globals['_GETACCOUNTREQUEST']._serialized_end=262
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=264
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=332
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=334
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=394
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=396
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=492
-  _globals['_ACCOUNTSERVICE']._serialized_start=495
-  _globals['_ACCOUNTSERVICE']._serialized_end=817
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=182
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=226
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=228
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=299
+  _globals['_GETACCOUNTREQUEST']._serialized_start=301
+  _globals['_GETACCOUNTREQUEST']._serialized_end=340
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=342
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=410
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=412
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=472
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=474
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=570
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=572
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=691
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=693
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=782
+  _globals['_ACCOUNTSERVICE']._serialized_start=785
+  _globals['_ACCOUNTSERVICE']._serialized_end=1701
 # @@protoc_insertion_point(module_scope)

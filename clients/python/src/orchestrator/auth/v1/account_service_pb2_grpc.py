@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from orchestrator.auth.v1 import account_service_pb2 as orchestrator_dot_auth_dot_v1_dot_account__service__pb2
+from orchestrator.auth.v1 import user_management_pb2 as orchestrator_dot_auth_dot_v1_dot_user__management__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,10 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -52,10 +56,43 @@ class AccountServiceStub:
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.UpdateAccount = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/UpdateAccount',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountResponse.FromString,
+                _registered_method=True)
+        self.CreateUser = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/CreateUser',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserResponse.FromString,
+                _registered_method=True)
+        self.GetUser = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/GetUser',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserResponse.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/ListUsers',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/UpdateUser',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserResponse.FromString,
+                _registered_method=True)
+        self.SetUserPassword = channel.unary_unary(
+                '/orchestrator.auth.v1.AccountService/SetUserPassword',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -91,6 +128,80 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateAccount(self, request, context):
+        """Gives an account another name, disables it, or enables it again. What is
+        disabled counts everywhere at once, as a revocation does: all its
+        credentials are denied with ACCOUNT_DISABLED.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
+        cannot be changed, or the system account would be disabled; NOT_FOUND
+        (ACCOUNT_NOT_FOUND); ABORTED (ETAG_MISMATCH).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUser(self, request, context):
+        """Creates a user of an account. A repeat fails with EMAIL_TAKEN.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds or the password a
+        rule; NOT_FOUND (ACCOUNT_NOT_FOUND) also for an account that the caller may
+        not manage; FAILED_PRECONDITION (ACCOUNT_DISABLED); ALREADY_EXISTS
+        (EMAIL_TAKEN); RESOURCE_EXHAUSTED (TOO_MANY_LOGINS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUser(self, request, context):
+        """Returns one user. A user may always see itself.
+
+        Errors: NOT_FOUND (USER_NOT_FOUND) also for a user that the caller may not
+        see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Lists the users of an account in pages, ordered by id and so by creation, to
+        the millisecond. A user that exists before the first page is read appears
+        once; one created meanwhile appears at most once.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; NOT_FOUND
+        (ACCOUNT_NOT_FOUND) also for an account that the caller may not manage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Gives a user another name or role, disables it, or enables it again. A new
+        role and being disabled count everywhere at once, as a revocation does, for
+        tokens that were issued before too.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
+        what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
+        caller may not see; ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION
+        (LAST_OWNER) when the account would be left without an active owner.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserPassword(self, request, context):
+        """Sets a user's password. Also for the user itself, by its own access token,
+        when it knows the current one.
+
+        Errors: INVALID_ARGUMENT when the password breaks a rule, which the
+        violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
+        may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
+        (TOO_MANY_LOGINS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +220,36 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsResponse.SerializeToString,
             ),
+            'UpdateAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAccount,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountResponse.SerializeToString,
+            ),
+            'CreateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUser,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserResponse.SerializeToString,
+            ),
+            'GetUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUser,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserResponse.SerializeToString,
+            ),
+            'SetUserPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserPassword,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'orchestrator.auth.v1.AccountService', rpc_method_handlers)
@@ -118,7 +259,10 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -194,6 +338,168 @@ class AccountService:
             '/orchestrator.auth.v1.AccountService/ListAccounts',
             orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/UpdateAccount',
+            orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_account__service__pb2.UpdateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/CreateUser',
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.CreateUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/GetUser',
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/ListUsers',
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/UpdateUser',
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.UpdateUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AccountService/SetUserPassword',
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_user__management__pb2.SetUserPasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

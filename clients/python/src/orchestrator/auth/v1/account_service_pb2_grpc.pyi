@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orchestrator.auth.v1 import account_service_pb2 as _account_service_pb2
+from orchestrator.auth.v1 import user_management_pb2 as _user_management_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -27,7 +28,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -55,10 +59,63 @@ class AccountServiceStub:
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
     is not one that this method returned.
     """
+    UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
+    """Gives an account another name, disables it, or enables it again. What is
+    disabled counts everywhere at once, as a revocation does: all its
+    credentials are denied with ACCOUNT_DISABLED.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
+    cannot be changed, or the system account would be disabled; NOT_FOUND
+    (ACCOUNT_NOT_FOUND); ABORTED (ETAG_MISMATCH).
+    """
+    CreateUser: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.CreateUserRequest, _user_management_pb2.CreateUserResponse]
+    """Creates a user of an account. A repeat fails with EMAIL_TAKEN.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds or the password a
+    rule; NOT_FOUND (ACCOUNT_NOT_FOUND) also for an account that the caller may
+    not manage; FAILED_PRECONDITION (ACCOUNT_DISABLED); ALREADY_EXISTS
+    (EMAIL_TAKEN); RESOURCE_EXHAUSTED (TOO_MANY_LOGINS).
+    """
+    GetUser: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.GetUserRequest, _user_management_pb2.GetUserResponse]
+    """Returns one user. A user may always see itself.
+
+    Errors: NOT_FOUND (USER_NOT_FOUND) also for a user that the caller may not
+    see.
+    """
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.ListUsersRequest, _user_management_pb2.ListUsersResponse]
+    """Lists the users of an account in pages, ordered by id and so by creation, to
+    the millisecond. A user that exists before the first page is read appears
+    once; one created meanwhile appears at most once.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; NOT_FOUND
+    (ACCOUNT_NOT_FOUND) also for an account that the caller may not manage.
+    """
+    UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.UpdateUserRequest, _user_management_pb2.UpdateUserResponse]
+    """Gives a user another name or role, disables it, or enables it again. A new
+    role and being disabled count everywhere at once, as a revocation does, for
+    tokens that were issued before too.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
+    what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
+    caller may not see; ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION
+    (LAST_OWNER) when the account would be left without an active owner.
+    """
+    SetUserPassword: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.SetUserPasswordRequest, _user_management_pb2.SetUserPasswordResponse]
+    """Sets a user's password. Also for the user itself, by its own access token,
+    when it knows the current one.
+
+    Errors: INVALID_ARGUMENT when the password breaks a rule, which the
+    violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
+    may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
+    (TOO_MANY_LOGINS).
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -83,9 +140,62 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
     is not one that this method returned.
     """
+    UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
+    """Gives an account another name, disables it, or enables it again. What is
+    disabled counts everywhere at once, as a revocation does: all its
+    credentials are denied with ACCOUNT_DISABLED.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
+    cannot be changed, or the system account would be disabled; NOT_FOUND
+    (ACCOUNT_NOT_FOUND); ABORTED (ETAG_MISMATCH).
+    """
+    CreateUser: _aio.UnaryUnaryMultiCallable[_user_management_pb2.CreateUserRequest, _user_management_pb2.CreateUserResponse]  # type: ignore[assignment]
+    """Creates a user of an account. A repeat fails with EMAIL_TAKEN.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds or the password a
+    rule; NOT_FOUND (ACCOUNT_NOT_FOUND) also for an account that the caller may
+    not manage; FAILED_PRECONDITION (ACCOUNT_DISABLED); ALREADY_EXISTS
+    (EMAIL_TAKEN); RESOURCE_EXHAUSTED (TOO_MANY_LOGINS).
+    """
+    GetUser: _aio.UnaryUnaryMultiCallable[_user_management_pb2.GetUserRequest, _user_management_pb2.GetUserResponse]  # type: ignore[assignment]
+    """Returns one user. A user may always see itself.
+
+    Errors: NOT_FOUND (USER_NOT_FOUND) also for a user that the caller may not
+    see.
+    """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_user_management_pb2.ListUsersRequest, _user_management_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists the users of an account in pages, ordered by id and so by creation, to
+    the millisecond. A user that exists before the first page is read appears
+    once; one created meanwhile appears at most once.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds; NOT_FOUND
+    (ACCOUNT_NOT_FOUND) also for an account that the caller may not manage.
+    """
+    UpdateUser: _aio.UnaryUnaryMultiCallable[_user_management_pb2.UpdateUserRequest, _user_management_pb2.UpdateUserResponse]  # type: ignore[assignment]
+    """Gives a user another name or role, disables it, or enables it again. A new
+    role and being disabled count everywhere at once, as a revocation does, for
+    tokens that were issued before too.
+
+    Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
+    what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
+    caller may not see; ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION
+    (LAST_OWNER) when the account would be left without an active owner.
+    """
+    SetUserPassword: _aio.UnaryUnaryMultiCallable[_user_management_pb2.SetUserPasswordRequest, _user_management_pb2.SetUserPasswordResponse]  # type: ignore[assignment]
+    """Sets a user's password. Also for the user itself, by its own access token,
+    when it knows the current one.
+
+    Errors: INVALID_ARGUMENT when the password breaks a rule, which the
+    violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
+    may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
+    (TOO_MANY_LOGINS).
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Accounts. Every method needs a caller with the scope `authsvc:admin`; others
+    """Accounts and their users. The methods for accounts need a caller with the
+    scope `authsvc:admin`. Those for users take, besides, an access token of an
+    owner of the account (a user's token with the scope `*`), and never a key of
+    the account: whoever finds one must not be able to make a login of it. Others
     get PERMISSION_DENIED. For the errors that any method may return see
     `ErrorReason`.
     """
@@ -125,6 +235,92 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds or the page token
         is not one that this method returned.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateAccount(
+        self,
+        request: _account_service_pb2.UpdateAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.UpdateAccountResponse, _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]]:
+        """Gives an account another name, disables it, or enables it again. What is
+        disabled counts everywhere at once, as a revocation does: all its
+        credentials are denied with ACCOUNT_DISABLED.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
+        cannot be changed, or the system account would be disabled; NOT_FOUND
+        (ACCOUNT_NOT_FOUND); ABORTED (ETAG_MISMATCH).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateUser(
+        self,
+        request: _user_management_pb2.CreateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_management_pb2.CreateUserResponse, _abc.Awaitable[_user_management_pb2.CreateUserResponse]]:
+        """Creates a user of an account. A repeat fails with EMAIL_TAKEN.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds or the password a
+        rule; NOT_FOUND (ACCOUNT_NOT_FOUND) also for an account that the caller may
+        not manage; FAILED_PRECONDITION (ACCOUNT_DISABLED); ALREADY_EXISTS
+        (EMAIL_TAKEN); RESOURCE_EXHAUSTED (TOO_MANY_LOGINS).
+        """
+
+    @_abc_1.abstractmethod
+    def GetUser(
+        self,
+        request: _user_management_pb2.GetUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_management_pb2.GetUserResponse, _abc.Awaitable[_user_management_pb2.GetUserResponse]]:
+        """Returns one user. A user may always see itself.
+
+        Errors: NOT_FOUND (USER_NOT_FOUND) also for a user that the caller may not
+        see.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _user_management_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_management_pb2.ListUsersResponse, _abc.Awaitable[_user_management_pb2.ListUsersResponse]]:
+        """Lists the users of an account in pages, ordered by id and so by creation, to
+        the millisecond. A user that exists before the first page is read appears
+        once; one created meanwhile appears at most once.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds; NOT_FOUND
+        (ACCOUNT_NOT_FOUND) also for an account that the caller may not manage.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: _user_management_pb2.UpdateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_management_pb2.UpdateUserResponse, _abc.Awaitable[_user_management_pb2.UpdateUserResponse]]:
+        """Gives a user another name or role, disables it, or enables it again. A new
+        role and being disabled count everywhere at once, as a revocation does, for
+        tokens that were issued before too.
+
+        Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
+        what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
+        caller may not see; ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION
+        (LAST_OWNER) when the account would be left without an active owner.
+        """
+
+    @_abc_1.abstractmethod
+    def SetUserPassword(
+        self,
+        request: _user_management_pb2.SetUserPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_management_pb2.SetUserPasswordResponse, _abc.Awaitable[_user_management_pb2.SetUserPasswordResponse]]:
+        """Sets a user's password. Also for the user itself, by its own access token,
+        when it knows the current one.
+
+        Errors: INVALID_ARGUMENT when the password breaks a rule, which the
+        violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
+        may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
+        (TOO_MANY_LOGINS).
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -77,6 +77,8 @@ class _TargetKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TargetKind
     """An account (`acct_…`)."""
     TARGET_KIND_SIGNING_KEY: _TargetKind.ValueType  # 3
     """A key that signs access tokens (`jwk_…`)."""
+    TARGET_KIND_USER: _TargetKind.ValueType  # 4
+    """A user (`user_…`)."""
 
 class TargetKind(_TargetKind, metaclass=_TargetKindEnumTypeWrapper):
     """What kind of thing an action is about."""
@@ -89,6 +91,8 @@ TARGET_KIND_ACCOUNT: TargetKind.ValueType  # 2
 """An account (`acct_…`)."""
 TARGET_KIND_SIGNING_KEY: TargetKind.ValueType  # 3
 """A key that signs access tokens (`jwk_…`)."""
+TARGET_KIND_USER: TargetKind.ValueType  # 4
+"""A user (`user_…`)."""
 Global___TargetKind: _TypeAlias = TargetKind  # noqa: Y015
 
 class _OutcomeClass:
@@ -117,8 +121,8 @@ Global___OutcomeClass: _TypeAlias = OutcomeClass  # noqa: Y015
 
 @_typing.final
 class AuditEvent(_message.Message):
-    """A row of the audit log: something that was done to a key or an account, or
-    that somebody was refused. It holds no secret and no digest of one.
+    """A row of the audit log: something that was done to a key, an account or a
+    user, or that somebody was refused. It holds no secret and no digest of one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -175,8 +179,8 @@ class AuditEvent(_message.Message):
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
         """What it changed, as it was before: only the fields that differ; all of them
-        for what was deleted. Their names are those of `Key` and `Account` where
-        there are such. A secret field that changed reads `(hidden)`. Not set when
+        for what was deleted. Their names are those of `Key`, `Account` and
+        `User` where there are such. A secret field that changed reads `(hidden)`. Not set when
         nothing was there, or nothing changed.
         """
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may
@@ -47,7 +47,7 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may
@@ -89,7 +89,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may

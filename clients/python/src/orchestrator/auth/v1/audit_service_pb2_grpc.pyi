@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may
@@ -55,7 +55,7 @@ class AuditServiceStub:
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may
@@ -79,7 +79,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The audit log: every change of a key or an account, whoever made it and by
+    """The audit log: every change of a key, an account or a user, whoever made it and by
     whatever means, and every attempt at managing them that was refused with
     UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND. Reading is not in it, unless
     it was refused. It is only ever added to. For the errors that any method may

@@ -236,6 +236,7 @@ class WatchRevocationsResponse(_message.Message):
     ACCOUNT_CHANGED_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
+    USER_CHANGED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """All events up to this revision have been told on this stream, this one
@@ -265,6 +266,12 @@ class WatchRevocationsResponse(_message.Message):
     def reset(self) -> Global___Reset:
         """Events may have been missed: drop all that is kept."""
 
+    @_builtins.property
+    def user_changed(self) -> Global___UserChanged:
+        """A user was disabled, got another role or was changed otherwise: what is
+        known of it and of its tokens no longer holds.
+        """
+
     def __init__(
         self,
         *,
@@ -273,13 +280,14 @@ class WatchRevocationsResponse(_message.Message):
         account_changed: Global___AccountChanged | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         reset: Global___Reset | None = ...,
+        user_changed: Global___UserChanged | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "user_changed", b"user_changed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "revision", b"revision", "user_changed", b"user_changed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["key_revoked", "key_changed", "account_changed", "heartbeat", "reset"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["key_revoked", "key_changed", "account_changed", "heartbeat", "reset", "user_changed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -463,6 +471,32 @@ class AccountChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccountChanged: _TypeAlias = AccountChanged  # noqa: Y015
+
+@_typing.final
+class UserChanged(_message.Message):
+    """What is known of a user no longer holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The user (`user_…`)."""
+    account_id: _builtins.str
+    """Its account (`acct_…`)."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):

@@ -47,7 +47,7 @@ class _DenialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenialRe
     DENIAL_REASON_TOKEN_EXPIRED: _DenialReason.ValueType  # 9
     """401: a genuine JWT past its expiry."""
     DENIAL_REASON_TOKEN_REVOKED: _DenialReason.ValueType  # 10
-    """401: a genuine JWT whose session or user was ended early."""
+    """401: a genuine JWT whose session was ended early, or whose user is disabled."""
     DENIAL_REASON_ACCOUNT_DISABLED: _DenialReason.ValueType  # 11
     """403: the account is disabled."""
     DENIAL_REASON_INSUFFICIENT_SCOPE: _DenialReason.ValueType  # 12
@@ -91,7 +91,7 @@ not yet valid or is malformed.
 DENIAL_REASON_TOKEN_EXPIRED: DenialReason.ValueType  # 9
 """401: a genuine JWT past its expiry."""
 DENIAL_REASON_TOKEN_REVOKED: DenialReason.ValueType  # 10
-"""401: a genuine JWT whose session or user was ended early."""
+"""401: a genuine JWT whose session was ended early, or whose user is disabled."""
 DENIAL_REASON_ACCOUNT_DISABLED: DenialReason.ValueType  # 11
 """403: the account is disabled."""
 DENIAL_REASON_INSUFFICIENT_SCOPE: DenialReason.ValueType  # 12

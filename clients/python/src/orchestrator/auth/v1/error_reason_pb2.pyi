@@ -83,8 +83,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     revision. The status carries `google.rpc.RetryInfo`.
     """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 16
-    """ABORTED: the key has changed since the etag was read, or changes at this
-    very moment. Read it again, and repeat the change if it is still wanted.
+    """ABORTED: the key, account or user has changed since the etag was read, or
+    changes at this very moment. Read it again, and repeat the change if it is
+    still wanted.
     """
     ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 17
     """FAILED_PRECONDITION: the key is revoked, which is final: it is neither
@@ -107,6 +108,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     status carries `google.rpc.RetryInfo` with the time until one call will
     pass. A judged key that is over its limit is no error: it is a `Denial` with
     DENIAL_REASON_RATE_LIMITED.
+    """
+    ERROR_REASON_TOO_MANY_LOGINS: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED: too many passwords are being set or compared at once.
+    The status carries `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 24
+    """NOT_FOUND: there is no such user, or the caller may not see it."""
+    ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 25
+    """ALREADY_EXISTS: a user has this email address, of this account or of
+    another one.
+    """
+    ERROR_REASON_WRONG_PASSWORD: _ErrorReason.ValueType  # 26
+    """PERMISSION_DENIED: the current password is another one, or the user has
+    none.
+    """
+    ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION: the user is the last active owner of its account, which
+    nobody else could manage.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -182,8 +201,9 @@ not have: it lags behind, was restored from a back-up, or never gave that
 revision. The status carries `google.rpc.RetryInfo`.
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 16
-"""ABORTED: the key has changed since the etag was read, or changes at this
-very moment. Read it again, and repeat the change if it is still wanted.
+"""ABORTED: the key, account or user has changed since the etag was read, or
+changes at this very moment. Read it again, and repeat the change if it is
+still wanted.
 """
 ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 17
 """FAILED_PRECONDITION: the key is revoked, which is final: it is neither
@@ -206,5 +226,23 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
 status carries `google.rpc.RetryInfo` with the time until one call will
 pass. A judged key that is over its limit is no error: it is a `Denial` with
 DENIAL_REASON_RATE_LIMITED.
+"""
+ERROR_REASON_TOO_MANY_LOGINS: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED: too many passwords are being set or compared at once.
+The status carries `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 24
+"""NOT_FOUND: there is no such user, or the caller may not see it."""
+ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 25
+"""ALREADY_EXISTS: a user has this email address, of this account or of
+another one.
+"""
+ERROR_REASON_WRONG_PASSWORD: ErrorReason.ValueType  # 26
+"""PERMISSION_DENIED: the current password is another one, or the user has
+none.
+"""
+ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION: the user is the last active owner of its account, which
+nobody else could manage.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -153,6 +153,12 @@ class _FindingCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingCo
     """The key is good but for its rate limit, which is used up. `length` is the
     number of seconds until one request will pass.
     """
+    FINDING_CODE_TOKEN_USER_UNKNOWN: _FindingCode.ValueType  # 60
+    """The JWT names a user that is not known, or is not of the account that it
+    names.
+    """
+    FINDING_CODE_TOKEN_USER_DISABLED: _FindingCode.ValueType  # 61
+    """The user that the JWT names is disabled."""
 
 class FindingCode(_FindingCode, metaclass=_FindingCodeEnumTypeWrapper):
     """What can be found about a credential."""
@@ -287,6 +293,12 @@ FINDING_CODE_RATE_LIMIT_REACHED: FindingCode.ValueType  # 58
 """The key is good but for its rate limit, which is used up. `length` is the
 number of seconds until one request will pass.
 """
+FINDING_CODE_TOKEN_USER_UNKNOWN: FindingCode.ValueType  # 60
+"""The JWT names a user that is not known, or is not of the account that it
+names.
+"""
+FINDING_CODE_TOKEN_USER_DISABLED: FindingCode.ValueType  # 61
+"""The user that the JWT names is disabled."""
 Global___FindingCode: _TypeAlias = FindingCode  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,1 @@
+"""Passwords: their hashing, and those that everybody guesses first. Depends on the domain only."""

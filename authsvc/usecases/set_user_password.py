@@ -1,0 +1,133 @@
+"""SetUserPassword: by those who manage the user, or by the user who knows the current one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from authsvc.domain import ids
+from authsvc.domain.bounds import Violations
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.errors import UserNotFound, WrongPassword
+from authsvc.domain.origin import Origin
+from authsvc.domain.passwords import Password
+from authsvc.domain.users import User
+from authsvc.usecases.call import Call
+from authsvc.usecases.managed_keys import Accounts
+from authsvc.usecases.managed_users import Users, get_managed_user
+from authsvc.usecases.passwords import IsCommon, PasswordHasher, check_new_password
+
+
+@dataclass(frozen=True, slots=True)
+class SetUserPasswordCommand:
+    """The password that is to be set."""
+
+    user_id: str
+    password: Password
+    current_password: Password
+    """Needed only of the user itself; may be empty."""
+
+
+class UserStore(Users, Protocol):
+    """Where users and the hashes of their passwords are kept."""
+
+    async def find_password_hash(self, user_id: str, deadline: Deadline) -> str | None:
+        """Return the hash of the user's password, or None when there is none."""
+        ...
+
+    async def set_password(
+        self,
+        user_id: str,
+        *,
+        password_hash: str,
+        change_time: datetime,
+        origin: Origin,
+        deadline: Deadline,
+    ) -> User | None:
+        """Give a user another password.
+
+        Returns:
+            The user with its new revision; None when there is no such user.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline; the password
+                may have been set all the same.
+        """
+        ...
+
+
+class SetUserPassword:
+    """Sets the passwords of users."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        store: UserStore,
+        hasher: PasswordHasher,
+        is_common: IsCommon,
+        clock: Clock,
+    ) -> None:
+        """Take the stores, what passwords need, and the source of time."""
+        self._accounts = accounts
+        self._store = store
+        self._hasher = hasher
+        self._is_common = is_common
+        self._clock = clock
+
+    async def __call__(self, command: SetUserPasswordCommand, call: Call) -> User:
+        """Set a user's password.
+
+        Whoever sets its own must know the current one, an owner too: else a token that was
+        stolen for minutes could be made a login for good.
+
+        Raises:
+            CallerNotPermitted: The caller may manage no users, and is not this one.
+            InvalidRequest: The id is malformed, or the password breaks a rule.
+            UserNotFound: There is no such user, or the caller may not see it.
+            WrongPassword: The current password is another one, or there is none.
+            TooManyLogins: Too many passwords are being hashed already.
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        is_self = call.caller.is_user(command.user_id)
+        if not is_self:
+            call.caller.require_user_management()
+        violations = Violations()
+        violations.check_id("user_id", command.user_id, ids.USER)
+        if is_self and not command.current_password:
+            violations.add("current_password", "is required of a user that sets its own password")
+        violations.raise_if_any()
+        user = await get_managed_user(self._store, command.user_id, call)
+        if is_self:
+            await self._require_current_password(command, call.deadline)
+        await self._check(command.password, user, call.deadline)
+        hashed = await self._hasher.hash(command.password)
+        changed = await self._store.set_password(
+            user.user_id,
+            password_hash=hashed,
+            change_time=self._clock(),
+            origin=call.origin,
+            deadline=call.deadline,
+        )
+        if changed is None:
+            raise UserNotFound
+        return changed
+
+    async def _require_current_password(
+        self, command: SetUserPasswordCommand, deadline: Deadline
+    ) -> None:
+        hashed = await self._store.find_password_hash(command.user_id, deadline)
+        if hashed is None:
+            raise WrongPassword
+        if not (await self._hasher.verify(hashed, command.current_password)).matches:
+            raise WrongPassword
+
+    async def _check(self, password: Password, user: User, deadline: Deadline) -> None:
+        account = await self._accounts.find_account(user.account_id, deadline)
+        names = [user.email, user.email.partition("@")[0], user.display_name]
+        if account is not None:
+            names.append(account.display_name)
+        violations = Violations()
+        check_new_password(violations, "password", password, names=names, is_common=self._is_common)
+        violations.raise_if_any()

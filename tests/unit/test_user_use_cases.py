@@ -1,0 +1,247 @@
+"""The use cases for users and accounts, where a real store would add nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from authsvc.domain.accounts import Account
+from authsvc.domain.clock import Deadline
+from authsvc.domain.errors import (
+    CallerNotPermitted,
+    EtagMismatch,
+    InvalidRequest,
+    UserNotFound,
+    WrongPassword,
+)
+from authsvc.domain.origin import Origin
+from authsvc.domain.passwords import Password, Verified
+from authsvc.domain.users import User, UserRole
+from authsvc.usecases.create_user import CreateUser, CreateUserCommand
+from authsvc.usecases.set_user_password import SetUserPassword, SetUserPasswordCommand
+from authsvc.usecases.update_account import UpdateAccount, UpdateAccountCommand
+from authsvc.usecases.update_user import UpdateUser, UpdateUserCommand
+from tests.unit.examples import ACCOUNT_ID, NOW, ORIGIN, USER_ID, a_user_caller, an_account
+from tests.unit.stores import ADMIN, OWNER, a_call, some_accounts
+
+USER = User(
+    user_id=USER_ID,
+    account_id=ACCOUNT_ID,
+    email="ada@example.com",
+    display_name="Ada",
+    role=UserRole.OWNER,
+    create_time=NOW,
+    revision=7,
+)
+
+
+class Users:
+    """One user, which others may keep changing."""
+
+    def __init__(self, *, races: int = 0) -> None:
+        self.user = USER
+        self.races = races
+        self.hashes: list[str] = []
+
+    async def find_user(self, user_id: str, deadline: Deadline) -> User | None:
+        assert deadline
+        return self.user if user_id == self.user.user_id else None
+
+    async def replace_user(self, user: User, origin: Origin, deadline: Deadline) -> User | None:
+        assert (origin, bool(deadline)) == (ORIGIN, True)
+        if self.races:
+            self.races -= 1
+            self.user = replace(self.user, email="eve@example.com", revision=8)
+            return None
+        self.user = replace(user, revision=9)
+        return self.user
+
+    async def find_password_hash(self, user_id: str, deadline: Deadline) -> str | None:
+        assert (user_id, bool(deadline)) == (USER_ID, True)
+        return "hash of old"
+
+    async def set_password(
+        self,
+        user_id: str,
+        *,
+        password_hash: str,
+        change_time: object,
+        origin: Origin,
+        deadline: Deadline,
+    ) -> User | None:
+        assert (user_id, change_time, origin, bool(deadline)) == (USER_ID, NOW, ORIGIN, True)
+        self.hashes.append(password_hash)
+        return self.user
+
+    async def insert_user(
+        self,
+        user: User,
+        *,
+        email_key: str,
+        password_hash: str | None,
+        origin: Origin,
+        deadline: Deadline,
+    ) -> User:
+        assert (origin, bool(deadline)) == (ORIGIN, True)
+        assert email_key == email_key.lower()
+        self.hashes.append(password_hash or "")
+        self.user = user
+        return user
+
+
+class Hasher:
+    """Hashes that can be read."""
+
+    async def hash(self, password: Password) -> str:
+        return f"hash of {password.reveal()}"
+
+    async def verify(self, hashed: str, password: Password) -> Verified:
+        return Verified(hashed == f"hash of {password.reveal()}", needs_rehash=False)
+
+    async def verify_dummy(self, password: Password) -> None:
+        assert password
+
+
+class ChangingAccount:
+    """An account that others keep changing."""
+
+    def __init__(self, races: int) -> None:
+        self.account = an_account()
+        self.races = races
+
+    async def find_account(self, account_id: str, deadline: Deadline) -> Account | None:
+        assert deadline
+        return self.account if account_id == ACCOUNT_ID else None
+
+    async def replace_account(
+        self, account: Account, origin: Origin, deadline: Deadline
+    ) -> Account | None:
+        assert (origin, bool(deadline)) == (ORIGIN, True)
+        self.races -= 1
+        return account if self.races < 0 else None
+
+
+def create_user(store: Users) -> CreateUser:
+    return CreateUser(
+        accounts=some_accounts(),
+        store=store,
+        hasher=Hasher(),
+        is_common=lambda text: text == "unbelievable",
+        clock=lambda: NOW,
+        new_id=lambda prefix: f"{prefix}_00000000000000000000000009",
+    )
+
+
+def set_password(store: Users) -> SetUserPassword:
+    return SetUserPassword(
+        accounts=some_accounts(),
+        store=store,
+        hasher=Hasher(),
+        is_common=lambda text: text == "unbelievable",
+        clock=lambda: NOW,
+    )
+
+
+def command(**changes: object) -> CreateUserCommand:
+    values: dict[str, object] = {
+        "email": "Ada@Example.com",
+        "display_name": "Ada",
+        "role": UserRole.MEMBER,
+        "account_id": ACCOUNT_ID,
+    }
+    return CreateUserCommand(**{**values, **changes})  # type: ignore[arg-type]
+
+
+async def test_a_new_user_has_what_was_asked_for() -> None:
+    store = Users()
+
+    user = await create_user(store)(command(password=Password("correct horse")), a_call(ADMIN))
+
+    assert (user.user_id, user.account_id) == ("user_00000000000000000000000009", ACCOUNT_ID)
+    assert (user.email, user.role, user.disabled) == ("Ada@example.com", UserRole.MEMBER, False)
+    assert (user.create_time, user.password_change_time) == (NOW, NOW)
+    assert store.hashes == ["hash of correct horse"]
+
+
+async def test_every_violation_is_told_at_once() -> None:
+    bad = command(email="x", display_name="", role=None, account_id="", password=Password("x"))
+
+    with pytest.raises(InvalidRequest) as refused:
+        await create_user(Users())(bad, a_call(ADMIN))
+
+    assert [violation.field for violation in refused.value.violations] == [
+        "account_id",
+        "display_name",
+        "role",
+        "email",
+        "password",
+    ]
+
+
+async def test_a_key_of_the_account_makes_no_user() -> None:
+    with pytest.raises(CallerNotPermitted):
+        await create_user(Users())(command(), a_call(OWNER))
+
+
+async def test_a_race_with_another_change_is_run_again_on_what_is_there_then() -> None:
+    store = Users(races=1)
+
+    changed = await UpdateUser(store)(
+        UpdateUserCommand(USER_ID, ("display_name",), display_name="Bob"), a_call(ADMIN)
+    )
+
+    assert (changed.display_name, changed.email) == ("Bob", "eve@example.com")
+
+
+async def test_a_race_with_another_change_is_lost_when_there_is_an_etag() -> None:
+    wanted = UpdateUserCommand(USER_ID, ("disabled",), etag=USER.etag, disabled=True)
+
+    with pytest.raises(EtagMismatch):
+        await UpdateUser(Users(races=1))(wanted, a_call(ADMIN))
+
+
+async def test_races_do_not_go_on_for_ever() -> None:
+    store, account = Users(races=100), ChangingAccount(races=100)
+
+    with pytest.raises(EtagMismatch):
+        await UpdateUser(store)(UpdateUserCommand(USER_ID, ("disabled",)), a_call(ADMIN))
+    with pytest.raises(EtagMismatch):
+        await UpdateAccount(account)(
+            UpdateAccountCommand(ACCOUNT_ID, ("display_name",), display_name="x"), a_call(ADMIN)
+        )
+
+    assert store.races > 90
+    assert account.races > 90
+
+
+async def test_whoever_is_the_user_must_know_the_password_whatever_else_it_may() -> None:
+    store = Users()
+    me = a_call(a_user_caller("*"))
+    new, wrong, right = Password("correct horse"), Password("not it"), Password("old")
+
+    with pytest.raises(WrongPassword):
+        await set_password(store)(SetUserPasswordCommand(USER_ID, new, wrong), me)
+    assert store.hashes == []
+    await set_password(store)(SetUserPasswordCommand(USER_ID, new, right), me)
+
+    assert store.hashes == ["hash of correct horse"]
+
+
+async def test_a_user_that_is_gone_before_its_password_is_set_is_not_found() -> None:
+    class Gone(Users):
+        async def set_password(self, *_: object, **__: object) -> None:
+            return None
+
+    wanted = SetUserPasswordCommand(USER_ID, Password("correct horse"), Password(""))
+
+    with pytest.raises(UserNotFound):
+        await set_password(Gone())(wanted, a_call(ADMIN))
+
+
+def test_commands_do_not_show_passwords() -> None:
+    secret = Password("correct horse")
+
+    shown = f"{SetUserPasswordCommand(USER_ID, secret, secret)} {command(password=secret)!r}"
+
+    assert "horse" not in shown
