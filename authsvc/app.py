@@ -13,13 +13,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 
+from authsvc.composition.http import serving_http_of
+from authsvc.composition.sessions import session_servicer, tidying
+from authsvc.composition.signing import Signing, answer_sealers, build_signing, page_tokens
 from authsvc.config import InvalidSettings, Settings
-from authsvc.config_values import OutagePolicy, decode_encryption_key
+from authsvc.config_values import OutagePolicy
 from authsvc.domain import ids
 from authsvc.domain.access_tokens import TokenRules
 from authsvc.domain.clock import TimeLimit
@@ -36,7 +39,7 @@ from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.managed_keys import PostgresManagedKeys
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.schema import require_current_schema
-from authsvc.postgres.signing_keys import PostgresSigningKeys
+from authsvc.postgres.sessions import PostgresSessions
 from authsvc.postgres.usage import PostgresUsage
 from authsvc.postgres.users import PostgresUsers
 from authsvc.rate_limits.opening import RateLimits, open_rate_limits
@@ -46,10 +49,7 @@ from authsvc.rpc.auth_servicer import AuthServicer
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import Tls, open_server, serve_until
-from authsvc.tokens.answer_sealing import AnswerSealer
-from authsvc.tokens.keyring import Keyring
-from authsvc.tokens.page_tokens import PageTokens
-from authsvc.tokens.sealing import Sealer
+from authsvc.tokens.current_signer import CurrentSigner
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
@@ -86,7 +86,12 @@ from authsvc.usecases.usage_maintenance import MaintainUsage
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import RevocationFeed, WatchRevocations
 from authsvc.version import VERSION
-from orchestrator.auth.v1 import account_service_pb2, audit_service_pb2, auth_service_pb2
+from orchestrator.auth.v1 import (
+    account_service_pb2,
+    audit_service_pb2,
+    auth_service_pb2,
+    session_service_pb2,
+)
 
 _PROBE_SECONDS: Final = 1.0
 _BACKGROUND_SECONDS: Final = 10.0
@@ -94,6 +99,7 @@ _BACKGROUND_SECONDS: Final = 10.0
 _AUTH_SERVICE: Final = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
 _ACCOUNT_SERVICE: Final = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
 _AUDIT_SERVICE: Final = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
+_SESSION_SERVICE: Final = session_service_pb2.DESCRIPTOR.services_by_name["SessionService"]
 
 log = structlog.get_logger()
 
@@ -120,7 +126,7 @@ class Parts:
     keys: PostgresKeys
     managed_keys: PostgresManagedKeys
     audit_log: PostgresAuditLog
-    keyring: Keyring
+    signing: Signing
     judge: JudgeCredential
     judge_batch: JudgeBatch
     onlooker: JudgeCredential
@@ -183,21 +189,17 @@ def _build(
     settings: Settings, database: Database, rate_limits: RateLimits, hasher: Argon2Hasher
 ) -> Parts:
     accounts, keys = PostgresAccounts(database), PostgresKeys(database)
-    users = PostgresUsers(database)
+    users, sessions = PostgresUsers(database), PostgresSessions(database)
     managed_keys = PostgresManagedKeys(database)
-    keyring = Keyring(
-        store=PostgresSigningKeys(database),
-        sealer=Sealer(_encryption_key(settings), os.urandom),
-        algorithm=settings.token_algorithm,
-        max_age=timedelta(seconds=settings.max_staleness),
+    signing = build_signing(
+        settings,
+        database,
         outage_max_age=_lookup_bounds(settings).outage_max_staleness,
         clock=utc_now,
-        monotonic=time.monotonic,
-        random_bytes=os.urandom,
     )
     rules = TokenRules(settings.token_issuer, settings.token_audience, settings.leeway)
     tokens = AccessTokenVerifier(
-        keyring=keyring,
+        keyring=signing.keyring,
         rules=rules,
         remembered=settings.cache_tokens,
         clock=utc_now,
@@ -210,6 +212,7 @@ def _build(
         keys=keys,
         accounts=accounts,
         users=users,
+        sessions=sessions,
         bounds=_lookup_bounds(settings),
         clock=utc_now,
     )
@@ -224,6 +227,7 @@ def _build(
             keys=records.keys,
             accounts=records.accounts,
             users=records.users,
+            sessions=records.sessions,
             tokens=tokens,
             usage=counter,
             failures=failures,
@@ -248,13 +252,14 @@ def _build(
         keys=keys,
         managed_keys=managed_keys,
         audit_log=PostgresAuditLog(database),
-        keyring=keyring,
+        signing=signing,
         judge=judge,
         judge_batch=JudgeBatch(
             judge=judge,
             keys=records.keys,
             accounts=records.accounts,
             users=records.users,
+            sessions=records.sessions,
             tokens=tokens,
         ),
         onlooker=onlooker,
@@ -262,7 +267,8 @@ def _build(
             judge=explaining_judge,
             keys=managed_keys,
             users=users,
-            tokens=AccessTokenExaminer(keyring=keyring, rules=rules, clock=utc_now),
+            sessions=sessions,
+            tokens=AccessTokenExaminer(keyring=signing.keyring, rules=rules, clock=utc_now),
             clock=utc_now,
         ),
         rate_limits=rate_limits,
@@ -282,7 +288,7 @@ def _build(
         issue_key=issue_key,
         bootstrap=Bootstrap(
             accounts=accounts,
-            signing_keys=keyring,
+            signing_keys=signing.rotation,
             issue_key=issue_key,
             clock=utc_now,
             new_id=ids.new_id,
@@ -299,25 +305,36 @@ async def check_start(settings: Settings) -> None:
     """
     _tls(settings)
     async with open_parts(settings) as parts:
-        await parts.keyring.check_seals(time_limit())
+        await parts.signing.keyring.check_seals(time_limit())
 
 
 async def token_signer(parts: Parts) -> AccessTokenSigner:
-    """Return a signer with the keyring's newest key.
+    """Return a signer with the key that signs now. Ask for each token: the next may be another.
 
     Raises:
         SigningKeyMissing: There is none.
     """
-    key = await parts.keyring.get_signing_key(time_limit())
-    return AccessTokenSigner(
-        key=key, issuer=parts.settings.token_issuer, audience=parts.settings.token_audience
+    settings = parts.settings
+    signer = CurrentSigner(
+        keyring=parts.signing.keyring,
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
     )
+    return await signer.get_signer(time_limit())
+
+
+class Addresses(NamedTuple):
+    """Where a server listens."""
+
+    grpc: str
+    http: str
+    """Empty when HTTP is switched off."""
 
 
 async def serve(
     parts: Parts,
     stop: asyncio.Event,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[Addresses], None] | None = None,
     *,
     shares_port: bool = False,
 ) -> None:
@@ -326,17 +343,37 @@ async def serve(
     Args:
         parts: What to serve.
         stop: Ends it when set.
-        on_ready: Called with the address once calls are answered.
-        shares_port: Whether other processes of this service listen on the same port.
+        on_ready: Called with the addresses once calls are answered.
+        shares_port: Whether other processes of this service listen on the same ports.
 
     Raises:
-        AddressInUse: The address cannot be listened on.
+        AddressInUse: An address cannot be listened on.
         InvalidSettings: The TLS files are no certificate with its key.
-        SealBroken: The keyring was sealed under another encryption key.
+        SealBroken: The keyring was sealed under an encryption key that is not configured.
         DatabaseUnavailable: The database went away during the start.
     """
+    # HTTP first and last: its port is known to be free before calls are taken, and the public
+    # keys are there while the last calls end.
+    async with serving_http_of(
+        parts.settings,
+        get_jwks=parts.signing.get_jwks,
+        new_deadline=time_limit,
+        shares_port=shares_port,
+    ) as http_address:
+        await _serve_grpc(parts, stop, http_address, on_ready, shares_port=shares_port)
+    log.info("stopped")
+
+
+async def _serve_grpc(
+    parts: Parts,
+    stop: asyncio.Event,
+    http_address: str,
+    on_ready: Callable[[Addresses], None] | None,
+    *,
+    shares_port: bool,
+) -> None:
     settings = parts.settings
-    await parts.keyring.check_seals(time_limit())
+    await parts.signing.keyring.check_seals(time_limit())
     services = _services(parts)
     health = Health(
         probe=lambda: parts.database.ping(time_limit(_PROBE_SECONDS)),
@@ -362,18 +399,26 @@ async def serve(
     await health.probe_once()
     background = [
         asyncio.create_task(parts.follower.run()),
-        asyncio.create_task(parts.keyring.keep_fresh(time_limit)),
+        asyncio.create_task(parts.signing.keyring.keep_fresh(time_limit)),
+        asyncio.create_task(parts.signing.keep_rotating.run(time_limit)),
         asyncio.create_task(parts.usage.keep_flushing(settings.usage_flush_interval, time_limit)),
         asyncio.create_task(keep_maintained(parts.audit_log, time_limit)),
         asyncio.create_task(_maintain_usage(parts).keep_up(time_limit)),
+        tidying(parts.database, clock=utc_now, new_deadline=time_limit),
     ]
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    log.info("serving", address=address, tls=settings.tls_key_file is not None, version=VERSION)
+    log.info(
+        "serving",
+        address=address,
+        http_address=http_address or None,
+        tls=settings.tls_key_file is not None,
+        version=VERSION,
+    )
     if on_ready is not None:
-        on_ready(address)
+        on_ready(Addresses(address, http_address))
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.feed.stop)
@@ -397,12 +442,13 @@ def _maintain_usage(parts: Parts) -> MaintainUsage:
 def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
     """Build the servicer of each service."""
     settings, database = parts.settings, parts.database
-    encryption_key = _encryption_key(settings)
-    answers, page_tokens = PostgresAnswers(database), PageTokens(encryption_key)
+    sealer, previous_sealer = answer_sealers(settings)
+    answers = PostgresAnswers(database)
     answered = AnsweredRequests(
         store=answers,
         keys=parts.managed_keys,
-        sealer=AnswerSealer(encryption_key, os.urandom),
+        sealer=sealer,
+        previous=previous_sealer,
         audit=parts.audit_log,
         window=timedelta(seconds=settings.request_id_window),
         clock=utc_now,
@@ -417,7 +463,7 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             list_keys=ListKeys(
                 accounts=parts.accounts,
                 keys=parts.managed_keys,
-                page_tokens=page_tokens,
+                page_tokens=page_tokens(settings),
                 clock=utc_now,
             ),
             update_key=UpdateKey(store=parts.managed_keys, clock=utc_now),
@@ -460,7 +506,7 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             ),
             get_user=GetUser(parts.users),
             list_users=ListUsers(
-                accounts=parts.accounts, users=parts.users, page_tokens=page_tokens
+                accounts=parts.accounts, users=parts.users, page_tokens=page_tokens(settings)
             ),
             update_user=UpdateUser(parts.users),
             set_user_password=SetUserPassword(
@@ -475,14 +521,13 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             list_audit_events=ListAuditEvents(
                 accounts=parts.accounts,
                 log=parts.audit_log,
-                page_tokens=page_tokens,
+                page_tokens=page_tokens(settings),
             )
         ),
+        _SESSION_SERVICE: session_servicer(
+            settings, database, parts.signing, hasher=parts.hasher, clock=utc_now
+        ),
     }
-
-
-def _encryption_key(settings: Settings) -> bytes:
-    return decode_encryption_key(settings.encryption_key.get_secret_value())
 
 
 def _rate_limit_store(settings: Settings) -> str | None:

@@ -21,16 +21,19 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from authsvc.config_values import (
+    OFF,
     LogFormat,
     LogLevel,
     OutagePolicy,
     check_database_url,
     check_encryption_key,
+    check_http_address,
     check_listen_address,
+    check_previous_encryption_key,
     check_rate_limit_store,
     is_loopback,
 )
-from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.domain.signing_keys import LONGEST_TOKEN_LIFE, SigningAlgorithm
 
 PREFIX: Final = "AUTHSVC_"
 
@@ -52,6 +55,13 @@ class Settings(BaseSettings):
         description="32 random bytes in base64 that encrypt the private signing keys at rest. "
         "Make one with `openssl rand -base64 32`; keep it apart from the database's back-ups."
     )
+    encryption_key_previous: Annotated[
+        SecretStr | None, AfterValidator(check_previous_encryption_key)
+    ] = Field(
+        default=None,
+        description="A second encryption key: what is sealed under it can be opened, and nothing "
+        "new is sealed under it. For changing the encryption key: docs/signing-keys.md.",
+    )
     tls_certificate_file: Path | None = Field(
         default=None,
         description="The server's certificate chain in PEM. Goes with `AUTHSVC_TLS_KEY_FILE`.",
@@ -71,6 +81,12 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Where gRPC is served, as `host:port`. An address that is not a loopback "
         "address needs TLS, or `AUTHSVC_ALLOW_PLAINTEXT`.",
+    )
+    http_address: Annotated[str, AfterValidator(check_http_address)] = Field(
+        default="127.0.0.1:50080",
+        description="Where HTTP is served, as `host:port`: the public keys of access tokens, at "
+        "`/.well-known/jwks.json`. It is without TLS and may be a public address, for what it "
+        "serves is public. `off` serves no HTTP.",
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         default=1,
@@ -112,6 +128,47 @@ class Settings(BaseSettings):
         ge=0,
         le=300,
         description="How many seconds the clocks of issuer and verifier may disagree.",
+    )
+    access_token_ttl: int = Field(
+        default=900,
+        ge=1,
+        le=round(LONGEST_TOKEN_LIFE.total_seconds()),
+        description="How many seconds an access token is good; at most 3600.",
+    )
+    session_lifetime: int = Field(
+        default=30 * 24 * 3600,
+        ge=60,
+        le=366 * 24 * 3600,
+        description="How many seconds a dashboard session lasts, however often it is refreshed.",
+    )
+    session_idle_lifetime: int = Field(
+        default=7 * 24 * 3600,
+        ge=60,
+        le=366 * 24 * 3600,
+        description="How many seconds a dashboard session lasts without a refresh. Longer than "
+        "`AUTHSVC_SESSION_LIFETIME` is as long.",
+    )
+    refresh_reuse_window: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="For how many seconds a refresh token that was used gets the same answer "
+        "again: for answers that were lost, and two windows of one browser. A use after that ends "
+        "the session.",
+    )
+    signing_key_lifetime: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        description="How many days a key signs before the next one does. 0: until somebody "
+        "rotates it.",
+    )
+    signing_key_lead: float = Field(
+        default=900.0,
+        ge=0,
+        le=86400,
+        description="How many seconds a new key is published before it signs. Longer than those "
+        "who verify keep the published keys: we tell them 5 minutes.",
     )
     max_staleness: Seconds = Field(
         default=5.0,
@@ -288,6 +345,11 @@ class Settings(BaseSettings):
     def worker_count(self) -> int:
         """How many processes serve."""
         return (os.cpu_count() or 1) if self.workers == "auto" else self.workers
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether HTTP is served at all."""
+        return self.http_address != OFF
 
     @property
     def leeway(self) -> timedelta:

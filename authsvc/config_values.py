@@ -81,10 +81,29 @@ def check_listen_address(address: str) -> str:
     return address
 
 
+OFF: Final = "off"
+"""The value of an address that switches the server on it off."""
+
+
+def check_http_address(address: str) -> str:
+    """Check an address to serve HTTP on, which may be switched off."""
+    if address == OFF:
+        return address
+    try:
+        return check_listen_address(address)
+    except ValueError:
+        raise ValueError("must be host:port, like 127.0.0.1:50080, or off") from None
+
+
 def check_encryption_key(key: SecretStr) -> SecretStr:
     """Check an encryption key; the error does not repeat it."""
     decode_encryption_key(key.get_secret_value())
     return key
+
+
+def check_previous_encryption_key(key: SecretStr | None) -> SecretStr | None:
+    """Check an encryption key that need not be there; the error does not repeat it."""
+    return None if key is None else check_encryption_key(key)
 
 
 def decode_encryption_key(text: str) -> bytes:

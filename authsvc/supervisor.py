@@ -1,4 +1,4 @@
-"""Several workers on one port: the process that starts them, minds them and stops them.
+"""Several workers on the same ports: the process that starts them, minds them and stops them.
 
 Each worker is a process of its own with its own event loop, cache and follower; the kernel shares
 connections out among them by SO_REUSEPORT. A worker is a new program and no fork of the
@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from authsvc.config import PREFIX, Settings
-from authsvc.rpc.server import AddressInUse
+from authsvc.listening import reserve
 
 WORKER_VARIABLE: Final = "_AUTHSVC_WORKER_NUMBER"
 """Set in the environment of a worker: its number, from 0. It is no setting."""
@@ -38,25 +37,32 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
     """Serve with several workers until told to stop.
 
     Raises:
-        AddressInUse: The address cannot be listened on.
+        AddressInUse: An address cannot be listened on.
     """
-    reserved, address = reserve(settings.listen_address)
     workers = settings.worker_count
     environment = {
         **os.environ,
-        f"{PREFIX}LISTEN_ADDRESS": address,
         f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
     }
-    log.info("supervising", address=address, workers=workers)
-    if not sys.platform.startswith("linux"):
-        log.warning("this system gives all connections to one of the workers", workers=workers)
-    supervisor = Supervisor(
-        [sys.executable, "-m", "authsvc", "serve"],
-        environment,
-        workers,
-        patience=timedelta(seconds=settings.shutdown_grace) + _END_MARGIN,
-    )
-    with reserved:
+    with ExitStack() as held:
+        reserved, address = reserve(settings.listen_address)
+        held.enter_context(reserved)
+        environment[f"{PREFIX}LISTEN_ADDRESS"] = address
+        http_address = None
+        if settings.serves_http:
+            name = f"{PREFIX}HTTP_ADDRESS"
+            reserved, http_address = reserve(settings.http_address, setting=name)
+            held.enter_context(reserved)
+            environment[name] = http_address
+        log.info("supervising", address=address, http_address=http_address, workers=workers)
+        if not sys.platform.startswith("linux"):
+            log.warning("this system gives all connections to one of the workers", workers=workers)
+        supervisor = Supervisor(
+            [sys.executable, "-m", "authsvc", "serve"],
+            environment,
+            workers,
+            patience=timedelta(seconds=settings.shutdown_grace) + _END_MARGIN,
+        )
         await supervisor.run(stop)
     log.info("supervision ended")
 
@@ -80,37 +86,6 @@ def stop_with_supervisor(stop: asyncio.Event) -> None:
     # A file or /dev/null cannot be waited for, nor can what is closed.
     with suppress(OSError):
         loop.add_reader(0, on_input)
-
-
-def reserve(address: str) -> tuple[socket.socket, str]:
-    """Take a port for the workers to share.
-
-    Args:
-        address: `host:port`; port 0 takes a free one.
-
-    Returns:
-        A socket that holds the port without listening, and the address with its actual port.
-
-    Raises:
-        AddressInUse: Somebody else has it.
-    """
-    host, _, port = address.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    try:
-        family, kind, protocol, _, name = socket.getaddrinfo(
-            bare, int(port), type=socket.SOCK_STREAM
-        )[0]
-        # Alone first: with SO_REUSEPORT, a port that another service shares would be shared too.
-        with socket.socket(family, kind, protocol) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(name)
-            name = alone.getsockname()
-        shared = socket.socket(family, kind, protocol)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        shared.bind(name)
-    except OSError as error:
-        raise AddressInUse(address) from error
-    return shared, f"{host}:{name[1]}"
 
 
 class Supervisor:

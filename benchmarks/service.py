@@ -110,6 +110,7 @@ async def open_service(
         "AUTHSVC_DATABASE_URL": database_url,
         "AUTHSVC_ENCRYPTION_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "AUTHSVC_LISTEN_ADDRESS": "127.0.0.1:0",
+        "AUTHSVC_HTTP_ADDRESS": "off",
         "AUTHSVC_LOG_FORMAT": "json",
         "AUTHSVC_LOG_LEVEL": "info",
         "AUTHSVC_SHUTDOWN_GRACE": "1",

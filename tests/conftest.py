@@ -119,6 +119,8 @@ def settings(database_url: str) -> Settings:
         database_url=database_url,
         encryption_key=ENCRYPTION_KEY,
         listen_address="127.0.0.1:0",
+        # Its end takes a moment; tests of it switch it on.
+        http_address="off",
         shutdown_grace=2.0,
         **CHEAP_PASSWORDS,
     )
@@ -136,6 +138,8 @@ class Service:
     """A served service on a database of its own."""
 
     address: str
+    http_address: str
+    """Empty where HTTP is switched off."""
     parts: app.Parts
     system: Account
     account: Account
@@ -223,8 +227,9 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
         await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
+        served, secret = ready.result(), issued.secret.reveal()
         try:
-            yield Service(ready.result(), opened, system, account, issued.secret.reveal(), stop)
+            yield Service(served.grpc, served.http, opened, system, account, secret, stop)
         finally:
             stop.set()
             await task

@@ -29,8 +29,10 @@ _COMMANDS: Final = MappingProxyType(
         "explain": "authsvc.cli.explain",
         "account": "authsvc.cli.account",
         "user": "authsvc.cli.user",
+        "session": "authsvc.cli.session",
         "audit": "authsvc.cli.audit",
         "token": "authsvc.cli.token",
+        "keyring": "authsvc.cli.keyring",
     }
 )
 

@@ -111,7 +111,9 @@ async def _serve(settings: Settings, data_dir: Path, stop: asyncio.Event) -> Non
         await app.serve(
             parts,
             stop,
-            lambda address: typer.echo(guide(address, data_dir, account.account_id)),
+            lambda served: typer.echo(
+                guide(served.grpc, data_dir, account.account_id, http_address=served.http)
+            ),
         )
 
 

@@ -12,15 +12,17 @@ from authsvc.cli.local_database import ADMIN_KEY_FILE, DATABASE_URL_FILE
 from authsvc.postgres.embedded.process import find_programs
 
 _SERVICE: Final = "orchestrator.auth.v1.AuthService"
+_JWKS_PATH: Final = "/.well-known/jwks.json"
 
 
-def guide(address: str, data_dir: Path, account_id: str) -> str:
+def guide(address: str, data_dir: Path, account_id: str, *, http_address: str = "") -> str:
     """Return the guide.
 
     Args:
         address: Where the server listens.
         data_dir: The data directory, as the person gave it.
         account_id: An account to make keys in.
+        http_address: Where it serves HTTP; empty when that is switched off.
     """
     admin_key = shlex.quote(str(data_dir / ADMIN_KEY_FILE))
     database_url = shlex.quote(str(data_dir / DATABASE_URL_FILE))
@@ -57,6 +59,7 @@ def guide(address: str, data_dir: Path, account_id: str) -> str:
             f"{key} validate {options}",
             f"{key} revoke --secret {options}",
             "",
+            *_public_keys(http_address),
             f'The database itself: {_psql()} "$(cat {database_url})"',
             "",
         ]
@@ -77,6 +80,13 @@ def _life_of_a_key(create: str, call: str) -> list[str]:
         f'echo "{{\\"secret\\": \\"$KEY\\"}}" | {call}/RevokeKey',
         validate,
     ]
+
+
+def _public_keys(http_address: str) -> list[str]:
+    """Return how to see the keys that access tokens are verified with."""
+    if not http_address:
+        return []
+    return [f"The public keys of access tokens: curl http://{http_address}{_JWKS_PATH}"]
 
 
 def _psql() -> str:

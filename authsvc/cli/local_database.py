@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,6 +21,7 @@ import typer
 from authsvc.cli.failures import Failure
 from authsvc.config import Settings, load_settings
 from authsvc.config_values import ENCRYPTION_KEY_BYTES
+from authsvc.domain.errors import DatabaseUnavailable
 
 ADMIN_KEY_FILE: Final = "admin.key"
 ENCRYPTION_KEY_FILE: Final = "encryption.key"
@@ -79,6 +82,22 @@ def load_local_settings(data_dir: Path) -> Settings:
     return load_settings(
         database_url=database_url, encryption_key=read_private(data_dir / ENCRYPTION_KEY_FILE) or ""
     )
+
+
+@contextmanager
+def in_words_of_dev(data_dir: Path) -> Iterator[None]:
+    """Say that `authsvc dev` does not run, where it is its database that cannot be reached.
+
+    Raises:
+        Failure: It does not.
+        DatabaseUnavailable: The database of the environment cannot be reached.
+    """
+    try:
+        yield
+    except DatabaseUnavailable:
+        if in_environment():
+            raise
+        raise Failure(f"`authsvc dev` does not run on {data_dir}; start it first") from None
 
 
 def in_environment() -> bool:

@@ -17,15 +17,15 @@ from authsvc.cli.key_options import parse_duration
 from authsvc.cli.local_database import (
     DEFAULT_DATA_DIR,
     DataDirOption,
-    in_environment,
+    in_words_of_dev,
     load_local_settings,
 )
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
-from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.scopes import without_reserved
+from authsvc.domain.signing_keys import LONGEST_TOKEN_LIFE
 
 app = typer.Typer(
     name="token",
@@ -54,9 +54,14 @@ def mint(
         typer.Option(metavar="SCOPE", help="What it may do; repeatable. Default: *."),
     ] = None,
     ttl: Annotated[
-        timedelta,
-        typer.Option(parser=parse_duration, metavar="DURATION", help="How long it is good."),
-    ] = "15m",  # type: ignore[assignment] # typer parses it
+        timedelta | None,
+        typer.Option(
+            parser=parse_duration,
+            metavar="DURATION",
+            help="How long it is good; at most 1h. Default: AUTHSVC_ACCESS_TOKEN_TTL, which is "
+            "15 minutes unless set.",
+        ),
+    ] = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,13 +77,15 @@ def mint(
     violations.raise_if_any()
     if len(without_reserved(scopes)) < len(scopes):
         raise Failure("a token cannot carry authsvc: scopes; they go to keys only")
+    if ttl is not None and ttl > LONGEST_TOKEN_LIFE:
+        raise Failure(
+            "--ttl: a token is good for an hour at most (1h), for its key verifies no longer "
+            "than that after the next one has begun to sign"
+        )
     settings = load_local_settings(data_dir)
-    try:
-        token = uvloop.run(_mint(settings, account, user, scopes, ttl))
-    except DatabaseUnavailable:
-        if in_environment():
-            raise
-        raise Failure(f"`authsvc dev` does not run on {data_dir}; start it first") from None
+    life = timedelta(seconds=settings.access_token_ttl) if ttl is None else ttl
+    with in_words_of_dev(data_dir):
+        token = uvloop.run(_mint(settings, account, user, scopes, life))
     if as_json:
         print_json({"token": token})
     else:

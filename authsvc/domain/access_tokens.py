@@ -40,11 +40,15 @@ class AccessTokenClaims:
     user_id: str = field(init=False, compare=False)
     """The subject where it has the form of a user's id, so that there must be such a user; else
     empty, as in the tokens that development mints for whom it likes."""
+    known_session_id: str = field(init=False, compare=False)
+    """Likewise the session, where it has the form of a session's id."""
 
     def __post_init__(self) -> None:
         """Settle once what every validation of the token has to know."""
         user_id = self.subject if ids.is_id(self.subject, ids.USER) else ""
         object.__setattr__(self, "user_id", user_id)
+        session_id = self.session_id if ids.is_id(self.session_id, ids.SESSION) else ""
+        object.__setattr__(self, "known_session_id", session_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class TokenReading:
     """Whom it names; empty when its signature is not good, or it names nobody."""
     account_id: str = ""
     """The account that it names; likewise."""
+    session_id: str = ""
+    """The session that it belongs to; likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class TargetKind(StrEnum):
     ACCOUNT = "ACCOUNT"
     SIGNING_KEY = "SIGNING_KEY"
     USER = "USER"
+    SESSION = "SESSION"
 
 
 class OutcomeClass(StrEnum):

@@ -81,6 +81,19 @@ class Caller:
             return True
         return self._manages_own_users() and account_id == self.principal.account_id
 
+    def require_session_management(self) -> None:
+        """Let pass only a caller that has sessions of its own, or may manage users.
+
+        Raises:
+            CallerNotPermitted: It has none, and may manage none.
+        """
+        if self.principal.kind is not PrincipalKind.USER:
+            self.require_user_management()
+
+    def may_manage_sessions_of(self, user_id: str, account_id: str) -> bool:
+        """Tell whether the caller may end the sessions of a user of an account."""
+        return self.is_user(user_id) or self.may_manage_users_of(account_id)
+
     def is_user(self, user_id: str) -> bool:
         """Tell whether the caller is this user."""
         return self.principal.kind is PrincipalKind.USER and self.principal.user_id == user_id

@@ -19,6 +19,7 @@ class ChangeKind(StrEnum):
     KEY_REVOKED = "KEY_REVOKED"
     USER_CREATED = "USER_CREATED"
     USER_CHANGED = "USER_CHANGED"
+    SESSION_REVOKED = "SESSION_REVOKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,11 @@ class Change:
     kind: ChangeKind
     account_id: str
     key_id: str
-    """Empty when the account itself changed, or a user."""
+    """Empty when the account itself changed, a user, or a session."""
     user_id: str = ""
-    """Empty when no user changed."""
+    """The user that changed, or whose session was ended; else empty."""
+    session_id: str = ""
+    """Empty when no session was ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,32 @@ class LastOwner(AuthsvcError):
     """The user is the last active owner of its account."""
 
 
+class LoginRefused(AuthsvcError):
+    """Email address and password open no account, for whatever reason."""
+
+
+class RefreshTokenInvalid(AuthsvcError):
+    """The refresh token is malformed, or not known."""
+
+
+class RefreshTokenReused(AuthsvcError):
+    """The refresh token had been used, and it is too late for an honest repeat."""
+
+    def __init__(self, session_id: str, account_id: str) -> None:
+        """Carry the session that ends for it, and the account of its user."""
+        super().__init__(session_id)
+        self.session_id = session_id
+        self.account_id = account_id
+
+
+class SessionEnded(AuthsvcError):
+    """The session cannot be refreshed: it is over, or its user or account is disabled."""
+
+
+class SessionNotFound(AuthsvcError):
+    """There is no such session, or the caller may not see it."""
+
+
 class Retriable(AuthsvcError):
     """What may go well a little later."""
 
@@ -144,6 +170,15 @@ class TooManyStreams(Retriable):
 
 class TooManyLogins(Retriable):
     """Too many passwords are being hashed or compared already."""
+
+
+class TooManyFailedLogins(Retriable):
+    """Too many attempts to log in have failed: this one was not looked at."""
+
+    def __init__(self, wait: timedelta) -> None:
+        """Carry how long until the next attempt is looked at."""
+        super().__init__(f"for another {wait}")
+        self.retry_delay = wait
 
 
 class RevisionNotReached(Retriable):

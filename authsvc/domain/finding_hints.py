@@ -17,6 +17,7 @@ _SECRET: Final = (
 _WHOLE_TOKEN: Final = "Copy the whole token anew: three parts of base64url, joined by dots."
 _OUR_TOKEN: Final = "Send an access token that this service issued: log in anew, here."
 _LOG_IN: Final = "Log in anew."
+_ENABLE_USER: Final = "Ask an owner of the account to enable the user."
 _HERE: Final = "Check that the token was issued in this environment."
 
 _MEND: Final = {
@@ -81,6 +82,8 @@ _INSTEAD: Final = {
     "key's rate limit raised.",
     FindingCode.TOKEN_ACCOUNT_UNKNOWN: _HERE,
     FindingCode.TOKEN_USER_UNKNOWN: _HERE,
+    FindingCode.TOKEN_USER_DISABLED: _ENABLE_USER,
+    FindingCode.TOKEN_SESSION_ENDED: _LOG_IN,
 }
 """What to send, where no mending of the form helps."""
 
@@ -95,7 +98,7 @@ _NEXT: Final = {
     DenialReason.KEY_EXPIRED: "Create another key.",
     DenialReason.TOKEN_INVALID: _LOG_IN,
     DenialReason.TOKEN_EXPIRED: _INSTEAD[FindingCode.TOKEN_EXPIRED],
-    DenialReason.TOKEN_REVOKED: "Ask an owner of the account to enable the user.",
+    DenialReason.TOKEN_REVOKED: _LOG_IN,
     DenialReason.ACCOUNT_DISABLED: "Ask an operator to enable the account.",
     DenialReason.ADDRESS_NOT_ALLOWED: "Use the key from an address that it allows, or have its "
     "owner allow this one.",

@@ -80,6 +80,7 @@ class FindingCode(Enum):
     TOKEN_ACCOUNT_UNKNOWN = "it names an account that is not known"
     TOKEN_USER_UNKNOWN = "it names a user that is not known, or not of its account"
     TOKEN_USER_DISABLED = "the user that it names is disabled"
+    TOKEN_SESSION_ENDED = "its session was ended"
 
 
 @dataclass(frozen=True, slots=True)

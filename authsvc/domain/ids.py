@@ -14,6 +14,7 @@ ACCOUNT = "acct"
 KEY = "key"
 SIGNING_KEY = "jwk"
 USER = "user"
+SESSION = "sess"
 AUDIT_EVENT = "evt"
 
 _SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -23,7 +24,7 @@ def new_id(prefix: str) -> str:
     """Return a new identifier.
 
     Args:
-        prefix: What it names: `ACCOUNT`, `KEY`, `SIGNING_KEY` or `USER`.
+        prefix: What it names: `ACCOUNT`, `KEY`, `SIGNING_KEY`, `USER` or `SESSION`.
 
     Returns:
         `<prefix>_` and 26 characters; later ones sort after earlier ones, to the millisecond.

@@ -15,6 +15,7 @@ from authsvc.domain.denials import DENIALS, Denial, DenialReason, insufficient_s
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.scopes import covers, narrowed, without_reserved
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 
 
@@ -47,14 +48,16 @@ def judge_token(
     account: Account,
     user: UserRecord | None,
     required_scopes: Sequence[str],
+    session: SessionRecord | None = None,
 ) -> Principal | Denial:
-    """Judge a verified access token by its account and by its user.
+    """Judge a verified access token by its account, its user and its session.
 
     Args:
         claims: The token's claims; signature and times were verified.
         account: The account that the token names.
         user: The user that the token names; None where there is none.
         required_scopes: Well-formed scopes, all of which it must have.
+        session: The session that the token belongs to; None where there is none.
     """
     scopes = frozenset(without_reserved(claims.scopes))
     if claims.user_id:
@@ -65,6 +68,11 @@ def judge_token(
         # A token says what its user might do when it was issued; the role may have changed since.
         if user.most_scopes is not None:
             scopes = narrowed(scopes, user.most_scopes)
+    # Sessions are deleted some time after they end, so one that is unknown was ended.
+    if claims.known_session_id and (
+        session is None or session.ended or session.user_id != claims.subject
+    ):
+        return DENIALS[DenialReason.TOKEN_REVOKED]
     principal = Principal(
         kind=PrincipalKind.USER,
         account_id=account.account_id,

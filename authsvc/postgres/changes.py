@@ -23,7 +23,7 @@ LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(107157092040705)"
 _READ: Final = """
 SELECT l.pruned_through,
        greatest(l.pruned_through, (SELECT max(revision) FROM authsvc.changes)) AS newest,
-       c.revision, c.kind, c.account_id, c.key_id, c.user_id
+       c.revision, c.kind, c.account_id, c.key_id, c.user_id, c.session_id
   FROM authsvc.change_log l
   LEFT JOIN LATERAL (
        SELECT * FROM authsvc.changes WHERE revision > $1 ORDER BY revision LIMIT $2
@@ -50,7 +50,14 @@ async def read_changes(connection: Connection, after: int, limit: int) -> Change
     """Read the oldest changes after a revision."""
     rows = await connection.fetch(_READ, after, limit)
     changes = [
-        Change(row["revision"], _kind(row), row["account_id"], row["key_id"], row["user_id"])
+        Change(
+            row["revision"],
+            _kind(row),
+            row["account_id"],
+            row["key_id"],
+            row["user_id"],
+            row["session_id"],
+        )
         for row in rows
         if row["revision"] is not None
     ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from authsvc.domain.clock import Deadline
-from authsvc.domain.origin import Origin
-from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
+from authsvc.domain.signing_keys import KeyringChange, SealedSigningKey, SigningAlgorithm
 from authsvc.postgres.database import Connection, Database, Row
 
-_COLUMNS: Final = "kid, algorithm, public_key, sealed_private_key, create_time"
-_LIST: Final = f"SELECT {_COLUMNS} FROM authsvc.signing_keys ORDER BY create_time, kid"
-# Two first starts at once: the second one waits here, then finds the key of the first.
+_COLUMNS: Final = "kid, algorithm, public_key, sealed_private_key, create_time, activate_time"
+_LIST: Final = (
+    f"SELECT {_COLUMNS} FROM authsvc.signing_keys ORDER BY activate_time, create_time, kid"
+)
+# Several replicas find at once that a key is due: the second one waits here, then sees the key of
+# the first. Readers do not wait.
 _LOCK: Final = "LOCK TABLE authsvc.signing_keys IN SHARE ROW EXCLUSIVE MODE"
-_INSERT_FIRST: Final = f"""
-INSERT INTO authsvc.signing_keys ({_COLUMNS})
-SELECT $1, $2, $3, $4, $5
- WHERE NOT EXISTS (SELECT FROM authsvc.signing_keys WHERE algorithm = $2)
+_INSERT: Final = f"INSERT INTO authsvc.signing_keys ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)"
+_DELETE: Final = "DELETE FROM authsvc.signing_keys WHERE kid = ANY($1)"
+_RESEAL: Final = """
+UPDATE authsvc.signing_keys SET sealed_private_key = $3 WHERE kid = $1 AND sealed_private_key = $2
+RETURNING true
 """
 
 
@@ -28,30 +32,60 @@ class PostgresSigningKeys:
         self._database = database
 
     async def list_signing_keys(self, deadline: Deadline) -> list[SealedSigningKey]:
-        """Return all signing keys, oldest first."""
+        """Return all signing keys, in the order in which they begin to sign."""
+        return await self._database.run(_list, deadline)
 
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_LIST)
+    async def change_signing_keys(
+        self, decide: Callable[[Sequence[SealedSigningKey]], KeyringChange], deadline: Deadline
+    ) -> KeyringChange:
+        """Change the keyring by what is in it, whole or not at all, one change after the other.
 
-        return [_signing_key(row) for row in await self._database.run(fetch, deadline)]
+        Args:
+            decide: Says what to change; it sees what no other change can alter any more.
+            deadline: How long it may take.
 
-    async def insert_first_signing_key(
-        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
-    ) -> None:
-        """Keep a signing key, unless there is one of its algorithm already."""
+        Returns:
+            What was changed.
 
-        async def insert(connection: Connection) -> None:
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+
+        async def change(connection: Connection) -> KeyringChange:
             await connection.execute(_LOCK)
-            await connection.execute(
-                _INSERT_FIRST,
-                key.kid,
-                key.algorithm.value,
-                key.public_key,
-                key.sealed_private_key,
-                key.create_time,
-            )
+            decided = decide(await _list(connection))
+            if decided.removed:
+                await connection.execute(_DELETE, [key.kid for key in decided.removed])
+            if (added := decided.added) is not None:
+                await connection.execute(
+                    _INSERT,
+                    added.kid,
+                    added.algorithm.value,
+                    added.public_key,
+                    added.sealed_private_key,
+                    added.create_time,
+                    added.activate_time,
+                )
+            return decided
 
-        await self._database.change(origin, insert, deadline)
+        return await self._database.run_in_transaction(change, deadline)
+
+    async def reseal_signing_key(
+        self, key: SealedSigningKey, sealed_private_key: bytes, deadline: Deadline
+    ) -> bool:
+        """Put another seal on a key; False when the key has changed or is gone.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        row = await self._database.fetch_row(
+            deadline, _RESEAL, key.kid, key.sealed_private_key, sealed_private_key
+        )
+        return row is not None
+
+
+async def _list(connection: Connection) -> list[SealedSigningKey]:
+    return [_signing_key(row) for row in await connection.fetch(_LIST)]
 
 
 def _signing_key(row: Row) -> SealedSigningKey:

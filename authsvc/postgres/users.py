@@ -10,9 +10,11 @@ from typing import Final
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import LastOwner
 from authsvc.domain.origin import Origin
+from authsvc.domain.sessions import SessionEndReason
 from authsvc.domain.users import User, UserRecord, UserRole, UserWithPassword
 from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database, Row
+from authsvc.postgres.sessions import end_sessions_of
 
 _COLUMNS: Final = """
 user_id, account_id, email, display_name, role, disabled, password_change_time, create_time,
@@ -185,10 +187,11 @@ class PostgresUsers:
         *,
         password_hash: str,
         change_time: datetime,
+        except_session_id: str,
         origin: Origin,
         deadline: Deadline,
     ) -> User | None:
-        """Give a user another password.
+        """Give a user another password, and end its sessions but for one.
 
         Returns:
             The user with its new revision; None when there is no such user.
@@ -198,7 +201,10 @@ class PostgresUsers:
         """
 
         async def write(connection: Connection) -> Row | None:
-            return await connection.fetchrow(_SET_PASSWORD, user_id, password_hash, change_time)
+            row = await connection.fetchrow(_SET_PASSWORD, user_id, password_hash, change_time)
+            reason = SessionEndReason.PASSWORD_CHANGED
+            await end_sessions_of(connection, user_id, reason, change_time, except_session_id)
+            return row
 
         row = await self._database.change(origin, write, deadline)
         return None if row is None else _user_of(row)

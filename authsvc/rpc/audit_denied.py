@@ -7,8 +7,9 @@ from typing import Final
 import grpc
 from google.protobuf.message import Message
 
-from authsvc.domain.audit import AuditRecord
+from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.callers import Caller
+from authsvc.domain.errors import RefreshTokenReused
 from authsvc.domain.origin import Origin
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.management import named_account, target_of
@@ -37,6 +38,10 @@ def denied_record(
     row = row_of(error)
     if row.code not in _DENIALS:
         return None
+    if isinstance(error, RefreshTokenReused):
+        # The request names the session by a token, which is not written down.
+        target = Target(TargetKind.SESSION, error.session_id)
+        return AuditRecord(origin, target, error.account_id, ErrorReason.Name(row.reason))
     # Others may name any account: its log is not theirs to fill, and whether their own attempts
     # are in their own log must not depend on what exists.
     is_system = caller is not None and caller.principal.is_system

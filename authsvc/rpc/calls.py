@@ -1,4 +1,4 @@
-"""The path of every call: authenticate, hand over, and turn errors into statuses.
+"""The path of every call: authenticate where need be, hand over, turn errors into statuses.
 
 A plain function around each method and not a chain of interceptors: the check of a credential is
 short, and so must be its way (docs/adr/0006). This module alone ends calls with a status.
@@ -6,6 +6,7 @@ short, and so must be its way (docs/adr/0006). This module alone ends calls with
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import secrets
@@ -32,9 +33,10 @@ from authsvc.rpc.origin import action_of, address_of, call_origin
 from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
-from authsvc.usecases.call import Call
+from authsvc.usecases.call import Call, OpenCall
 
 Method = Callable[[Any, Call], Awaitable[Message]]
+OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
 Rest = Callable[[Deadline], Awaitable[bytes]]
 """What is left of a call that cannot be answered without waiting."""
 MethodNow = Callable[[Any, Caller], bytes | Rest]
@@ -92,7 +94,8 @@ class Calls:
             servicer: Has a coroutine function `create_key(request, call)` for a method
                 `CreateKey`; or, for one that seldom has to wait, a plain function
                 `create_key_now(request, caller)`. That returns the serialised answer, or a
-                coroutine function that makes it and takes the deadline of the call.
+                coroutine function that makes it and takes the deadline of the call. A method
+                that needs no caller is a coroutine function `create_key_open(request, call)`.
 
         Raises:
             AttributeError: The servicer lacks a method of the service.
@@ -112,6 +115,11 @@ class Calls:
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming_behaviour(name, parse, getattr(servicer, attribute))
+            )
+        serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
+        if serve_open is not None:
+            return grpc.unary_unary_rpc_method_handler(
+                self._open_behaviour(name, parse, serve_open)
             )
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
@@ -162,6 +170,31 @@ class Calls:
                 if is_audited:
                     origin = call_origin(caller, name, request_id, address)
                     await self._audit(error, _parsed(parse, data), caller, origin, deadline)
+                await self._abort(name, context, error, request_id)
+
+        return behave
+
+    def _open_behaviour(self, name: str, parse: Parse, serve: OpenMethod) -> Behaviour:
+        """Return the way of a method that anybody may call.
+
+        A credential that comes with such a call is left unread: it can neither help nor harm.
+        """
+        work_limit, monotonic = self._work_limit, self._monotonic
+        is_audited = is_management(name)
+
+        async def behave(data: bytes, context: Context) -> bytes:
+            request_id, address = self._request_id(context), address_of(context.peer())
+            new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
+            deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
+            try:
+                call = OpenCall(deadline, address, origin, new_deadline)
+                response = await serve(parse(data), call)
+                return response.SerializeToString()
+            except Exception as error:  # noqa: BLE001 - every error becomes a status here
+                if is_audited:
+                    record = denied_record(error, _parsed(parse, data), None, origin)
+                    if record is not None:
+                        await self._audit_denials(record, new_deadline())
                 await self._abort(name, context, error, request_id)
 
         return behave

@@ -134,6 +134,10 @@ def watch_response(event: Event) -> auth_service_pb2.WatchRevocationsResponse:
         case Change(kind=ChangeKind.KEY_REVOKED):
             response.key_revoked.key_id = event.key_id
             response.key_revoked.account_id = event.account_id
+        case Change(kind=ChangeKind.SESSION_REVOKED):
+            response.session_revoked.session_id = event.session_id
+            response.session_revoked.user_id = event.user_id
+            response.session_revoked.account_id = event.account_id
         case Change() if event.user_id:
             response.user_changed.user_id = event.user_id
             response.user_changed.account_id = event.account_id

@@ -151,6 +151,42 @@ ERROR_TABLE: Final = MappingProxyType(
             "The user is the last active owner of its account; make another one first.",
             logging.INFO,
         ),
+        errors.LoginRefused: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_LOGIN_REFUSED,
+            "Email address and password do not belong together, or the login is switched off.",
+            logging.WARNING,
+        ),
+        errors.TooManyFailedLogins: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_TOO_MANY_FAILED_LOGINS,
+            "Too many attempts to log in have failed; wait as long as the status details say.",
+            logging.WARNING,
+        ),
+        errors.RefreshTokenReused: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_REFRESH_TOKEN_REUSED,
+            "The refresh token had been used before, so its session was ended; log in anew.",
+            logging.WARNING,
+        ),
+        errors.RefreshTokenInvalid: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_REFRESH_TOKEN_INVALID,
+            "The refresh token is none that is known; log in anew.",
+            logging.WARNING,
+        ),
+        errors.SessionEnded: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_SESSION_ENDED,
+            "The session is over; log in anew.",
+            logging.INFO,
+        ),
+        errors.SessionNotFound: Row(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_SESSION_NOT_FOUND,
+            "Session not found.",
+            logging.INFO,
+        ),
         errors.TooManyLogins: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_TOO_MANY_LOGINS,

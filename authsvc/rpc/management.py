@@ -11,6 +11,7 @@ from authsvc.domain.audit import Target, TargetKind
 
 _AUTH: Final = "orchestrator.auth.v1.AuthService"
 _ACCOUNTS: Final = "orchestrator.auth.v1.AccountService"
+_SESSIONS: Final = "orchestrator.auth.v1.SessionService"
 _AUDIT: Final = "orchestrator.auth.v1.AuditService"
 
 MANAGEMENT: Final = frozenset(
@@ -33,6 +34,12 @@ MANAGEMENT: Final = frozenset(
         f"{_ACCOUNTS}/UpdateUser",
         f"{_ACCOUNTS}/SetUserPassword",
         f"{_AUDIT}/ListAuditEvents",
+        f"{_SESSIONS}/CreateSession",
+        f"{_SESSIONS}/RefreshSession",
+        f"{_SESSIONS}/RevokeSession",
+        f"{_SESSIONS}/RevokeAllSessions",
+        f"{_SESSIONS}/ListSessions",
+        f"{_SESSIONS}/RotateSigningKey",
     }
 )
 """Refused attempts at these are audited. A test asserts that every method is here or below."""
@@ -42,12 +49,14 @@ NO_MANAGEMENT: Final = frozenset(
         f"{_AUTH}/BatchValidateCredentials",
         f"{_AUTH}/ExplainCredential",
         f"{_AUTH}/WatchRevocations",
+        f"{_SESSIONS}/GetJwks",
     }
 )
-"""These judge credentials, at a rate at which nothing is written."""
+"""These judge credentials or help to, at a rate at which nothing is written."""
 
 _TARGETS: Final = (
     ("key_id", ids.KEY, TargetKind.KEY),
+    ("session_id", ids.SESSION, TargetKind.SESSION),
     ("user_id", ids.USER, TargetKind.USER),
     ("account_id", ids.ACCOUNT, TargetKind.ACCOUNT),
 )

@@ -12,7 +12,7 @@ import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 
-from authsvc.domain.errors import AuthsvcError
+from authsvc.listening import AddressInUse
 from authsvc.rpc import health as health_module
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
@@ -29,17 +29,6 @@ CHANNEL_OPTIONS: Final = (
 )
 
 log = structlog.get_logger()
-
-
-class AddressInUse(AuthsvcError):
-    """The address cannot be listened on."""
-
-    def __init__(self, address: str) -> None:
-        """Carry the address."""
-        super().__init__(
-            f"cannot listen on {address}: the port is in use, or the address is not this "
-            "machine's; stop what uses it, or choose another one"
-        )
 
 
 @dataclass(frozen=True, slots=True)

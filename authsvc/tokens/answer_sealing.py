@@ -11,10 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from authsvc.tokens.sealing import KEY_BYTES, Sealer
+from authsvc.tokens.sealing import KEY_BYTES, Sealer, derive_key
 
 _DIGEST: Final = b"authsvc key_requests digest 1"
 _FINGERPRINT: Final = b"authsvc key_requests fingerprint 1"
@@ -44,7 +41,7 @@ class AnswerSealer:
             request_id: A UUID in text form.
         """
         text = "\0".join((method, caller_id, str(uuid.UUID(request_id))))
-        return hmac.digest(_derive(self._key, _DIGEST), text.encode(), hashlib.sha256)
+        return hmac.digest(derive_key(self._key, _DIGEST), text.encode(), hashlib.sha256)
 
     def fingerprint(self, request_id: str, arguments: bytes) -> bytes:
         """Return 32 bytes that differ for other arguments."""
@@ -66,8 +63,4 @@ class AnswerSealer:
         return Sealer(self._request_key(request_id, _SEAL), self._random_bytes)
 
     def _request_key(self, request_id: str, purpose: bytes) -> bytes:
-        return _derive(self._key + uuid.UUID(request_id).bytes, purpose)
-
-
-def _derive(material: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(material)
+        return derive_key(self._key + uuid.UUID(request_id).bytes, purpose)

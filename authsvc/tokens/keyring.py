@@ -8,7 +8,6 @@ again, but not more than once a second: such tokens cost nothing to forge.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,20 +16,20 @@ from typing import Final, Protocol
 
 import structlog
 
-from authsvc.domain import ids
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
-from authsvc.domain.origin import Origin
-from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
-from authsvc.tokens.key_material import (
-    PrivateKey,
-    PublicKey,
-    generate,
-    load_private_key,
-    load_public_key,
+from authsvc.domain.json_web_keys import JsonWebKey
+from authsvc.domain.signing_keys import (
+    SealedSigningKey,
+    SigningAlgorithm,
+    SigningKeyState,
+    find_signer,
+    lives_of,
 )
-from authsvc.tokens.sealing import SealBroken, Sealer
+from authsvc.tokens.json_web_keys import json_web_key
+from authsvc.tokens.sealing import SealBroken
+from authsvc.tokens.stored_keys import SigningKey, StoredKeys, VerificationKey
 
 log = structlog.get_logger()
 
@@ -41,13 +40,7 @@ class SigningKeyStore(Protocol):
     """Where signing keys are kept."""
 
     async def list_signing_keys(self, deadline: Deadline) -> list[SealedSigningKey]:
-        """Return all signing keys, oldest first."""
-        ...
-
-    async def insert_first_signing_key(
-        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
-    ) -> None:
-        """Keep a signing key, unless there is one of its algorithm already."""
+        """Return all signing keys."""
         ...
 
 
@@ -60,23 +53,6 @@ class SigningKeyMissing(AuthsvcError):
             f"the keyring has no {algorithm} key to sign with: run `authsvc bootstrap`, which "
             "makes one"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationKey:
-    """A key that verifies tokens, pinned to the one algorithm it may be used with."""
-
-    algorithm: SigningAlgorithm
-    key: PublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A key that signs tokens."""
-
-    kid: str
-    algorithm: SigningAlgorithm
-    key: PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,71 +72,97 @@ class Keyring:
         self,
         *,
         store: SigningKeyStore,
-        sealer: Sealer,
+        stored_keys: StoredKeys,
         algorithm: SigningAlgorithm,
+        leeway: timedelta,
         max_age: timedelta,
         outage_max_age: timedelta | None = None,
         clock: Clock,
         monotonic: Callable[[], float],
-        random_bytes: Callable[[int], bytes],
     ) -> None:
-        """Take the store and the sealer.
+        """Take the store, and what opens the keys in it.
 
         Args:
             store: Where the keys are kept.
-            sealer: Opens their private parts.
+            stored_keys: Opens them.
             algorithm: What new tokens are signed with.
+            leeway: How far the clocks of issuer and verifier may disagree.
             max_age: How old the snapshot may be that tokens are verified with.
             outage_max_age: How old it may be while the database is away; None: no older.
-            clock: Says how old it is to those who ask.
+            clock: Says which keys are retired, which one signs, and how old the snapshot is.
             monotonic: Seconds from a clock that never goes back, for the snapshot's age.
-            random_bytes: A cryptographic source of randomness.
         """
         self._store = store
-        self._sealer = sealer
+        self._stored_keys = stored_keys
         self._algorithm = algorithm
+        self._leeway = leeway
         self._max_age = max_age.total_seconds()
         self._outage_max_age = 0.0 if outage_max_age is None else outage_max_age.total_seconds()
         self._database_away = False
         self._clock = clock
         self._monotonic = monotonic
-        self._random_bytes = random_bytes
         self._snapshot: _Snapshot | None = None
         self._reads = 0
         self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
+        self._signing: tuple[SealedSigningKey, SigningKey] | None = None
         self._reading = asyncio.Lock()
-
-    async def ensure_signing_key(self, now: datetime, origin: Origin, deadline: Deadline) -> None:
-        """Make a signing key of the configured algorithm when there is none yet."""
-        if any(key.algorithm is self._algorithm for key in await self._all(deadline)):
-            return
-        kid = ids.new_id(ids.SIGNING_KEY)
-        private_bytes, public_bytes = generate(self._algorithm, self._random_bytes)
-        sealed = self._sealer.seal(private_bytes, _label(kid, self._algorithm, public_bytes))
-        key = SealedSigningKey(kid, self._algorithm, public_bytes, sealed, now)
-        await self._store.insert_first_signing_key(key, origin, deadline)
 
     async def check_seals(self, deadline: Deadline) -> None:
         """Open every private key once, so that a wrong encryption key is found at the start.
 
         Raises:
-            SealBroken: One of them was sealed under another encryption key.
+            SealBroken: One of them was sealed under an encryption key that is not configured.
         """
-        for key in await self._all(deadline):
-            self._open(key)
+        for key in await self._store.list_signing_keys(deadline):
+            self._stored_keys.check_seal(key)
 
     async def get_signing_key(self, deadline: Deadline) -> SigningKey:
-        """Return the newest key of the configured algorithm.
+        """Return the key that signs at this moment. Ask for each token: the next may be another.
 
         Raises:
-            SigningKeyMissing: There is none.
+            SigningKeyMissing: There is no key of the configured algorithm.
+            SealBroken: It was sealed under an encryption key that is not configured.
+            DatabaseUnavailable: The database did not answer before the deadline.
         """
-        candidates = [k for k in await self._all(deadline) if k.algorithm is self._algorithm]
-        if not candidates:
+        keys = await self._store.list_signing_keys(deadline)
+        key = find_signer(keys, self._algorithm, self._clock())
+        if key is None:
             raise SigningKeyMissing(self._algorithm)
-        newest = candidates[-1]
-        private_key = load_private_key(newest.algorithm, self._open(newest))
-        return SigningKey(newest.kid, newest.algorithm, private_key)
+        if self._signing is None or self._signing[0] != key:
+            self._signing = key, self._stored_keys.open_signing_key(key)
+        return self._signing[1]
+
+    async def list_published(self, deadline: Deadline) -> list[JsonWebKey]:
+        """Return the public keys of all that verify, in the order in which they begin to sign.
+
+        Raises:
+            DatabaseUnavailable: The keyring had to be read and could not be.
+        """
+        snapshot = self._find_snapshot(None, None)
+        if snapshot is None:
+            snapshot = await self._read_or_stale(deadline)
+        published = (json_web_key(kid, key) for kid, key in snapshot.keys.items())
+        return [key for key in published if key is not None]
+
+    async def _read_or_stale(self, deadline: Deadline) -> _Snapshot:
+        stale = self._find_stale_snapshot()
+        if stale is not None and self._database_away and self._reading.locked():
+            # As in `find_verification_key`.
+            return stale
+        try:
+            return await self._read(None, None, deadline)
+        except DatabaseUnavailable:
+            if stale is None:
+                raise
+            return stale
+
+    async def refresh(self, deadline: Deadline) -> None:
+        """Read the keyring anew, now that it has changed.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        await self._read(None, self._reads, deadline)
 
     def find_verification_key_now(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
         """Return a key and its age, if it is in a snapshot that is fresh enough; else None."""
@@ -204,11 +206,11 @@ class Keyring:
         freshness = Freshness(FreshnessSource.DATABASE, snapshot.freshness.as_of)
         return snapshot.keys.get(kid), freshness
 
-    def _find_snapshot(self, kid: str, after: int | None) -> _Snapshot | None:
+    def _find_snapshot(self, kid: str | None, after: int | None) -> _Snapshot | None:
         """Return the snapshot if it can answer.
 
         Args:
-            kid: What is looked up.
+            kid: What is looked up; None: all there is.
             after: The number of a read: only a later one can answer. None: one that is young
                 enough can.
         """
@@ -217,7 +219,8 @@ class Keyring:
             return None
         if after is not None:
             return snapshot if snapshot.number > after else None
-        limit = self._max_age if kid in snapshot.keys else _LOOK_AGAIN_AFTER.total_seconds()
+        known = kid is None or kid in snapshot.keys
+        limit = self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()
         return snapshot if self._monotonic() - snapshot.read_at <= limit else None
 
     def _find_stale(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
@@ -225,12 +228,18 @@ class Keyring:
 
         A key that is not in it may have come to exist, so that is no answer.
         """
-        snapshot = self._snapshot
-        if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
+        snapshot = self._find_stale_snapshot()
+        if snapshot is None:
             return None
         key = snapshot.keys.get(kid)
         freshness = Freshness(FreshnessSource.STALE, snapshot.freshness.as_of)
         return None if key is None else (key, freshness)
+
+    def _find_stale_snapshot(self) -> _Snapshot | None:
+        snapshot = self._snapshot
+        if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
+            return None
+        return snapshot
 
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
         """Read the keyring again and again before it is too old, until cancelled.
@@ -239,10 +248,10 @@ class Keyring:
         """
         while True:
             with suppress(DatabaseUnavailable):
-                await self._read("", self._reads, new_deadline())
+                await self.refresh(new_deadline())
             await asyncio.sleep(self._max_age / 2)
 
-    async def _read(self, kid: str, after: int | None, deadline: Deadline) -> _Snapshot:
+    async def _read(self, kid: str | None, after: int | None, deadline: Deadline) -> _Snapshot:
         """Read the keyring, unless another call's read can answer by then."""
         try:
             async with asyncio.timeout(deadline.remaining()), self._reading:
@@ -250,7 +259,8 @@ class Keyring:
                 if snapshot is None:
                     self._reads = number = self._reads + 1
                     as_of, read_at = self._clock(), self._monotonic()
-                    keys = self._readable(await self._all(deadline))
+                    stored = await self._store.list_signing_keys(deadline)
+                    keys = self._readable(stored, as_of)
                     freshness = Freshness(FreshnessSource.CACHE, as_of)
                     snapshot = self._snapshot = _Snapshot(keys, freshness, read_at, number)
                     self._database_away = False
@@ -262,42 +272,26 @@ class Keyring:
             self._database_away = True
             raise
 
-    async def _all(self, deadline: Deadline) -> list[SealedSigningKey]:
-        return await self._store.list_signing_keys(deadline)
-
-    def _readable(self, keys: Sequence[SealedSigningKey]) -> dict[str, VerificationKey]:
+    def _readable(
+        self, stored: Sequence[SealedSigningKey], now: datetime
+    ) -> dict[str, VerificationKey]:
         """Return the keys to verify with. One that cannot be read verifies nothing."""
         readable: dict[str, VerificationKey] = {}
-        for key in keys:
+        for life in lives_of(stored, self._leeway):
+            if life.state(now) is SigningKeyState.RETIRED:
+                continue
             try:
-                readable[key.kid] = self._verification_key(key)
+                readable[life.key.kid] = self._verification_key(life.key)
             except (SealBroken, TypeError, ValueError) as error:
-                log.error("signing key unreadable", kid=key.kid, cause=repr(error))  # noqa: TRY400
+                log.error("signing key unreadable", kid=life.key.kid, cause=repr(error))  # noqa: TRY400
+        self._parsed = {kid: self._parsed[kid] for kid in readable}
         return readable
 
     def _verification_key(self, key: SealedSigningKey) -> VerificationKey:
-        """Return the key to verify with: the same object while the stored key is the same.
-
-        The seal is opened for every key, since it vouches for the public part too: a key that
-        was put into the database without the encryption key verifies nothing.
-        """
+        """Return the key to verify with: the same object while the stored key is the same."""
         present = self._parsed.get(key.kid)
         if present is not None and present[0] == key:
             return present[1]
-        secret = self._open(key)
-        material = (
-            secret if key.public_key is None else load_public_key(key.algorithm, key.public_key)
-        )
-        parsed = VerificationKey(key.algorithm, material)
+        parsed = self._stored_keys.open_verification_key(key)
         self._parsed[key.kid] = (key, parsed)
         return parsed
-
-    def _open(self, key: SealedSigningKey) -> bytes:
-        label = _label(key.kid, key.algorithm, key.public_key)
-        return self._sealer.open(key.sealed_private_key, label)
-
-
-def _label(kid: str, algorithm: SigningAlgorithm, public_key: bytes | None) -> str:
-    """Return what a private key is sealed under: all that it must not be parted from."""
-    fingerprint = hashlib.sha256(public_key or b"").hexdigest()
-    return f"signing key {kid} ({algorithm}, public key {fingerprint})"

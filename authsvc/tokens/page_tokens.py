@@ -18,9 +18,18 @@ _MAC_BYTES: Final = 32
 class PageTokens:
     """Makes and reads page tokens."""
 
-    def __init__(self, encryption_key: bytes) -> None:
-        """Take the configured encryption key, from which a key for this purpose is derived."""
-        self._key = hmac.digest(encryption_key, _PURPOSE, "sha256")
+    def __init__(self, encryption_key: bytes, previous: bytes | None = None) -> None:
+        """Take the encryption keys, from which keys for this purpose are derived.
+
+        Args:
+            encryption_key: Makes the tokens.
+            previous: Tokens that were made by it can be read; None: none.
+        """
+        self._keys = tuple(
+            hmac.digest(key, _PURPOSE, "sha256")
+            for key in (encryption_key, previous)
+            if key is not None
+        )
 
     def make(self, position: str, listing: str) -> str:
         """Return the token of a position.
@@ -30,7 +39,7 @@ class PageTokens:
             listing: What is listed, in one canonical form.
         """
         data = position.encode()
-        return _encoded(self._mac(data, listing) + data)
+        return _encoded(_mac(self._keys[0], data, listing) + data)
 
     def read(self, token: str, listing: str) -> str | None:
         """Return the position, or None when the token was not made here for this listing."""
@@ -40,14 +49,15 @@ class PageTokens:
         except (UnicodeEncodeError, binascii.Error):
             return None
         mac, position = data[:_MAC_BYTES], data[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(position, listing)):
+        if not any(hmac.compare_digest(mac, _mac(key, position, listing)) for key in self._keys):
             return None
         # Base64 ignores the spare bits of the last character: one token, one text.
         return position.decode() if _encoded(data) == token else None
 
-    def _mac(self, position: bytes, listing: str) -> bytes:
-        length = len(position).to_bytes(4, "big")
-        return hmac.digest(self._key, length + position + listing.encode(), "sha256")
+
+def _mac(key: bytes, position: bytes, listing: str) -> bytes:
+    length = len(position).to_bytes(4, "big")
+    return hmac.digest(key, length + position + listing.encode(), "sha256")
 
 
 def _encoded(data: bytes) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authsvc.domain.errors import AuthsvcError
 
@@ -16,6 +18,11 @@ _VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
 
 
+def derive_key(material: bytes, purpose: bytes) -> bytes:
+    """Return a key for one purpose (HKDF-SHA256, RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(material)
+
+
 class SealBroken(AuthsvcError):
     """A sealed value cannot be opened: it was altered, or sealed under another key."""
 
@@ -23,7 +30,8 @@ class SealBroken(AuthsvcError):
         """Carry which value it is."""
         super().__init__(
             f"{label} cannot be opened with this AUTHSVC_ENCRYPTION_KEY: it was sealed under "
-            "another key, or altered; configure the key that it was sealed under"
+            "another key, or altered; configure the key that it was sealed under, as "
+            "AUTHSVC_ENCRYPTION_KEY or as AUTHSVC_ENCRYPTION_KEY_PREVIOUS"
         )
 
 

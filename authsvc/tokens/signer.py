@@ -10,7 +10,7 @@ from typing import Final
 import jwt
 
 from authsvc.domain.access_tokens import ACCOUNT_CLAIM
-from authsvc.tokens.keyring import SigningKey
+from authsvc.tokens.stored_keys import SigningKey
 
 CLIENT_ID: Final = "dashboard"
 

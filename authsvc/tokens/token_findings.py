@@ -26,7 +26,8 @@ from authsvc.tokens.compact import (
     decode_segment,
     read_json,
 )
-from authsvc.tokens.keyring import Keyring, VerificationKey
+from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.stored_keys import VerificationKey
 
 
 class AccessTokenExaminer:
@@ -77,6 +78,7 @@ class AccessTokenExaminer:
             scopes_of(payload),
             read_text(payload, "sub"),
             read_text(payload, ACCOUNT_CLAIM),
+            read_text(payload, "sid"),
         )
 
     async def _find_key(

@@ -17,7 +17,8 @@ from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.record_cache import RecordCache
 from authsvc.tokens.compact import Malformed, decode_segment, read_header, read_json
-from authsvc.tokens.keyring import Keyring, VerificationKey
+from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.stored_keys import VerificationKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class RepeatableRequest:
     request_id: str = field(repr=False)
     digest: bytes
     fingerprint: bytes
+    earlier: RepeatableRequest | None = None
+    """The same request as it is known by the previous encryption key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,26 @@ class AnsweredRequests:
         keys: Keys,
         sealer: RequestSealer,
         audit: AuditStore,
+        previous: RequestSealer | None = None,
         window: timedelta,
         clock: Clock,
     ) -> None:
-        """Take the stores, the sealing, the audit log, how long answers are good, and the time."""
+        """Take what answers are kept with.
+
+        Args:
+            store: Where they are kept.
+            keys: Where the keys are that they tell of.
+            sealer: Seals them, by the encryption key.
+            audit: Is told of answers that are told again.
+            previous: Opens those that were sealed under the encryption key before that.
+            window: How long they are good for.
+            clock: The source of time.
+        """
         self._store = store
         self._keys = keys
         self._sealer = sealer
         self._audit = audit
+        self._previous = previous
         self._window = window
         self._clock = clock
 
@@ -99,11 +113,14 @@ class AnsweredRequests:
             arguments: All else that was asked for.
         """
         canonical = json.dumps(arguments, sort_keys=True, default=str).encode()
-        return RepeatableRequest(
-            request_id,
-            self._sealer.digest(method, caller_id, request_id),
-            self._sealer.fingerprint(request_id, canonical),
-        )
+
+        def known_by(sealer: RequestSealer, earlier: RepeatableRequest | None) -> RepeatableRequest:
+            digest = sealer.digest(method, caller_id, request_id)
+            fingerprint = sealer.fingerprint(request_id, canonical)
+            return RepeatableRequest(request_id, digest, fingerprint, earlier)
+
+        earlier = None if self._previous is None else known_by(self._previous, None)
+        return known_by(self._sealer, earlier)
 
     def answer(self, request: RepeatableRequest, key_id: str, secret: KeySecret) -> KeptAnswer:
         """Return what is to be kept of an answer."""
@@ -118,6 +135,14 @@ class AnsweredRequests:
             RequestIdReused: The request had other arguments then.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
+        answered = await self._find(request, self._sealer, deadline)
+        if answered is None and request.earlier is not None and self._previous is not None:
+            answered = await self._find(request.earlier, self._previous, deadline)
+        return answered
+
+    async def _find(
+        self, request: RepeatableRequest, sealer: RequestSealer, deadline: Deadline
+    ) -> Answered | None:
         kept = await self._store.find_answer(request.digest, deadline)
         if kept is None or kept.delete_time <= self._clock():
             return None
@@ -126,7 +151,7 @@ class AnsweredRequests:
         found = await self._keys.find_key(kept.key_id, deadline)
         if found is None:
             raise KeyNotFound
-        secret = self._sealer.open(request.request_id, kept.sealed_secret, kept.key_id)
+        secret = sealer.open(request.request_id, kept.sealed_secret, kept.key_id)
         return Answered(found.key, KeySecret(secret.decode()), kept.revision)
 
     async def note_repeat(self, key: Key, call: Call) -> None:

@@ -7,7 +7,6 @@ to run twice at once: uniqueness in the store decides who was first.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, Protocol
 
 from authsvc.domain import ids
@@ -43,8 +42,8 @@ class Accounts(Protocol):
 class SigningKeys(Protocol):
     """The keys that sign access tokens."""
 
-    async def ensure_signing_key(self, now: datetime, origin: Origin, deadline: Deadline) -> None:
-        """Make a signing key of the configured algorithm when there is none yet."""
+    async def ensure_key(self, deadline: Deadline) -> None:
+        """Make a key of the configured algorithm when there is none yet."""
         ...
 
 
@@ -80,7 +79,7 @@ class Bootstrap:
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        await self._signing_keys.ensure_signing_key(self._clock(), origin, deadline)
+        await self._signing_keys.ensure_key(deadline)
         account = self._account(SYSTEM_ACCOUNT_NAME, is_system=True)
         return await self._accounts.ensure_system_account(account, origin, deadline)
 

@@ -24,12 +24,12 @@ from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.finding_hints import hint_for
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import AUTHORITATIVE
-from authsvc.domain.ids import USER, is_id
+from authsvc.domain.ids import SESSION, USER, is_id
 from authsvc.domain.keys import Key, KeyState, OwnedKey
 from authsvc.domain.scopes import VALIDATE, covers, narrowed
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
-from authsvc.usecases.fresh_records import UserRecordReader
+from authsvc.usecases.fresh_records import SessionRecordReader, UserRecordReader
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -101,6 +101,7 @@ class ExplainCredential:
         judge: JudgeCredential,
         keys: KnownKeys,
         users: UserRecordReader,
+        sessions: SessionRecordReader,
         tokens: TokenExaminer,
         clock: Clock,
     ) -> None:
@@ -108,6 +109,7 @@ class ExplainCredential:
         self._judge = judge
         self._keys = keys
         self._users = users
+        self._sessions = sessions
         self._tokens = tokens
         self._clock = clock
 
@@ -217,6 +219,8 @@ class ExplainCredential:
             findings = (Finding(_USER_UNKNOWN if names_user else _ACCOUNT_UNKNOWN),)
         if user is not None and user.disabled:
             findings += (Finding(FindingCode.TOKEN_USER_DISABLED),)
+        if await self._has_lost_session(read, deadline):
+            findings += (Finding(FindingCode.TOKEN_SESSION_ENDED),)
         if reason is DenialReason.ACCOUNT_DISABLED:
             findings += (Finding(FindingCode.ACCOUNT_DISABLED),)
         missing: tuple[str, ...] = ()
@@ -235,6 +239,14 @@ class ExplainCredential:
             return None
         user = (await self._users.find_user_records([read.subject], deadline)).get(read.subject)
         return user if user is not None and user.account_id == read.account_id else None
+
+    async def _has_lost_session(self, read: TokenReading, deadline: Deadline) -> bool:
+        """Tell whether a genuine token belongs to a session that is no more."""
+        if not is_id(read.session_id, SESSION):
+            return False
+        found = await self._sessions.find_session_records([read.session_id], deadline)
+        session = found.get(read.session_id)
+        return session is None or session.ended or session.user_id != read.subject
 
     def _key_faults(
         self, known: OwnedKey, client_address: str, missing: tuple[str, ...]

@@ -7,17 +7,16 @@ that memory knows are answered all the same, so others behind one address are no
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from authsvc.domain.networks import network_of
+
 WINDOW_SECONDS: Final = 60.0
 MAX_ADDRESSES: Final = 10_000
 """The most addresses to count; the one that failed longest ago is forgotten first."""
-
-_IPV6_SITE_BITS: Final = 64
 
 
 class FailureLimit:
@@ -38,7 +37,7 @@ class FailureLimit:
         """
         if not address:
             return None
-        began_at, count = self._counts.get(_group(address), (0.0, 0))
+        began_at, count = self._counts.get(network_of(address), (0.0, 0))
         left = began_at + WINDOW_SECONDS - self._monotonic()
         return timedelta(seconds=left) if count >= self._limit and left > 0 else None
 
@@ -46,21 +45,10 @@ class FailureLimit:
         """Count a failure."""
         if not address:
             return
-        group, now = _group(address), self._monotonic()
+        group, now = network_of(address), self._monotonic()
         began_at, count = self._counts.pop(group, (now, 0))
         if now - began_at >= WINDOW_SECONDS:
             began_at, count = now, 0
         self._counts[group] = (began_at, count + 1)
         if len(self._counts) > MAX_ADDRESSES:
             self._counts.popitem(last=False)
-
-
-def _group(address: str) -> str:
-    """Return what shares a count: an IPv4 address, or the /64 that one IPv6 site has to itself."""
-    # The zone of a link-local address says nothing about its site.
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((int(parsed), _IPV6_SITE_BITS), strict=False))
-    return str(parsed)

@@ -9,6 +9,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.changes import Change, ChangeKind, Watermark
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import FreshLookup, LookupBounds
@@ -49,6 +50,16 @@ class UserRecordReader(Protocol):
         ...
 
 
+class SessionRecordReader(Protocol):
+    """Reads session records from the database."""
+
+    async def find_session_records(
+        self, session_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, SessionRecord]:
+        """Return the records of those sessions that exist."""
+        ...
+
+
 class FreshRecords:
     """Keeps records fresh by what the change log says."""
 
@@ -59,6 +70,7 @@ class FreshRecords:
         keys: KeyRecordReader,
         accounts: AccountReader,
         users: UserRecordReader,
+        sessions: SessionRecordReader,
         bounds: LookupBounds,
         clock: Clock,
     ) -> None:
@@ -88,9 +100,24 @@ class FreshRecords:
             clock=clock,
         )
 
+        self.sessions: FreshLookup[str, SessionRecord] = FreshLookup(
+            log=log,
+            read=sessions.find_session_records,
+            tags=lambda session: (session.session_id,),
+            is_final=lambda session: session.ended,
+            bounds=bounds,
+            clock=clock,
+        )
+
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Drop what changed."""
-        of_users = [change.user_id for change in changes if change.user_id]
+        of_sessions = [change.session_id for change in changes if change.session_id]
+        if of_sessions:
+            # Nobody asks for a session before it exists: none is wrongly known to be absent.
+            self.sessions.drop(of_sessions, created=False)
+        of_users = [
+            change.user_id for change in changes if change.user_id and not change.session_id
+        ]
         if of_users:
             self.users.drop(of_users, created=True)
         others = [change for change in changes if not change.user_id]
@@ -108,3 +135,4 @@ class FreshRecords:
         self.keys.clear()
         self.accounts.clear()
         self.users.clear()
+        self.sessions.clear()

@@ -14,11 +14,13 @@ from authsvc.domain.credentials import TokenCredential, parse_credential
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
 from authsvc.usecases.judge_credential import (
     JudgeCredential,
     Question,
+    TokenRecords,
     TokenVerifier,
     Unsettled,
     Verdict,
@@ -37,6 +39,7 @@ class JudgeBatch:
         keys: FreshLookup[bytes, KeyRecord],
         accounts: FreshLookup[str, Account],
         users: FreshLookup[str, UserRecord],
+        sessions: FreshLookup[str, SessionRecord],
         tokens: TokenVerifier,
     ) -> None:
         """Take the judge of each, and what the judge looks records up in."""
@@ -44,6 +47,7 @@ class JudgeBatch:
         self._keys = keys
         self._accounts = accounts
         self._users = users
+        self._sessions = sessions
         self._tokens = tokens
 
     def now(self, questions: Sequence[Question]) -> list[Verdict | Unsettled]:
@@ -94,13 +98,20 @@ class JudgeBatch:
         ]
         accounts = await _find(self._accounts, {c.account_id for c in claims}, deadline, demand)
         users = await _find(self._users, {c.user_id for c in claims} - {""}, deadline, demand)
+        sessions = await _find(
+            self._sessions, {c.known_session_id for c in claims} - {""}, deadline, demand
+        )
 
         def judge_token(verification: TokenVerification, question: Question) -> Verdict:
             outcome, freshness = verification.outcome, verification.freshness
             if isinstance(outcome, DenialReason):
                 return self._judge.judge_refused(outcome, freshness, question)
-            account, user = accounts[outcome.account_id], users.get(outcome.user_id)
-            return self._judge.judge_claims(outcome, freshness, account, user, question)
+            records = TokenRecords(
+                accounts[outcome.account_id],
+                users.get(outcome.user_id),
+                sessions.get(outcome.known_session_id),
+            )
+            return self._judge.judge_claims(outcome, freshness, records, question)
 
         settled = await self._judge_keys(answers, found)
         for index, answer in enumerate(answers):

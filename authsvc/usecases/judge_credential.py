@@ -19,6 +19,7 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.judgement import judge_key, judge_token
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.usage_batches import GRANTED
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.failure_limit import FailureLimit
@@ -85,6 +86,16 @@ class Unsettled(NamedTuple):
         return "Unsettled(redacted)"
 
 
+class TokenRecords(NamedTuple):
+    """The records of what a token names."""
+
+    account: Found[Account]
+    user: Found[UserRecord] | None
+    """None for a subject that is no user's id."""
+    session: Found[SessionRecord] | None
+    """None for a token without a session, or whose session is no id of ours."""
+
+
 class ChangeLog(Protocol):
     """The log of all changes."""
 
@@ -114,6 +125,7 @@ class JudgeCredential:
         keys: FreshLookup[bytes, KeyRecord],
         accounts: FreshLookup[str, Account],
         users: FreshLookup[str, UserRecord],
+        sessions: FreshLookup[str, SessionRecord],
         tokens: TokenVerifier,
         usage: UsageCounter,
         failures: FailureLimit,
@@ -128,6 +140,7 @@ class JudgeCredential:
         self._keys = keys
         self._accounts = accounts
         self._users = users
+        self._sessions = sessions
         self._tokens = tokens
         self._remembered = keys.remembered
         self._count = usage.count
@@ -191,10 +204,14 @@ class JudgeCredential:
         if isinstance(claims, DenialReason):
             return self.judge_refused(claims, verification.freshness, question)
         account = await self._accounts.find(claims.account_id, deadline, question.demand)
-        user = None
+        user, session = None, None
         if claims.user_id:
             user = await self._users.find(claims.user_id, deadline, question.demand)
-        return self.judge_claims(claims, verification.freshness, account, user, question)
+        if claims.known_session_id:
+            session = await self._sessions.find(claims.known_session_id, deadline, question.demand)
+        return self.judge_claims(
+            claims, verification.freshness, TokenRecords(account, user, session), question
+        )
 
     async def require_revision(self, revision: int, deadline: Deadline) -> None:
         """Let pass only a database that has the revision that a read from it must reflect.
@@ -277,26 +294,29 @@ class JudgeCredential:
         self,
         claims: AccessTokenClaims,
         freshness: Freshness,
-        account: Found[Account],
-        user: Found[UserRecord] | None,
+        records: TokenRecords,
         question: Question,
     ) -> Verdict:
-        """Judge a verified token by the account and the user that it names.
+        """Judge a verified token by the records of what it names.
 
         Args:
             claims: What it says.
             freshness: How old the knowledge is by which it was verified.
-            account: Its account.
-            user: Its user; None for a subject that is no user's id.
+            records: Its account, its user and its session.
             question: What is asked of it.
         """
+        account, user, session = records
         freshness = _older(freshness, account.freshness)
-        record = None
+        user_record, session_record = None, None
         if user is not None:
-            freshness, record = _older(freshness, user.freshness), user.record
+            freshness, user_record = _older(freshness, user.freshness), user.record
+        if session is not None:
+            freshness, session_record = _older(freshness, session.freshness), session.record
         if account.record is None:
             return Verdict(DENIALS[DenialReason.TOKEN_INVALID], freshness)
-        outcome = judge_token(claims, account.record, record, question.required_scopes)
+        outcome = judge_token(
+            claims, account.record, user_record, question.required_scopes, session_record
+        )
         return Verdict(outcome, freshness)
 
     def _judge_token_now(self, token: str, question: Question) -> Verdict | None:
@@ -307,14 +327,19 @@ class JudgeCredential:
         claims = verification.outcome
         if isinstance(claims, DenialReason):
             return Verdict(DENIALS[claims], verification.freshness)
-        account, user = self._accounts.find_now(claims.account_id), None
+        account, user, session = self._accounts.find_now(claims.account_id), None, None
         if account is None:
             return None
         if claims.user_id:
             user = self._users.find_now(claims.user_id)
             if user is None:
                 return None
-        return self.judge_claims(claims, verification.freshness, account, user, question)
+        if claims.known_session_id:
+            session = self._sessions.find_now(claims.known_session_id)
+            if session is None:
+                return None
+        records = TokenRecords(account, user, session)
+        return self.judge_claims(claims, verification.freshness, records, question)
 
     def _limit(self, credential: KeyDigest | TokenCredential, question: Question) -> Verdict | None:
         """Refuse a guess of an address with many failures, before anything is spent on it."""

@@ -42,10 +42,11 @@ class UserStore(Users, Protocol):
         *,
         password_hash: str,
         change_time: datetime,
+        except_session_id: str,
         origin: Origin,
         deadline: Deadline,
     ) -> User | None:
-        """Give a user another password.
+        """Give a user another password, and end its sessions but for one.
 
         Returns:
             The user with its new revision; None when there is no such user.
@@ -107,6 +108,8 @@ class SetUserPassword:
             user.user_id,
             password_hash=hashed,
             change_time=self._clock(),
+            # Who else is logged in may be why the password is changed.
+            except_session_id=call.caller.principal.session_id if is_self else "",
             origin=call.origin,
             deadline=call.deadline,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.emails import read_email
+from authsvc.domain.errors import DatabaseUnavailable, TooManyLogins
 from authsvc.domain.passwords import Password
 from authsvc.domain.users import User, UserWithPassword
 from authsvc.usecases.passwords import PasswordHasher
@@ -56,8 +58,13 @@ class VerifyPassword:
         if not verified.matches:
             return None
         if verified.needs_rehash:
-            new_hash = await self._hasher.hash(password)
-            await self._store.rehash_password(
-                known.user.user_id, known.password_hash, new_hash, deadline
-            )
+            await self._rehash(known.user.user_id, known.password_hash, password, deadline)
         return known.user
+
+    async def _rehash(
+        self, user_id: str, old_hash: str, password: Password, deadline: Deadline
+    ) -> None:
+        # No reason to send anybody away: the next log-in is another occasion.
+        with suppress(TooManyLogins, DatabaseUnavailable):
+            new_hash = await self._hasher.hash(password)
+            await self._store.rehash_password(user_id, old_hash, new_hash, deadline)

@@ -36,7 +36,9 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AUTHSVC_", "ORCHESTRATOR_", "GRPC_"))
     }
-    return {**inherited, "COLUMNS": "80", **(settings or {})}
+    # Several servers at once: HTTP of each takes a free port, unless a test says which.
+    defaults = {"COLUMNS": "80", "AUTHSVC_HTTP_ADDRESS": "127.0.0.1:0"}
+    return {**inherited, **defaults, **(settings or {})}
 
 
 def until(found: Callable[[], T | None], what: str, seconds: float = _START_SECONDS) -> T:

@@ -76,6 +76,16 @@ def test_the_lines_of_the_command_line_take_a_key_from_good_to_denied(shared_dev
     assert "KEY_REVOKED" in denied.out
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_line_shows_the_public_keys(shared_dev: Dev) -> None:
+    line = re.search(r"curl http://\S+", shared_dev.output())
+    assert line, shared_dev.output()
+
+    done = paste(shared_dev, f"{line[0]} --silent --fail")
+
+    assert '"kty":"EC"' in done.out, done.err
+
+
 def test_the_psql_line_opens_the_database(shared_dev: Dev) -> None:
     line = shared_dev.output().rpartition("The database itself: ")[2].strip()
 

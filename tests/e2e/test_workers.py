@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import grpc
+import pytest
 import pytest_asyncio
 
 from authsvc import app
@@ -24,6 +25,7 @@ from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import ENCRYPTION_KEY, ORIGIN
 from tests.e2e.support import Process, is_running, run, serve, until
+from tests.integration.support_http import kids_at
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
@@ -92,6 +94,10 @@ class Fleet:
             if row[1].endswith(f":{port:04X}") and row[3] == "01"
         }
         return len(taken & {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()})
+
+
+def http_address_of(process: Process) -> str:
+    return process.wait_for(r'"http_address": "(\S+)"', process.errors)[1]
 
 
 def events(process: Process) -> list[str]:
@@ -272,6 +278,32 @@ async def test_a_port_in_use_is_refused_before_any_worker_starts(prepared: Prepa
     assert ended.code == 1
     assert ended.err.startswith(f"authsvc: cannot listen on {address}: the port is in use")
     assert len(ended.err.splitlines()) == 1
+
+
+async def test_an_http_port_in_use_is_refused_before_any_worker_starts(prepared: Prepared) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run("serve", settings={**prepared.settings, "AUTHSVC_HTTP_ADDRESS": address})
+
+    assert ended.code == 1
+    assert ended.err.startswith(f"authsvc: cannot listen on {address}: the port is in use")
+    assert "AUTHSVC_HTTP_ADDRESS" in ended.err
+
+
+async def test_workers_share_the_http_port(prepared: Prepared, tmp_path: Path) -> None:
+    with fleet(tmp_path, prepared.settings) as running:
+        address = http_address_of(running.supervisor)
+        answers = await asyncio.gather(*(kids_at(address) for _ in range(CONNECTIONS)))
+        assert all(len(kids) == 1 for kids in answers)
+
+        # When one of them is gone, the other one answers
+        os.kill(min(running.workers()), signal.SIGKILL)
+        await asyncio.to_thread(running.until_count, "worker died", 1)
+        assert await kids_at(address)
+
+        assert running.supervisor.terminate() == 0
+    with pytest.raises(ConnectionRefusedError):
+        await kids_at(address)
 
 
 async def test_an_outdated_schema_is_refused_once(empty_database_url: str) -> None:

@@ -20,12 +20,14 @@ from authsvc.config import Settings, load_settings
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tests.conftest import CHEAP_PASSWORDS, ENCRYPTION_KEY, Service, execute, with_database
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
+    from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceAsyncStub
 
 Metadata = tuple[tuple[str, str], ...]
 WRITERS_LOCK = 0x61757468_0001
@@ -40,6 +42,7 @@ class Stubs:
     auth: AuthServiceAsyncStub
     accounts: AccountServiceAsyncStub
     audit: AuditServiceAsyncStub
+    sessions: SessionServiceAsyncStub
 
     @classmethod
     def on(cls, channel: grpc.aio.Channel) -> Stubs:
@@ -49,6 +52,7 @@ class Stubs:
             AuthServiceStub(channel),
             AccountServiceStub(channel),
             AuditServiceStub(channel),
+            SessionServiceStub(channel),
         )
 
 
@@ -234,6 +238,7 @@ def settings_for(url: str, **changes: object) -> Settings:
         "database_url": url,
         "encryption_key": ENCRYPTION_KEY,
         "listen_address": "127.0.0.1:0",
+        "http_address": "off",
         "shutdown_grace": 2.0,
         **CHEAP_PASSWORDS,
     }

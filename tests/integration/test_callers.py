@@ -19,8 +19,9 @@ from authsvc.domain.users import UserRole
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import jwks_pb2, key_rotation_pb2, signing_key_pb2, usage_pb2
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
-from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1 import session_management_pb2 as session_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
@@ -33,7 +34,9 @@ from tests.integration.support import (
     fresh_name,
     mint,
     refusal_of,
+    stubs_of,
 )
+from tests.integration.support_sessions import a_person, login_of, refresh_of
 
 
 def _methods() -> dict[str, MethodDescriptor]:
@@ -139,6 +142,38 @@ async def list_audit_events(service: Service) -> Message:
     return audit_pb.ListAuditEventsRequest(account_id=service.account.account_id)
 
 
+async def create_session(service: Service) -> Message:
+    return login_of(await a_person(service))
+
+
+async def refresh_session(service: Service) -> Message:
+    async with stubs_of(service.address) as stubs:
+        granted = await stubs.sessions.CreateSession(login_of(await a_person(service)))
+    return refresh_of(granted.refresh_token)
+
+
+async def revoke_session(service: Service) -> Message:
+    async with stubs_of(service.address) as stubs:
+        granted = await stubs.sessions.CreateSession(login_of(await a_person(service)))
+    return session_pb.RevokeSessionRequest(session_id=granted.session.session_id)
+
+
+async def revoke_all_sessions(service: Service) -> Message:
+    return session_pb.RevokeAllSessionsRequest(user_id=(await service.create_user()).user_id)
+
+
+async def list_sessions(service: Service) -> Message:
+    return session_pb.ListSessionsRequest(user_id=(await service.create_user()).user_id)
+
+
+async def get_jwks(_service: Service) -> Message:
+    return jwks_pb2.GetJwksRequest()
+
+
+async def rotate_signing_key(_service: Service) -> Message:
+    return signing_key_pb2.RotateSigningKeyRequest()
+
+
 async def update_account(service: Service) -> Message:
     account = Account(account_id=service.account.account_id, display_name="Renamed")
     return account_pb.UpdateAccountRequest(account=account)
@@ -195,9 +230,17 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "UpdateUser": update_user,
     "SetUserPassword": set_user_password,
     "ListAuditEvents": list_audit_events,
+    "CreateSession": create_session,
+    "RefreshSession": refresh_session,
+    "RevokeSession": revoke_session,
+    "RevokeAllSessions": revoke_all_sessions,
+    "ListSessions": list_sessions,
+    "GetJwks": get_jwks,
+    "RotateSigningKey": rotate_signing_key,
 }
 """A good request for each method."""
 
+HIDDEN: Final = "NOT_FOUND"
 OK, ADMIN, KEYS, OWN, VALIDATE = "OK", "authsvc:admin", "authsvc:keys", "keys:*", "authsvc:validate"
 ACCOUNTS: Final = ("CreateAccount", "GetAccount", "ListAccounts", "UpdateAccount")
 USER_LIFE: Final = ("CreateUser", "GetUser", "ListUsers", "UpdateUser", "SetUserPassword")
@@ -212,6 +255,10 @@ KEY_LIFE: Final = (
     "GetKeyUsage",
     "GetAccountUsage",
 )
+SIGNING_KEYS: Final = {"RotateSigningKey": ADMIN}
+SESSION_LIFE: Final = ("RevokeSession", "RevokeAllSessions", "ListSessions")
+OPEN: Final = ("GetJwks", "CreateSession", "RefreshSession")
+"""They need no caller, and judge none."""
 JUDGES: Final = (
     "ValidateCredential",
     "BatchValidateCredentials",
@@ -221,14 +268,21 @@ JUDGES: Final = (
 MANAGES: Final = {
     **dict.fromkeys(JUDGES, VALIDATE),
     **dict.fromkeys(KEY_LIFE, OK),
-    **dict.fromkeys((*ACCOUNTS, *USER_LIFE), ADMIN),
+    **dict.fromkeys((*ACCOUNTS, *USER_LIFE, *SESSION_LIFE), ADMIN),
+    **SIGNING_KEYS,
+    **dict.fromkeys(OPEN, OK),
 }
-OWNS: Final = {**MANAGES, **dict.fromkeys(USER_LIFE, OK)}
+OWNS: Final = {**MANAGES, **dict.fromkeys((*USER_LIFE, *SESSION_LIFE), OK)}
 MANAGES_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, OWN)}
-OWNS_NOTHING: Final = {**MANAGES_NOTHING, **dict.fromkeys(USER_LIFE, "*")}
+OWNS_NOTHING: Final = {
+    **MANAGES_NOTHING,
+    **dict.fromkeys(USER_LIFE, "*"),
+    # A person has sessions of its own; those of others are hidden.
+    **dict.fromkeys(SESSION_LIFE, HIDDEN),
+}
 SYSTEM_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, KEYS)}
 
-# What each caller gets: OK, or the scope that it is told it lacks.
+# What each caller gets: OK, the scope that it is told it lacks, or that there is nothing.
 PERMISSIONS: Final = {
     "admin": dict.fromkeys(REQUESTS, OK),
     "admin key for this address": dict.fromkeys(REQUESTS, OK),
@@ -245,7 +299,7 @@ PERMISSIONS: Final = {
     "token * of a viewer": OWNS_NOTHING,
     "system key *": SYSTEM_NOTHING,
     "system key keys:*": SYSTEM_NOTHING,
-    "system token *": SYSTEM_NOTHING,
+    "system token *": {**SYSTEM_NOTHING, **dict.fromkeys(SESSION_LIFE, HIDDEN)},
     "authsvc:validate": {**SYSTEM_NOTHING, **dict.fromkeys(JUDGES, OK)},
     "authsvc:keys": MANAGES,
 }
@@ -383,14 +437,28 @@ async def test_a_caller_may_do_what_the_table_says_and_no_more(
         outcome = OK
     except grpc.aio.AioRpcError as error:
         refusal = refusal_of(error)
-        assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
-        assert refusal.reason == "CALLER_NOT_PERMITTED"
-        outcome = refusal.info.metadata["required_scope"]
+        if refusal.code is grpc.StatusCode.NOT_FOUND:
+            outcome = HIDDEN
+        else:
+            assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
+            assert refusal.reason == "CALLER_NOT_PERMITTED"
+            outcome = refusal.info.metadata["required_scope"]
 
     assert outcome == PERMISSIONS[caller][method]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OPEN)
+@pytest.mark.parametrize("caller", STRANGERS)
+async def test_an_open_method_answers_every_stranger(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    request = await REQUESTS[method](shared_service)
+    metadata = await metadata_of(caller, shared_service)
+
+    assert await call(shared_stubs.channel, method, request, metadata)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in OPEN])
 @pytest.mark.parametrize("caller", STRANGERS)
 async def test_a_stranger_gets_nowhere(
     shared_service: Service, shared_stubs: Stubs, caller: str, method: str
@@ -410,7 +478,7 @@ async def test_a_stranger_gets_nowhere(
         assert dict(refusal.info.metadata) == {"denial_reason": f"DENIAL_REASON_{reason}"}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in OPEN])
 async def test_an_empty_request_of_a_stranger_says_nothing_of_its_bounds(
     shared_stubs: Stubs, method: str
 ) -> None:

@@ -12,10 +12,10 @@ from authsvc.config import Settings
 from tests.conftest import Service, serving
 from tests.integration.support import KEYS_LOCKED, Stubs, locked, stubs_of
 
-ACCOUNTS, AUDIT, AUTH = (
-    f"orchestrator.auth.v1.{name}" for name in ("AccountService", "AuditService", "AuthService")
-)
-SERVICES = [ACCOUNTS, AUDIT, AUTH]
+SERVICES = [
+    f"orchestrator.auth.v1.{name}"
+    for name in ("AccountService", "AuditService", "AuthService", "SessionService")
+]
 V1, V1ALPHA = "grpc.reflection.v1", "grpc.reflection.v1alpha"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -48,7 +48,8 @@ async def test_a_watch_begins_with_the_present_status(shared_stubs: Stubs) -> No
         statuses.append((await watch.read()).status)
         watch.cancel()
 
-    assert statuses == [SERVING] * len(SERVICES) + [health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
+    unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    assert statuses == [*[SERVING] * len(SERVICES), unknown]
 
 
 async def test_health_does_not_wait_for_a_lock_on_the_keys(service: Service, stubs: Stubs) -> None:
@@ -91,8 +92,11 @@ async def test_reflection_lists_the_services(shared_stubs: Stubs, package: str) 
 @pytest.mark.parametrize(
     ("symbol", "file"),
     [
-        (ACCOUNTS, "orchestrator/auth/v1/account_service.proto"),
-        (f"{AUTH}.ValidateCredential", "orchestrator/auth/v1/auth_service.proto"),
+        ("orchestrator.auth.v1.AccountService", "orchestrator/auth/v1/account_service.proto"),
+        (
+            "orchestrator.auth.v1.AuthService.ValidateCredential",
+            "orchestrator/auth/v1/auth_service.proto",
+        ),
         ("orchestrator.auth.v1.Principal", "orchestrator/auth/v1/principal.proto"),
         ("grpc.health.v1.Health", "grpc_health/v1/health.proto"),
         (f"{V1}.ServerReflection", "grpc_reflection/v1/reflection.proto"),

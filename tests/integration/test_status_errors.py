@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from authsvc.config import Settings
+from authsvc.domain.ids import SESSION, new_id
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as management_pb
@@ -20,6 +21,7 @@ from orchestrator.auth.v1 import key_rotation_pb2 as rotation_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 from orchestrator.auth.v1.key_pb2 import Key
+from orchestrator.auth.v1.session_management_pb2 import RevokeSessionRequest
 from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
 from tests.conftest import Service
 from tests.integration.support import (
@@ -33,6 +35,7 @@ from tests.integration.support import (
     refused,
     until_waiting,
 )
+from tests.integration.support_sessions import a_person, login_of, refresh_of
 
 SECRET = "orch_" + "5ec2e7" * 6 + "5ec2"
 UNKNOWN = "orch_" + "0" * 40
@@ -280,6 +283,45 @@ async def revision_not_reached(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key)))
 
 
+async def login_refused(_service: Service, stubs: Stubs) -> Refusal:
+    return await refused(stubs.sessions.CreateSession(login_of("nobody@example.com")))
+
+
+async def too_many_failed_logins(service: Service, stubs: Stubs) -> Refusal:
+    for _ in range(5):
+        refusal = await login_refused(service, stubs)
+        assert refusal.reason == "LOGIN_REFUSED"
+    # As if the last one had been a moment from now, so that the whole delay is left.
+    await service.execute(
+        "UPDATE authsvc.login_failures SET last_failure_time = now() + interval '1 minute'"
+    )
+    return await login_refused(service, stubs)
+
+
+async def refresh_token_invalid(_service: Service, stubs: Stubs) -> Refusal:
+    return await refused(stubs.sessions.RefreshSession(refresh_of(SECRET)))
+
+
+async def refresh_token_reused(service: Service, stubs: Stubs) -> Refusal:
+    granted = await stubs.sessions.CreateSession(login_of(await a_person(service)))
+    await stubs.sessions.RefreshSession(refresh_of(granted.refresh_token))
+    await service.execute(
+        "UPDATE authsvc.refresh_tokens SET answer_delete_time = NULL, sealed_answer = NULL"
+    )
+    return await refused(stubs.sessions.RefreshSession(refresh_of(granted.refresh_token)))
+
+
+async def session_ended(service: Service, stubs: Stubs) -> Refusal:
+    granted = await stubs.sessions.CreateSession(login_of(await a_person(service)))
+    await service.execute("UPDATE authsvc.sessions SET idle_expire_time = now()")
+    return await refused(stubs.sessions.RefreshSession(refresh_of(granted.refresh_token)))
+
+
+async def no_session(service: Service, stubs: Stubs) -> Refusal:
+    request = RevokeSessionRequest(session_id=new_id(SESSION))
+    return await refused(stubs.sessions.RevokeSession(request, metadata=bearer(service.admin_key)))
+
+
 async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
     await service.execute("DROP TABLE authsvc.keys")
     request = pb.ValidateCredentialRequest(credential=SECRET)
@@ -318,6 +360,12 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (email_taken, "ALREADY_EXISTS", "EMAIL_TAKEN", {}),
         (wrong_password, "PERMISSION_DENIED", "WRONG_PASSWORD", {}),
         (last_owner, "FAILED_PRECONDITION", "LAST_OWNER", {}),
+        (login_refused, "UNAUTHENTICATED", "LOGIN_REFUSED", {}),
+        (too_many_failed_logins, "RESOURCE_EXHAUSTED", "TOO_MANY_FAILED_LOGINS", {}),
+        (refresh_token_invalid, "UNAUTHENTICATED", "REFRESH_TOKEN_INVALID", {}),
+        (refresh_token_reused, "UNAUTHENTICATED", "REFRESH_TOKEN_REUSED", {}),
+        (session_ended, "UNAUTHENTICATED", "SESSION_ENDED", {}),
+        (no_session, "NOT_FOUND", "SESSION_NOT_FOUND", {}),
         (too_many_logins, "RESOURCE_EXHAUSTED", "TOO_MANY_LOGINS", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),

@@ -11,6 +11,7 @@ from authsvc.domain.findings import FindingCode
 from authsvc.domain.keys import Key, OwnedKey
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import VALIDATE
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.tokens.token_findings import AccessTokenExaminer
@@ -21,7 +22,14 @@ from authsvc.usecases.judge_credential import Question
 from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
-from tests.unit.stores import KnownKeysInMemory, UserRecords, a_call, a_judge, some_records
+from tests.unit.stores import (
+    KnownKeysInMemory,
+    SessionRecords,
+    UserRecords,
+    a_call,
+    a_judge,
+    some_records,
+)
 
 SECRET = "orch_" + "1a2b3c4d5e" * 4
 UNKNOWN = "orch_" + "abcdef0123" * 4
@@ -76,6 +84,7 @@ def explaining(
     *issuers: Issuer,
     keys: Mapping[str, OwnedKey] | None = None,
     users: Sequence[UserRecord] = (),
+    sessions: Sequence[SessionRecord] = (),
     failures_per_minute: int = 1000,
     limits: ReadableLimits | None = None,
 ) -> Explaining:
@@ -84,16 +93,21 @@ def explaining(
     keyring = a_keyring(KeysInMemory(*(one.sealed_by(SEALER) for one in issuers)), Watch())
     failures = FailureLimit(failures_per_minute=failures_per_minute, monotonic=lambda: 0.0)
     verifier = AccessTokenVerifier(keyring=keyring, rules=RULES, remembered=10, clock=lambda: NOW)
-    people = UserRecords(*users)
+    people, logins = UserRecords(*users), SessionRecords(*sessions)
     judge = a_judge(
-        some_records(keys=stored, users=people),
+        some_records(keys=stored, users=people, sessions=logins),
         verifier,
         failures=failures,
         limits=OnlyRead(limits or InProcessLimits(capacity=10, monotonic=lambda: 0.0)),
     )
     examiner = AccessTokenExaminer(keyring=keyring, rules=RULES, clock=lambda: NOW)
     explain = ExplainCredential(
-        judge=judge, keys=stored, users=people, tokens=examiner, clock=lambda: NOW
+        judge=judge,
+        keys=stored,
+        users=people,
+        sessions=logins,
+        tokens=examiner,
+        clock=lambda: NOW,
     )
     return Explaining(explain, failures)
 

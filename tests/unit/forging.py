@@ -12,8 +12,8 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -27,11 +27,11 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import NO_DEMAND
-from authsvc.domain.origin import Origin
-from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
+from authsvc.domain.signing_keys import KeyringChange, SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.key_material import generate
 from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.sealing import Sealer
+from authsvc.tokens.stored_keys import StoredKeys
 from authsvc.tokens.verifier import AccessTokenVerifier
 from tests.unit.examples import NoHurry
 
@@ -120,11 +120,13 @@ class Issuer:
         message = f"{header_segment}.{payload_segment}"
         return f"{message}.{b64(sign(self.algorithm, self.private_bytes, message.encode()))}"
 
-    def sealed_by(self, sealer: Sealer, create_time: datetime = NOW) -> SealedSigningKey:
+    def sealed_by(self, sealer: Sealer, activate_time: datetime = NOW) -> SealedSigningKey:
         fingerprint = hashlib.sha256(self.public_bytes or b"").hexdigest()
         label = f"signing key {self.kid} ({self.algorithm}, public key {fingerprint})"
         sealed = sealer.seal(self.private_bytes, label)
-        return SealedSigningKey(self.kid, self.algorithm, self.public_bytes, sealed, create_time)
+        return SealedSigningKey(
+            self.kid, self.algorithm, self.public_bytes, sealed, activate_time, activate_time
+        )
 
 
 class KeysInMemory:
@@ -146,13 +148,25 @@ class KeysInMemory:
         await self.may_answer.wait()
         return found
 
-    async def insert_first_signing_key(
-        self, key: SealedSigningKey, origin: Origin, deadline: Deadline
-    ) -> None:
-        assert origin
+    async def change_signing_keys(
+        self, decide: Callable[[Sequence[SealedSigningKey]], KeyringChange], deadline: Deadline
+    ) -> KeyringChange:
         assert deadline.remaining() > 0
-        if all(present.algorithm is not key.algorithm for present in self.keys):
-            self.keys.append(key)
+        decided = decide(tuple(self.keys))
+        self.keys = [key for key in self.keys if key not in decided.removed]
+        if decided.added is not None:
+            self.keys.append(decided.added)
+        return decided
+
+    async def reseal_signing_key(
+        self, key: SealedSigningKey, sealed_private_key: bytes, deadline: Deadline
+    ) -> bool:
+        assert deadline.remaining() > 0
+        if key not in self.keys:
+            return False
+        resealed = replace(key, sealed_private_key=sealed_private_key)
+        self.keys[self.keys.index(key)] = resealed
+        return True
 
 
 class Watch:
@@ -172,21 +186,30 @@ class Watch:
 SEALER = Sealer(bytes(range(32)), lambda length: b"\x07" * length)
 
 
+def stored_keys(sealer: Sealer = SEALER, previous: Sealer | None = None) -> StoredKeys:
+    """Return what makes and opens keys, HS256 ones always of the same bytes."""
+    return StoredKeys(
+        sealer=sealer, previous=previous, random_bytes=lambda length: b"\x05" * length
+    )
+
+
 def a_keyring(
     store: KeysInMemory,
     watch: Watch,
     algorithm: SigningAlgorithm = SigningAlgorithm.ES256,
     sealer: Sealer = SEALER,
+    outage_max_age: timedelta | None = None,
 ) -> Keyring:
     """Return a keyring whose snapshot lasts five seconds."""
     return Keyring(
         store=store,
-        sealer=sealer,
+        stored_keys=stored_keys(sealer),
         algorithm=algorithm,
+        leeway=RULES.leeway,
         max_age=timedelta(seconds=5),
+        outage_max_age=outage_max_age,
         clock=watch.now,
         monotonic=watch,
-        random_bytes=lambda length: b"\x05" * length,
     )
 
 

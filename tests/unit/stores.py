@@ -14,6 +14,7 @@ from authsvc.domain.freshness import Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key, KeyOwner, KeyRecord, OwnedKey, RevocationReason
 from authsvc.domain.origin import Origin
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
 from authsvc.usecases.failure_limit import FailureLimit
@@ -23,6 +24,7 @@ from authsvc.usecases.fresh_records import (
     AccountReader,
     FreshRecords,
     KeyRecordReader,
+    SessionRecordReader,
     UserRecordReader,
 )
 from authsvc.usecases.judge_credential import (
@@ -189,6 +191,19 @@ class UserRecords:
         return {user_id: self.users[user_id] for user_id in user_ids if user_id in self.users}
 
 
+class SessionRecords:
+    """The records of sessions in memory."""
+
+    def __init__(self, *sessions: SessionRecord) -> None:
+        self.sessions = {session.session_id: session for session in sessions}
+
+    async def find_session_records(
+        self, session_ids: Sequence[str], deadline: Deadline
+    ) -> Mapping[str, SessionRecord]:
+        assert deadline
+        return {one: self.sessions[one] for one in session_ids if one in self.sessions}
+
+
 class NoTokens:
     """A verifier that takes no token, and remembers what was asked of it."""
 
@@ -235,6 +250,7 @@ def some_records(
     keys: KeyRecordReader | None = None,
     accounts: AccountReader | None = None,
     users: UserRecordReader | None = None,
+    sessions: SessionRecordReader | None = None,
     *,
     log: FollowedLog | None = None,
     bounds: LookupBounds = BOUNDS,
@@ -246,6 +262,7 @@ def some_records(
         keys=keys or Keys(),
         accounts=accounts or some_accounts(),
         users=users or UserRecords(),
+        sessions=sessions or SessionRecords(),
         bounds=bounds,
         clock=lambda: NOW,
     )
@@ -270,6 +287,7 @@ def a_judge(
         keys=found.keys,
         accounts=found.accounts,
         users=found.users,
+        sessions=found.sessions,
         tokens=tokens or NoTokens(),
         usage=usage or Usage(),
         changes=Changes(),

@@ -58,6 +58,7 @@ async def a_judge_that_knows_the_account() -> tuple[JudgeBatch, CountingAccounts
         keys=records.keys,
         accounts=records.accounts,
         users=records.users,
+        sessions=records.sessions,
         tokens=tokens,
     )
     return batch, accounts

@@ -33,7 +33,7 @@ from authsvc.rpc.calls import Calls
 from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
-from authsvc.usecases.call import Call
+from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2
@@ -246,6 +246,85 @@ async def test_a_call_without_a_good_credential_is_unauthenticated() -> None:
 
     assert call.status is not None
     assert call.status[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+class OpenServicer(Servicer):
+    """Serves one of its methods to anybody."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__(error)
+        self.open_calls: list[OpenCall] = []
+
+    async def get_key_open(self, _request: Message, call: OpenCall) -> Message:
+        self.open_calls.append(call)
+        if self.error is not None:
+            raise self.error
+        return key_management_pb2.GetKeyResponse()
+
+
+async def _serve_open(
+    servicer: OpenServicer, call: WireCall, data: bytes = b"", judge: Judge | None = None
+) -> None:
+    handler = _handlers(servicer, judge)["GetKey"]
+    try:
+        await handler.unary_unary(data, call.context)
+    except Aborted:
+        assert call.status is not None
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param([], id="no credential"),
+        pytest.param([("authorization", "bad")], id="refused credential"),
+        pytest.param([GOOD, GOOD], id="two credentials"),
+    ],
+)
+async def test_an_open_method_serves_anybody_and_judges_nobody(
+    metadata: list[tuple[str, str]],
+) -> None:
+    servicer, judge = OpenServicer(), Judge()
+
+    await _serve_open(servicer, WireCall(*metadata), judge=judge)
+
+    assert [call.address for call in servicer.open_calls] == ["192.0.2.1"]
+    assert judge.demands == []
+
+
+async def test_an_open_method_leaves_the_others_closed() -> None:
+    servicer, call = OpenServicer(), WireCall()
+
+    await _serve(servicer, call)
+
+    assert servicer.calls == []
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_open_methods_deadline_is_that_of_the_call() -> None:
+    servicer = OpenServicer()
+
+    await _serve_open(servicer, WireCall(left=1.0))
+
+    assert servicer.open_calls[0].deadline.remaining() == pytest.approx(0.9)
+
+
+async def test_an_open_methods_error_becomes_its_status() -> None:
+    call = WireCall()
+
+    await _serve_open(OpenServicer(KeyNotFound()), call)
+
+    assert call.status == (grpc.StatusCode.NOT_FOUND, "API key not found.")
+
+
+async def test_an_unreadable_request_of_an_open_method_is_an_invalid_one() -> None:
+    servicer, call = OpenServicer(), WireCall()
+
+    await _serve_open(servicer, call, b"\xff\xff")
+
+    assert servicer.open_calls == []
+    assert call.status is not None
+    assert call.status[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_an_unreadable_request_is_an_invalid_one() -> None:

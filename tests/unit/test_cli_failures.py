@@ -18,7 +18,7 @@ from authsvc.domain.errors import (
     Violation,
 )
 from authsvc.domain.signing_keys import SigningAlgorithm
-from authsvc.rpc.server import AddressInUse
+from authsvc.listening import AddressInUse
 from authsvc.tokens.keyring import SigningKeyMissing
 from authsvc.tokens.sealing import SealBroken
 from orchestrator.auth import (

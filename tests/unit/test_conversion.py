@@ -39,6 +39,7 @@ from tests.unit.examples import (
     KEY_ID,
     NOW,
     SECOND,
+    SESSION_ID,
     USER_ID,
     an_account,
 )
@@ -427,9 +428,10 @@ def test_an_empty_batch_has_no_answers() -> None:
 @pytest.mark.parametrize("kind", ChangeKind)
 def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
     key_id = KEY_ID if kind.startswith("KEY") else ""
-    user_id = USER_ID if kind.startswith("USER") else ""
+    user_id = USER_ID if kind.startswith(("USER", "SESSION")) else ""
+    session_id = SESSION_ID if kind.startswith("SESSION") else ""
 
-    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id, user_id))
+    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id, user_id, session_id))
 
     told = {
         ChangeKind.KEY_REVOKED: "key_revoked",
@@ -439,12 +441,14 @@ def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
         ChangeKind.ACCOUNT_CREATED: "account_changed",
         ChangeKind.USER_CHANGED: "user_changed",
         ChangeKind.USER_CREATED: "user_changed",
+        ChangeKind.SESSION_REVOKED: "session_revoked",
     }[kind]
     assert (response.revision, response.WhichOneof("event")) == (7, told)
     event = getattr(response, told)
     assert event.account_id == ACCOUNT_ID
     assert getattr(event, "key_id", "") == key_id
     assert getattr(event, "user_id", "") == user_id
+    assert getattr(event, "session_id", "") == session_id
 
 
 def test_every_finding_has_a_code_on_the_wire() -> None:

@@ -14,12 +14,13 @@ from authsvc.cli.dev_guide import guide
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY
 
 ADDRESS = "127.0.0.1:50051"
+HTTP_ADDRESS = "127.0.0.1:50080"
 DATA_DIRS = [Path(".authsvc"), Path("/tmp/a dir/it's"), Path("/tmp/$HOME/`id`")]
 SHELLS = [shell for shell in ("bash", "sh", "dash", "zsh") if shutil.which(shell)]
 
 
 def _lines(data_dir: Path = Path(".authsvc"), address: str = ADDRESS) -> list[str]:
-    return guide(address, data_dir, ACCOUNT_ID).splitlines()
+    return guide(address, data_dir, ACCOUNT_ID, http_address=HTTP_ADDRESS).splitlines()
 
 
 def _commands(data_dir: Path = Path(".authsvc"), address: str = ADDRESS) -> list[str]:
@@ -27,6 +28,7 @@ def _commands(data_dir: Path = Path(".authsvc"), address: str = ADDRESS) -> list
     commands = []
     for line in _lines(data_dir, address):
         text = line.removeprefix("The database itself: ")
+        text = text.removeprefix("The public keys of access tokens: ")
         if text and not re.fullmatch(r"[A-Za-z].* .*[.:]", text):
             commands.append(text)
     return commands
@@ -41,10 +43,16 @@ def _starting(prefix: str) -> str:
     return next(line for line in _commands() if line.startswith(prefix))
 
 
+def test_without_http_there_is_nothing_of_it_to_try() -> None:
+    assert "curl http://" not in guide(ADDRESS, Path(".authsvc"), ACCOUNT_ID)
+
+
 def test_there_are_commands_for_every_way() -> None:
     text = "\n".join(_commands())
 
-    assert [word for word in ("grpcurl", "buf", "authsvc", "psql") if word not in text] == []
+    assert [
+        word for word in ("grpcurl", "buf", "authsvc", "curl http", "psql") if word not in text
+    ] == []
 
 
 @pytest.mark.parametrize("data_dir", DATA_DIRS, ids=str)

@@ -25,6 +25,7 @@ from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand, FreshnessSource
 from authsvc.domain.judgement import judge_key
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import KeyRecord
+from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
@@ -143,6 +144,7 @@ class FreshnessPromise(RuleBasedStateMachine):
             keys=self,
             accounts=self,
             users=self,
+            sessions=self,
             bounds=bounds,
             clock=self.now,
         )
@@ -150,6 +152,7 @@ class FreshnessPromise(RuleBasedStateMachine):
             keys=self.records.keys,
             accounts=self.records.accounts,
             users=self.records.users,
+            sessions=self.records.sessions,
             tokens=NoTokens(),
             usage=NoUsage(),
             changes=self,
@@ -195,6 +198,11 @@ class FreshnessPromise(RuleBasedStateMachine):
     async def find_user_records(
         self, _user_ids: Sequence[str], _deadline: Deadline
     ) -> Mapping[str, UserRecord]:
+        return {}
+
+    async def find_session_records(
+        self, _session_ids: Sequence[str], _deadline: Deadline
+    ) -> Mapping[str, SessionRecord]:
         return {}
 
     async def find_accounts(

@@ -117,6 +117,7 @@ class Judging:
             keys=self.records.keys,
             accounts=self.records.accounts,
             users=self.records.users,
+            sessions=self.records.sessions,
             tokens=NoTokens(),
         )
 

@@ -59,6 +59,15 @@ def test_the_required_settings_are_enough(environment: pytest.MonkeyPatch) -> No
     assert _problems(environment) == []
 
 
+@pytest.mark.parametrize(
+    ("address", "serves"), [("off", False), ("0.0.0.0:80", True), ("[::]:0", True)]
+)
+def test_http_may_be_public_or_off(
+    environment: pytest.MonkeyPatch, address: str, *, serves: bool
+) -> None:
+    assert _load(environment, http_address=address).serves_http is serves
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.delenv(f"AUTHSVC_{name}")
@@ -80,6 +89,11 @@ BAD = {
     "rate_limit_store": "redis://user:SENTINEL@",
     "rate_limit_store_timeout": "SENTINEL",
     "encryption_key": "SENTINEL",
+    "encryption_key_previous": "SENTINEL",
+    "http_address": "SENTINEL",
+    "access_token_ttl": "SENTINEL",
+    "signing_key_lifetime": "SENTINEL",
+    "signing_key_lead": "SENTINEL",
     "tls_certificate_file": "/SENTINEL.pem",
     "allow_plaintext": "SENTINEL",
     "listen_address": "SENTINEL",
@@ -127,6 +141,16 @@ def test_a_refusal_has_no_cause_that_repeats_a_setting(environment: pytest.Monke
         ("token_leeway", "-1"),
         ("token_leeway", "301"),
         ("token_leeway", "nan"),
+        ("access_token_ttl", "0"),
+        ("access_token_ttl", "3601"),
+        ("signing_key_lifetime", "-1"),
+        ("signing_key_lifetime", "3651"),
+        ("signing_key_lead", "-1"),
+        ("signing_key_lead", "86401"),
+        ("signing_key_lead", "nan"),
+        ("encryption_key_previous", "A" * 42),
+        ("http_address", ":50080"),
+        ("http_address", "on"),
         ("max_staleness", "0"),
         ("max_staleness", "nan"),
         ("shutdown_grace", "-1"),

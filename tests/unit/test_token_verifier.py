@@ -14,8 +14,8 @@ from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand, FreshnessSource
 from authsvc.domain.signing_keys import SigningAlgorithm
 from authsvc.tokens.key_material import load_private_key
-from authsvc.tokens.keyring import SigningKey
 from authsvc.tokens.signer import AccessTokenSigner
+from authsvc.tokens.stored_keys import SigningKey
 from authsvc.tokens.verifier import AccessTokenVerifier
 from tests.unit.examples import NoHurry
 from tests.unit.forging import (

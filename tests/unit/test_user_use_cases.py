@@ -43,6 +43,7 @@ class Users:
         self.user = USER
         self.races = races
         self.hashes: list[str] = []
+        self.spared: list[str] = []
 
     async def find_user(self, user_id: str, deadline: Deadline) -> User | None:
         assert deadline
@@ -67,10 +68,12 @@ class Users:
         *,
         password_hash: str,
         change_time: object,
+        except_session_id: str,
         origin: Origin,
         deadline: Deadline,
     ) -> User | None:
         assert (user_id, change_time, origin, bool(deadline)) == (USER_ID, NOW, ORIGIN, True)
+        self.spared.append(except_session_id)
         self.hashes.append(password_hash)
         return self.user
 

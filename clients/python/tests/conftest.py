@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from orchestrator.auth import AsyncAuthClient, AsyncWatch, AuthClient, Watch
@@ -30,10 +31,15 @@ from orchestrator.auth.v1 import (
     auth_service_pb2_grpc,
     denial_pb2,
     freshness_pb2,
+    jwks_pb2,
     key_management_pb2,
     key_pb2,
     key_rotation_pb2,
     principal_pb2,
+    session_management_pb2,
+    session_pb2,
+    session_service_pb2_grpc,
+    signing_key_pb2,
     usage_pb2,
     user_management_pb2,
     user_pb2,
@@ -66,6 +72,13 @@ METHODS = (
     "UpdateUser",
     "SetUserPassword",
     "ListAuditEvents",
+    "CreateSession",
+    "RefreshSession",
+    "RevokeSession",
+    "RevokeAllSessions",
+    "ListSessions",
+    "GetJwks",
+    "RotateSigningKey",
 )
 
 
@@ -360,6 +373,65 @@ class Answers:
     ) -> audit_service_pb2.ListAuditEventsResponse:
         return audit_service_pb2.ListAuditEventsResponse(events=events, next_page_token=token)
 
+    @staticmethod
+    def session(**changes: Any) -> session_pb2.Session:
+        message = session_pb2.Session(
+            session_id="sess_1",
+            user_id="user_1",
+            account_id="acct_1",
+            state=session_pb2.SESSION_STATE_ACTIVE,
+            create_time=AT,
+            last_seen_time=AT,
+            idle_expire_time=AT,
+            expire_time=AT,
+            user_agent="Firefox",
+            client_ip="192.0.2.1",
+        )
+        message.MergeFrom(session_pb2.Session(**changes))
+        return message
+
+    @staticmethod
+    def granted(**changes: Any) -> session_management_pb2.CreateSessionResponse:
+        return session_management_pb2.CreateSessionResponse(
+            **{
+                "session": Answers.session(),
+                "access_token": "e.y.j",
+                "access_token_expire_time": AT,
+                "refresh_token": "orchrt_1",
+                **changes,
+            }
+        )
+
+    @staticmethod
+    def refreshed(**changes: Any) -> session_management_pb2.RefreshSessionResponse:
+        granted = Answers.granted(**changes).SerializeToString()
+        return session_management_pb2.RefreshSessionResponse.FromString(granted)
+
+    @staticmethod
+    def sessions(*session_ids: str, token: str = "") -> session_management_pb2.ListSessionsResponse:
+        sessions = [Answers.session(session_id=session_id) for session_id in session_ids]
+        return session_management_pb2.ListSessionsResponse(sessions=sessions, next_page_token=token)
+
+    @staticmethod
+    def jwks(**changes: Any) -> jwks_pb2.GetJwksResponse:
+        key = jwks_pb2.JsonWebKey(
+            kid="jwk_1", kty="OKP", alg="EdDSA", use="sig", crv="Ed25519", x="AAAA"
+        )
+        return jwks_pb2.GetJwksResponse(
+            **{"keys": [key], "max_age": Duration(seconds=300), **changes}
+        )
+
+    @staticmethod
+    def rotated_signing_key(**changes: Any) -> signing_key_pb2.RotateSigningKeyResponse:
+        key = signing_key_pb2.SigningKey(
+            kid="jwk_2",
+            algorithm="EdDSA",
+            state=signing_key_pb2.SIGNING_KEY_STATE_PUBLISHED,
+            create_time=AT,
+            activate_time=AT,
+        )
+        return signing_key_pb2.RotateSigningKeyResponse(**{"key": key, **changes})
+
 
 class StartServer(Protocol):
     """Starts one more scripted server."""
@@ -381,6 +453,7 @@ def start_server() -> Iterator[StartServer]:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, server)
+        session_service_pb2_grpc.add_SessionServiceServicer_to_server(servicer, server)
         if credentials is None:
             port = server.add_insecure_port("127.0.0.1:0")
         else:
@@ -431,6 +504,19 @@ def server(start_server: StartServer) -> ScriptedServer:
         "SetUserPassword", user_management_pb2.SetUserPasswordResponse(user=user, revision=9)
     )
     script.script("ListAuditEvents", Answers.audited(Answers.event()))
+    script.script("CreateSession", Answers.granted())
+    script.script("RefreshSession", Answers.refreshed())
+    script.script(
+        "RevokeSession",
+        session_management_pb2.RevokeSessionResponse(session=Answers.session(), revision=9),
+    )
+    script.script(
+        "RevokeAllSessions",
+        session_management_pb2.RevokeAllSessionsResponse(revoked_count=2, revision=9),
+    )
+    script.script("ListSessions", Answers.sessions("sess_1"))
+    script.script("GetJwks", Answers.jwks())
+    script.script("RotateSigningKey", Answers.rotated_signing_key())
     return script
 
 
@@ -486,6 +572,12 @@ class Driver:
             return [user async for user in self.client.list_users(**kwargs)]
         client = self.client
         return await asyncio.to_thread(lambda: list(client.list_users(**kwargs)))
+
+    async def list_sessions(self, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(self.client, AsyncAuthClient):
+            return [session async for session in self.client.list_sessions(*args, **kwargs)]
+        client = self.client
+        return await asyncio.to_thread(lambda: list(client.list_sessions(*args, **kwargs)))
 
     async def list_audit_events(self, **kwargs: Any) -> list[Any]:
         if isinstance(self.client, AsyncAuthClient):

@@ -16,6 +16,8 @@ from orchestrator.auth.v1 import (
     freshness_pb2,
     key_pb2,
     principal_pb2,
+    session_pb2,
+    signing_key_pb2,
     usage_pb2,
     user_pb2,
 )
@@ -31,6 +33,8 @@ PROTOS = (
     principal_pb2,
     usage_pb2,
     user_pb2,
+    session_pb2,
+    signing_key_pb2,
 )
 WORDS = {word.__name__: word for word in _enums._Word.__subclasses__()}  # noqa: SLF001
 PREFIXES = {
@@ -44,10 +48,14 @@ PREFIXES = {
     "OutcomeClass": "OUTCOME_CLASS_",
     "PrincipalKind": "PRINCIPAL_KIND_",
     "RevocationReason": "REVOCATION_REASON_",
+    "SessionEndReason": "SESSION_END_REASON_",
+    "SessionState": "SESSION_STATE_",
     "UserRole": "USER_ROLE_",
     "UserState": "USER_STATE_",
     "TargetKind": "TARGET_KIND_",
     "UsageGranularity": "USAGE_GRANULARITY_",
+    "SigningKeyRotationUrgency": "SIGNING_KEY_ROTATION_URGENCY_",
+    "SigningKeyState": "SIGNING_KEY_STATE_",
 }
 
 

@@ -45,6 +45,13 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "ListUsers": ("list_users", (), {}),
     "UpdateUser": ("update_user", ("user_1",), {"disabled": True}),
     "SetUserPassword": ("set_user_password", ("user_1", "correct horse battery"), {}),
+    "CreateSession": ("create_session", ("ada@example.com", "correct horse battery"), {}),
+    "RefreshSession": ("refresh_session", ("orchrt_0",), {}),
+    "RevokeSession": ("revoke_session", ("sess_1",), {}),
+    "RevokeAllSessions": ("revoke_all_sessions", ("user_1",), {}),
+    "ListSessions": ("list_sessions", ("user_1",), {}),
+    "GetJwks": ("get_jwks", (), {}),
+    "RotateSigningKey": ("rotate_signing_key", (), {}),
 }
 ONCE = (
     "UpdateKey",
@@ -53,6 +60,9 @@ ONCE = (
     "CreateUser",
     "UpdateUser",
     "SetUserPassword",
+    "RotateSigningKey",
+    "CreateSession",
+    "RevokeAllSessions",
 )
 
 

@@ -9,6 +9,7 @@ from typing import assert_never, assert_type
 import grpc
 
 from orchestrator.auth import (
+    ANONYMOUS,
     Account,
     AccountChanged,
     AccountState,
@@ -32,8 +33,10 @@ from orchestrator.auth import (
     Finding,
     FindingCode,
     Freshness,
+    GrantedSession,
     Heartbeat,
     HttpBody,
+    Jwks,
     Key,
     KeyChanged,
     KeyRevoked,
@@ -46,8 +49,17 @@ from orchestrator.auth import (
     Reset,
     RevocationReason,
     RevokedKey,
+    RevokedSession,
+    RevokedSessions,
     RotatedKey,
+    RotatedSigningKey,
     Secret,
+    Session,
+    SessionEndReason,
+    SessionRevoked,
+    SessionState,
+    SigningKey,
+    SigningKeyRotationUrgency,
     UpdatedAccount,
     UsageGranularity,
     UsageInterval,
@@ -134,6 +146,29 @@ def manage_users(client: AuthClient) -> None:
     assert_type(client.list_users(account_id="acct_1"), Iterator[User])
     assert_type(client.update_user("user_1", role=UserRole.VIEWER, disabled=True), ChangedUser)
     assert_type(client.set_user_password("user_1", "x", current_password="y"), ChangedUser)
+    assert_type(client.get_jwks().as_dict(), dict[str, list[dict[str, str]]])
+    urgent = SigningKeyRotationUrgency.COMPROMISED
+    assert_type(client.rotate_signing_key(urgent), RotatedSigningKey)
+
+
+def manage_sessions(client: AuthClient) -> None:
+    with AuthClient("auth.internal:443", api_key=ANONYMOUS) as anybody:
+        granted = anybody.create_session(
+            "ada@example.com", Secret("x"), context=RequestContext("192.0.2.1", "Firefox")
+        )
+        assert_type(granted, GrantedSession)
+        assert_type(granted.access_token, Secret)
+        assert_type(granted.refresh_token, Secret)
+        assert_type(granted.access_token_expire_time, datetime)
+        assert_type(anybody.refresh_session(granted.refresh_token), GrantedSession)
+    assert_type(granted.session, Session)
+    assert_type(granted.session.state, SessionState)
+    assert_type(granted.session.end_reason, SessionEndReason | None)
+    assert_type(client.list_sessions("user_1", page_size=10), Iterator[Session])
+    assert_type(client.revoke_session("sess_1"), RevokedSession)
+    everywhere = client.revoke_all_sessions("user_1", except_session_id="sess_1")
+    assert_type(everywhere, RevokedSessions)
+    assert_type(everywhere.count, int)
 
 
 def explain(client: AuthClient) -> None:
@@ -177,6 +212,8 @@ def tell(event: Event) -> str:
             return event.account_id
         case UserChanged():
             return event.user_id + event.account_id
+        case SessionRevoked():
+            return event.session_id + event.user_id + event.account_id
         case Heartbeat():
             assert_type(event.as_of, datetime)
             return "heartbeat"
@@ -231,6 +268,13 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.get_account("acct_1"), Account)
     assert_type(client.list_accounts(), AsyncIterator[Account])
     assert_type(client.list_audit_events(), AsyncIterator[AuditEvent])
+    assert_type(await client.create_session("ada@example.com", "x"), GrantedSession)
+    assert_type(await client.refresh_session("x"), GrantedSession)
+    assert_type(await client.revoke_session(), RevokedSession)
+    assert_type(await client.revoke_all_sessions(), RevokedSessions)
+    assert_type(client.list_sessions(), AsyncIterator[Session])
+    assert_type(await client.get_jwks(), Jwks)
+    assert_type((await client.rotate_signing_key()).key, SigningKey)
 
 
 def fail(error: CredentialDenied | AuthServiceError) -> None:

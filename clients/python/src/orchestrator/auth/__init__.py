@@ -28,6 +28,10 @@ from orchestrator.auth._enums import (
     OutcomeClass,
     PrincipalKind,
     RevocationReason,
+    SessionEndReason,
+    SessionState,
+    SigningKeyRotationUrgency,
+    SigningKeyState,
     TargetKind,
     UsageGranularity,
     UserRole,
@@ -58,6 +62,7 @@ from orchestrator.auth._events import (
     KeyChanged,
     KeyRevoked,
     Reset,
+    SessionRevoked,
     UserChanged,
 )
 from orchestrator.auth._key_model import (
@@ -69,7 +74,9 @@ from orchestrator.auth._key_model import (
     UpdatedKey,
 )
 from orchestrator.auth._model import (
+    ANONYMOUS,
     UNSET,
+    Anonymous,
     Denial,
     Explanation,
     Finding,
@@ -82,6 +89,18 @@ from orchestrator.auth._model import (
     Verdict,
 )
 from orchestrator.auth._secret import Secret
+from orchestrator.auth._session_model import (
+    GrantedSession,
+    RevokedSession,
+    RevokedSessions,
+    Session,
+)
+from orchestrator.auth._signing_key_model import (
+    JsonWebKey,
+    Jwks,
+    RotatedSigningKey,
+    SigningKey,
+)
 from orchestrator.auth._usage_model import (
     AccountUsage,
     CallerUsage,
@@ -93,6 +112,7 @@ from orchestrator.auth._user_model import ChangedUser, User
 from orchestrator.auth._watch import AsyncWatch, Watch
 
 __all__ = [
+    "ANONYMOUS",
     "UNSET",
     "Aborted",
     "Account",
@@ -101,6 +121,7 @@ __all__ = [
     "AccountUsage",
     "ActorKind",
     "AlreadyExists",
+    "Anonymous",
     "AsyncAuthClient",
     "AsyncWatch",
     "AuditActor",
@@ -127,10 +148,13 @@ __all__ = [
     "FindingCode",
     "Freshness",
     "FreshnessSource",
+    "GrantedSession",
     "Heartbeat",
     "HttpBody",
     "Internal",
     "InvalidArgument",
+    "JsonWebKey",
+    "Jwks",
     "Key",
     "KeyChanged",
     "KeyRevoked",
@@ -149,8 +173,18 @@ __all__ = [
     "ResourceExhausted",
     "RevocationReason",
     "RevokedKey",
+    "RevokedSession",
+    "RevokedSessions",
     "RotatedKey",
+    "RotatedSigningKey",
     "Secret",
+    "Session",
+    "SessionEndReason",
+    "SessionRevoked",
+    "SessionState",
+    "SigningKey",
+    "SigningKeyRotationUrgency",
+    "SigningKeyState",
     "TargetKind",
     "Unauthenticated",
     "Unavailable",

@@ -14,6 +14,7 @@ from orchestrator.auth._errors import MalformedResponse, from_rpc_error
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
+    from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceAsyncStub
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -35,6 +37,7 @@ class AsyncOpen(NamedTuple):
     auth: AuthServiceAsyncStub
     accounts: AccountServiceAsyncStub
     audit: AuditServiceAsyncStub
+    sessions: SessionServiceAsyncStub
 
     @classmethod
     def on(cls, loop: asyncio.AbstractEventLoop, channel: grpc.aio.Channel) -> Self:
@@ -45,6 +48,7 @@ class AsyncOpen(NamedTuple):
             AuthServiceStub(channel),
             AccountServiceStub(channel),
             AuditServiceStub(channel),
+            SessionServiceStub(channel),
         )
 
 

@@ -11,6 +11,8 @@ from orchestrator.auth._async_calls import AsyncOpen
 from orchestrator.auth._async_client_accounts import AsyncAccountMethods
 from orchestrator.auth._async_client_audit import AsyncAuditMethods
 from orchestrator.auth._async_client_keys import AsyncKeyMethods
+from orchestrator.auth._async_client_sessions import AsyncSessionMethods
+from orchestrator.auth._async_client_signing_keys import AsyncSigningKeyMethods
 from orchestrator.auth._async_client_usage import AsyncUsageMethods
 from orchestrator.auth._async_client_users import AsyncUserMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from orchestrator.auth._model import Explanation, Principal, RequestContext, Verdict
+    from orchestrator.auth._model import Anonymous, Explanation, Principal, RequestContext, Verdict
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.auth_service_pb2 import (
         WatchRevocationsRequest,
@@ -33,7 +35,13 @@ if TYPE_CHECKING:
 
 
 class AsyncAuthClient(
-    AsyncKeyMethods, AsyncUsageMethods, AsyncAccountMethods, AsyncUserMethods, AsyncAuditMethods
+    AsyncKeyMethods,
+    AsyncUsageMethods,
+    AsyncAccountMethods,
+    AsyncUserMethods,
+    AsyncAuditMethods,
+    AsyncSigningKeyMethods,
+    AsyncSessionMethods,
 ):
     """A client of authsvc for asyncio, with the arguments, results and errors of `AuthClient`.
 
@@ -49,7 +57,7 @@ class AsyncAuthClient(
         self,
         target: str | None = None,
         *,
-        api_key: Secret | str | None = None,
+        api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,

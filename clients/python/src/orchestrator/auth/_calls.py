@@ -14,6 +14,7 @@ from orchestrator.auth._errors import from_rpc_error
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
 
 if TYPE_CHECKING:
     from orchestrator.auth._connection import Connection
@@ -29,6 +30,7 @@ class Open(NamedTuple):
     auth: AuthServiceStub
     accounts: AccountServiceStub
     audit: AuditServiceStub
+    sessions: SessionServiceStub
 
     @classmethod
     def on(cls, channel: grpc.Channel) -> Self:
@@ -38,6 +40,7 @@ class Open(NamedTuple):
             AuthServiceStub(channel),
             AccountServiceStub(channel),
             AuditServiceStub(channel),
+            SessionServiceStub(channel),
         )
 
 

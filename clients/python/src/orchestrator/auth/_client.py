@@ -11,6 +11,8 @@ from orchestrator.auth._calls import Open
 from orchestrator.auth._client_accounts import AccountMethods
 from orchestrator.auth._client_audit import AuditMethods
 from orchestrator.auth._client_keys import KeyMethods
+from orchestrator.auth._client_sessions import SessionMethods
+from orchestrator.auth._client_signing_keys import SigningKeyMethods
 from orchestrator.auth._client_usage import UsageMethods
 from orchestrator.auth._client_users import UserMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
@@ -22,12 +24,26 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from types import TracebackType
 
-    from orchestrator.auth._model import Explanation, Principal, RequestContext, Verdict
+    from orchestrator.auth._model import (
+        Anonymous,
+        Explanation,
+        Principal,
+        RequestContext,
+        Verdict,
+    )
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.auth_service_pb2 import WatchRevocationsRequest
 
 
-class AuthClient(KeyMethods, UsageMethods, AccountMethods, UserMethods, AuditMethods):
+class AuthClient(
+    KeyMethods,
+    UsageMethods,
+    AccountMethods,
+    UserMethods,
+    AuditMethods,
+    SigningKeyMethods,
+    SessionMethods,
+):
     """A client of authsvc.
 
     Example:
@@ -39,13 +55,15 @@ class AuthClient(KeyMethods, UsageMethods, AccountMethods, UserMethods, AuditMet
 
     Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
     decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
-    defaults to the client's. UNAVAILABLE is retried, except by
-    `create_account`, `create_user` and what changes a key, an account or a user.
+    defaults to the client's. UNAVAILABLE is retried, except by `create_account`, `create_user`,
+    `rotate_signing_key`, `create_session`, `revoke_all_sessions` and what changes a key, an account
+    or a user.
 
     Args:
         target: The service's address as `host:port`, or any other gRPC name. Default: the
             environment variable AUTHSVC_ADDRESS.
-        api_key: This client's own API key. Default: the environment variable AUTHSVC_API_KEY.
+        api_key: This client's own API key, or the access token of a person in whose name it calls.
+            Default: the environment variable AUTHSVC_API_KEY. `ANONYMOUS`: none at all.
         plaintext: True: no TLS. The API key and all credentials then travel readable by everyone
             on the way, so it is for loopback addresses and networks that encrypt by themselves.
         root_certificates: The PEM certificates of the authorities to trust. Default: those that
@@ -61,7 +79,7 @@ class AuthClient(KeyMethods, UsageMethods, AccountMethods, UserMethods, AuditMet
         self,
         target: str | None = None,
         *,
-        api_key: Secret | str | None = None,
+        api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,

@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from orchestrator.auth._errors import ConfigurationError
+from orchestrator.auth._model import Anonymous
 from orchestrator.auth._secret import Secret, revealed
 
 DEFAULT_TIMEOUT: Final = 2.0
@@ -24,8 +25,11 @@ _SERVICES: Final = "orchestrator.auth.v1"
 # CreateKey and RotateKey are here because `_key_requests` gives each request an id, under which the
 # server finds its first answer (AIP-155). CreateAccount has none and is not here, as each attempt
 # might create another one; nor are CreateUser and the calls that change a key, an account or a
-# user, as a second attempt finds the address, the etag or the password that the first one left; and
-# WatchRevocations is not, as only `_watch` knows from where to go on.
+# user, as a second attempt finds the address, the etag or the password that the first one left; nor
+# are RotateSigningKey, which after a compromise makes another key each time, CreateSession, which
+# begins another session, and RevokeAllSessions, which tells its revision once; and WatchRevocations
+# is not, as only `_watch` knows from where to go on. RefreshSession is here: for a while the server
+# answers a token that was used as it did the first time.
 _REPEATABLE: Final = (
     ("AuthService", "ValidateCredential"),
     ("AuthService", "GetKey"),
@@ -42,6 +46,10 @@ _REPEATABLE: Final = (
     ("AccountService", "GetUser"),
     ("AccountService", "ListUsers"),
     ("AuditService", "ListAuditEvents"),
+    ("SessionService", "GetJwks"),
+    ("SessionService", "RefreshSession"),
+    ("SessionService", "RevokeSession"),
+    ("SessionService", "ListSessions"),
 )
 
 # gRPC spreads each pause at random, ends retrying at the call's deadline and follows a server's
@@ -96,7 +104,8 @@ class Connection:
     """The settings of a client, checked. Opens nothing by itself."""
 
     target: str
-    api_key: Secret
+    api_key: Secret | None
+    """None: of a client that has none, and says so."""
     plaintext: bool
     root_certificates: bytes | None = field(repr=False)
     timeout: float
@@ -106,7 +115,7 @@ class Connection:
         cls,
         target: str | None,
         *,
-        api_key: Secret | str | None,
+        api_key: Secret | str | Anonymous | None,
         plaintext: bool,
         root_certificates: bytes | None,
         timeout: float,
@@ -124,7 +133,11 @@ class Connection:
                 raise ConfigurationError("root_certificates holds no PEM certificate")
         return cls(
             target=_target(target or os.environ.get("AUTHSVC_ADDRESS")),
-            api_key=_api_key(api_key or os.environ.get("AUTHSVC_API_KEY")),
+            api_key=(
+                None
+                if isinstance(api_key, Anonymous)
+                else _api_key(api_key or os.environ.get("AUTHSVC_API_KEY"))
+            ),
             plaintext=plaintext,
             root_certificates=root_certificates,
             timeout=_seconds(timeout),
@@ -143,7 +156,9 @@ class Connection:
         return grpc.aio.secure_channel(self.target, self._tls(), options=_OPTIONS)
 
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return the metadata of every call: the client's own credential (RFC 6750)."""
+        """Return the metadata of every call: the client's own credential (RFC 6750), if any."""
+        if self.api_key is None:
+            return ()
         return (("authorization", f"Bearer {self.api_key.reveal()}"),)
 
     def deadline(self, timeout: float | None) -> float:

@@ -131,6 +131,7 @@ class FindingCode(_Word):
     RATE_LIMIT_REACHED = auto()
     TOKEN_USER_UNKNOWN = auto()
     TOKEN_USER_DISABLED = auto()
+    TOKEN_SESSION_ENDED = auto()
 
 
 class KeyState(_Word):
@@ -151,6 +152,24 @@ class RevocationReason(_Word):
     SUPERSEDED = auto()
     NO_LONGER_USED = auto()
     PRIVILEGE_WITHDRAWN = auto()
+
+
+class SigningKeyState(_Word):
+    """What a key of access tokens does."""
+
+    UNKNOWN = auto()
+    PUBLISHED = auto()
+    SIGNING = auto()
+    VERIFYING = auto()
+    RETIRED = auto()
+
+
+class SigningKeyRotationUrgency(_Word):
+    """How soon a new key signs, and what becomes of the others. `UNKNOWN` is never sent."""
+
+    UNKNOWN = auto()
+    SCHEDULED = auto()
+    COMPROMISED = auto()
 
 
 class AccountState(_Word):
@@ -198,6 +217,25 @@ class TargetKind(_Word):
     ACCOUNT = auto()
     SIGNING_KEY = auto()
     USER = auto()
+    SESSION = auto()
+
+
+class SessionState(_Word):
+    """Whether a session can be refreshed."""
+
+    UNKNOWN = auto()
+    ACTIVE = auto()
+    EXPIRED = auto()
+    REVOKED = auto()
+
+
+class SessionEndReason(_Word):
+    """Why a session was ended before its time."""
+
+    UNKNOWN = auto()
+    REVOKED = auto()
+    PASSWORD_CHANGED = auto()
+    REFRESH_TOKEN_REUSED = auto()
 
 
 class OutcomeClass(_Word):
@@ -238,3 +276,9 @@ class ErrorReason(_Word):
     EMAIL_TAKEN = auto()
     WRONG_PASSWORD = auto()
     LAST_OWNER = auto()
+    LOGIN_REFUSED = auto()
+    TOO_MANY_FAILED_LOGINS = auto()
+    REFRESH_TOKEN_REUSED = auto()
+    REFRESH_TOKEN_INVALID = auto()
+    SESSION_ENDED = auto()
+    SESSION_NOT_FOUND = auto()

@@ -48,6 +48,16 @@ class UserChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRevoked:
+    """A session was ended: its access tokens are denied from now on."""
+
+    session_id: str
+    user_id: str
+    account_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Every change committed before `as_of`, by the server's clock, has been told."""
 
@@ -62,5 +72,7 @@ class Reset:
     revision: int
 
 
-Event: TypeAlias = KeyRevoked | KeyChanged | AccountChanged | UserChanged | Heartbeat | Reset
+Event: TypeAlias = (
+    KeyRevoked | KeyChanged | AccountChanged | UserChanged | SessionRevoked | Heartbeat | Reset
+)
 """Whatever a watch tells. No other kinds will come: what is new to this client is a `Reset`."""

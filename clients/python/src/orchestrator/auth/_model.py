@@ -38,6 +38,21 @@ UNSET: Final = Unset.UNSET
 """Leave it as it is."""
 
 
+class Anonymous(Enum):
+    """The type of `ANONYMOUS`: a client without a credential of its own."""
+
+    ANONYMOUS = "ANONYMOUS"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ANONYMOUS: Final = Anonymous.ANONYMOUS
+"""As a client's `api_key`: there is none, not even from the environment. It is enough to log in, to
+refresh a session and to get the public keys of access tokens; other calls are `Unauthenticated`.
+"""
+
+
 class HttpBody(TypedDict):
     """The JSON body of an HTTP response to a refused credential."""
 

@@ -25,7 +25,7 @@ def validate_credential(question: Question) -> auth_service_pb2.ValidateCredenti
         required_scopes=_to_wire.scopes(question.required_scopes, "required_scopes"),
     )
     if question.context is not None:
-        request.context.CopyFrom(_context(question.context))
+        request.context.CopyFrom(_to_wire.context(question.context))
     if at_least_revision is not None:
         requirement = freshness_pb2.FreshnessRequirement(at_least_revision=at_least_revision)
         request.freshness.CopyFrom(requirement)
@@ -61,7 +61,7 @@ def explain_credential(
         required_scopes=_to_wire.scopes(required_scopes, "required_scopes"),
     )
     if context is not None:
-        request.context.CopyFrom(_context(context))
+        request.context.CopyFrom(_to_wire.context(context))
     return request
 
 
@@ -71,11 +71,3 @@ def _credential(authorization: Secret | str | None) -> str:
             f"authorization is a str, a Secret or None, not {type(authorization).__name__}"
         )
     return _to_wire.encodable(None if authorization is None else revealed(authorization))
-
-
-def _context(context: RequestContext) -> auth_service_pb2.RequestContext:
-    return auth_service_pb2.RequestContext(
-        client_ip=_to_wire.encodable(context.client_ip),
-        user_agent=_to_wire.encodable(context.user_agent),
-        method=_to_wire.encodable(context.method),
-    )

@@ -90,26 +90,33 @@ def event(response: auth_service_pb2.WatchRevocationsResponse) -> _events.Event:
     Raises:
         MalformedResponse: It lacks what it must have.
     """
+    told: _events.Event
     revision = response.revision
     match response.WhichOneof("event"):
         case "key_revoked":
             revoked = response.key_revoked
-            return _events.KeyRevoked(_named(revoked.key_id), revoked.account_id, revision)
+            told = _events.KeyRevoked(_named(revoked.key_id), revoked.account_id, revision)
         case "key_changed":
             changed = response.key_changed
-            return _events.KeyChanged(_named(changed.key_id), changed.account_id, revision)
+            told = _events.KeyChanged(_named(changed.key_id), changed.account_id, revision)
         case "account_changed":
-            return _events.AccountChanged(_named(response.account_changed.account_id), revision)
+            told = _events.AccountChanged(_named(response.account_changed.account_id), revision)
         case "user_changed":
             user = response.user_changed
-            return _events.UserChanged(_named(user.user_id), user.account_id, revision)
+            told = _events.UserChanged(_named(user.user_id), user.account_id, revision)
+        case "session_revoked":
+            session = response.session_revoked
+            told = _events.SessionRevoked(
+                _named(session.session_id), session.user_id, session.account_id, revision
+            )
         case "heartbeat":
             heartbeat = response.heartbeat
-            return _events.Heartbeat(
+            told = _events.Heartbeat(
                 _from_wire.moment(heartbeat, "as_of", heartbeat.as_of), revision
             )
         case _:
-            return _events.Reset(revision)
+            told = _events.Reset(revision)
+    return told
 
 
 def principal_of(verdict: _model.Verdict) -> _model.Principal:

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from orchestrator.auth.v1 import auth_service_pb2
+
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime, timedelta
+
+    from orchestrator.auth._model import RequestContext
 
 
 def scopes(given: Collection[str], argument: str) -> list[str]:
@@ -82,3 +86,25 @@ def encodable(text: str | None) -> str:
     # Header values may hold lone surrogates (undecodable octets), which protobuf refuses with an
     # error that quotes the whole text. They become `?`, which no good credential contains.
     return (text or "").encode("utf-8", "replace").decode("utf-8")
+
+
+def exact(text: str, argument: str) -> str:
+    """Return a secret that must arrive as it is, or not at all.
+
+    Raises:
+        ValueError: UTF-8 cannot express it; the text names the argument and repeats nothing.
+    """
+    # protobuf's own error would quote it. To replace what it refuses, as for a header, would send
+    # another secret than was given.
+    if encodable(text) != text:
+        raise ValueError(f"{argument} has characters that UTF-8 cannot express")
+    return text
+
+
+def context(given: RequestContext) -> auth_service_pb2.RequestContext:
+    """Return what is known of the end client's request."""
+    return auth_service_pb2.RequestContext(
+        client_ip=encodable(given.client_ip),
+        user_agent=encodable(given.user_agent),
+        method=encodable(given.method),
+    )

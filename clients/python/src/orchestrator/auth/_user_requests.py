@@ -23,7 +23,7 @@ def create_user(
         email=email,
         display_name=display_name,
         role=_role(role),
-        password="" if password is None else _password(password, "password"),
+        password="" if password is None else _to_wire.exact(revealed(password), "password"),
     )
 
 
@@ -67,9 +67,11 @@ def set_user_password(
     """Build the request of SetUserPassword."""
     return user_management_pb2.SetUserPasswordRequest(
         user_id=user_id,
-        password=_password(password, "password"),
+        password=_to_wire.exact(revealed(password), "password"),
         current_password=(
-            "" if current_password is None else _password(current_password, "current_password")
+            ""
+            if current_password is None
+            else _to_wire.exact(revealed(current_password), "current_password")
         ),
     )
 
@@ -78,12 +80,3 @@ def _role(role: UserRole) -> user_pb2.UserRole.ValueType:
     if UserRole(role) is UserRole.UNKNOWN:
         raise ValueError("role is not a UserRole that can be sent")
     return user_pb2.UserRole.Value(f"USER_ROLE_{role}")
-
-
-def _password(password: Secret | str, argument: str) -> str:
-    text = revealed(password)
-    # protobuf's own error would quote the password. To replace what it refuses, as for a header,
-    # would set another password than was given.
-    if _to_wire.encodable(text) != text:
-        raise ValueError(f"{argument} has characters that UTF-8 cannot express")
-    return text

@@ -79,6 +79,8 @@ class _TargetKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TargetKind
     """A key that signs access tokens (`jwk_…`)."""
     TARGET_KIND_USER: _TargetKind.ValueType  # 4
     """A user (`user_…`)."""
+    TARGET_KIND_SESSION: _TargetKind.ValueType  # 5
+    """A session (`sess_…`)."""
 
 class TargetKind(_TargetKind, metaclass=_TargetKindEnumTypeWrapper):
     """What kind of thing an action is about."""
@@ -93,6 +95,8 @@ TARGET_KIND_SIGNING_KEY: TargetKind.ValueType  # 3
 """A key that signs access tokens (`jwk_…`)."""
 TARGET_KIND_USER: TargetKind.ValueType  # 4
 """A user (`user_…`)."""
+TARGET_KIND_SESSION: TargetKind.ValueType  # 5
+"""A session (`sess_…`)."""
 Global___TargetKind: _TypeAlias = TargetKind  # noqa: Y015
 
 class _OutcomeClass:

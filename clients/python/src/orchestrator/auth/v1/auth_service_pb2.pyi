@@ -44,7 +44,9 @@ class RequestContext(_message.Message):
     came from (GetKeyUsage).
     """
     user_agent: _builtins.str
-    """The end client's User-Agent header. Not used in this version."""
+    """The end client's User-Agent header. CreateSession keeps it; not used
+    otherwise in this version.
+    """
     method: _builtins.str
     """What the end client asked for, as `POST /api/sessions`. Not used in this
     version.
@@ -237,6 +239,7 @@ class WatchRevocationsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
     USER_CHANGED_FIELD_NUMBER: _builtins.int
+    SESSION_REVOKED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """All events up to this revision have been told on this stream, this one
@@ -272,6 +275,10 @@ class WatchRevocationsResponse(_message.Message):
         known of it and of its tokens no longer holds.
         """
 
+    @_builtins.property
+    def session_revoked(self) -> Global___SessionRevoked:
+        """A session was ended: its access tokens are denied from now on."""
+
     def __init__(
         self,
         *,
@@ -281,13 +288,14 @@ class WatchRevocationsResponse(_message.Message):
         heartbeat: Global___Heartbeat | None = ...,
         reset: Global___Reset | None = ...,
         user_changed: Global___UserChanged | None = ...,
+        session_revoked: Global___SessionRevoked | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "user_changed", b"user_changed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "session_revoked", b"session_revoked", "user_changed", b"user_changed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "revision", b"revision", "user_changed", b"user_changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "event", b"event", "heartbeat", b"heartbeat", "key_changed", b"key_changed", "key_revoked", b"key_revoked", "reset", b"reset", "revision", b"revision", "session_revoked", b"session_revoked", "user_changed", b"user_changed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["key_revoked", "key_changed", "account_changed", "heartbeat", "reset", "user_changed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["key_revoked", "key_changed", "account_changed", "heartbeat", "reset", "user_changed", "session_revoked"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -497,6 +505,36 @@ class UserChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
+
+@_typing.final
+class SessionRevoked(_message.Message):
+    """A session was ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session (`sess_…`)."""
+    user_id: _builtins.str
+    """Its user (`user_…`)."""
+    account_id: _builtins.str
+    """The user's account (`acct_…`)."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionRevoked: _TypeAlias = SessionRevoked  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):

@@ -127,6 +127,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the user is the last active owner of its account, which
     nobody else could manage.
     """
+    ERROR_REASON_LOGIN_REFUSED: _ErrorReason.ValueType  # 28
+    """UNAUTHENTICATED: email address and password do not belong together, or the
+    user is disabled, has no password, or acts for a disabled account. It is not
+    told which.
+    """
+    ERROR_REASON_TOO_MANY_FAILED_LOGINS: _ErrorReason.ValueType  # 29
+    """RESOURCE_EXHAUSTED: too many attempts to log in have failed. The status
+    carries `google.rpc.RetryInfo` with the time until the next one is looked
+    at. The same for addresses that nobody has.
+    """
+    ERROR_REASON_REFRESH_TOKEN_REUSED: _ErrorReason.ValueType  # 30
+    """UNAUTHENTICATED: the refresh token had been used before, so that two parties
+    had it. The session was ended for it: log in anew.
+    """
+    ERROR_REASON_REFRESH_TOKEN_INVALID: _ErrorReason.ValueType  # 31
+    """UNAUTHENTICATED: the refresh token is malformed, or none that is known."""
+    ERROR_REASON_SESSION_ENDED: _ErrorReason.ValueType  # 32
+    """UNAUTHENTICATED: the session has expired or was ended, or its user or its
+    account is disabled. Log in anew.
+    """
+    ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 33
+    """NOT_FOUND: there is no such session, or the caller may not see it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -245,4 +267,26 @@ ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 27
 """FAILED_PRECONDITION: the user is the last active owner of its account, which
 nobody else could manage.
 """
+ERROR_REASON_LOGIN_REFUSED: ErrorReason.ValueType  # 28
+"""UNAUTHENTICATED: email address and password do not belong together, or the
+user is disabled, has no password, or acts for a disabled account. It is not
+told which.
+"""
+ERROR_REASON_TOO_MANY_FAILED_LOGINS: ErrorReason.ValueType  # 29
+"""RESOURCE_EXHAUSTED: too many attempts to log in have failed. The status
+carries `google.rpc.RetryInfo` with the time until the next one is looked
+at. The same for addresses that nobody has.
+"""
+ERROR_REASON_REFRESH_TOKEN_REUSED: ErrorReason.ValueType  # 30
+"""UNAUTHENTICATED: the refresh token had been used before, so that two parties
+had it. The session was ended for it: log in anew.
+"""
+ERROR_REASON_REFRESH_TOKEN_INVALID: ErrorReason.ValueType  # 31
+"""UNAUTHENTICATED: the refresh token is malformed, or none that is known."""
+ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 32
+"""UNAUTHENTICATED: the session has expired or was ended, or its user or its
+account is disabled. Log in anew.
+"""
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 33
+"""NOT_FOUND: there is no such session, or the caller may not see it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -159,6 +159,8 @@ class _FindingCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingCo
     """
     FINDING_CODE_TOKEN_USER_DISABLED: _FindingCode.ValueType  # 61
     """The user that the JWT names is disabled."""
+    FINDING_CODE_TOKEN_SESSION_ENDED: _FindingCode.ValueType  # 62
+    """The session that the JWT belongs to was ended, or is not known."""
 
 class FindingCode(_FindingCode, metaclass=_FindingCodeEnumTypeWrapper):
     """What can be found about a credential."""
@@ -299,6 +301,8 @@ names.
 """
 FINDING_CODE_TOKEN_USER_DISABLED: FindingCode.ValueType  # 61
 """The user that the JWT names is disabled."""
+FINDING_CODE_TOKEN_SESSION_ENDED: FindingCode.ValueType  # 62
+"""The session that the JWT belongs to was ended, or is not known."""
 Global___FindingCode: _TypeAlias = FindingCode  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,106 @@
+"""Sessions of the dashboard: built here, joined with the rest in `authsvc.app`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+from authsvc.composition.signing import Signing, encryption_keys, page_tokens
+from authsvc.config import Settings
+from authsvc.domain import ids
+from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.sessions import SessionLifetimes
+from authsvc.postgres.accounts import PostgresAccounts
+from authsvc.postgres.database import Database
+from authsvc.postgres.login_counts import PostgresLoginCounts
+from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
+from authsvc.postgres.session_tokens import PostgresSessionTokens
+from authsvc.postgres.sessions import PostgresSessions
+from authsvc.postgres.users import PostgresUsers
+from authsvc.rpc.session_servicer import SessionServicer
+from authsvc.tokens.current_signer import CurrentSigner
+from authsvc.tokens.login_digests import LoginDigests
+from authsvc.tokens.pair_sealing import TokenPairSealer
+from authsvc.usecases.create_session import CreateSession
+from authsvc.usecases.limit_logins import LimitLogins
+from authsvc.usecases.list_sessions import ListSessions
+from authsvc.usecases.passwords import PasswordHasher
+from authsvc.usecases.refresh_session import RefreshSession
+from authsvc.usecases.revoke_session import RevokeAllSessions, RevokeSession
+from authsvc.usecases.session_tokens import SessionTokens
+from authsvc.usecases.tidy_sessions import keep_tidy
+from authsvc.usecases.verify_password import VerifyPassword
+
+
+class Sessions(PostgresSessions, PostgresSessionTokens):
+    """Everything that is done to sessions in the database."""
+
+
+def session_servicer(
+    settings: Settings,
+    database: Database,
+    signing: Signing,
+    *,
+    hasher: PasswordHasher,
+    clock: Clock,
+) -> SessionServicer:
+    """Build what serves sessions and the keys of their tokens over gRPC."""
+    encryption_key, previous = encryption_keys(settings)
+    users, accounts, store = PostgresUsers(database), PostgresAccounts(database), Sessions(database)
+    lifetimes = SessionLifetimes(
+        idle=timedelta(seconds=settings.session_idle_lifetime),
+        absolute=timedelta(seconds=settings.session_lifetime),
+        access_token=timedelta(seconds=settings.access_token_ttl),
+    )
+    tokens = SessionTokens(
+        keys=CurrentSigner(
+            keyring=signing.keyring,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+        ),
+        lifetimes=lifetimes,
+        new_id=ids.new_id,
+        random_bytes=os.urandom,
+    )
+    return SessionServicer(
+        get_jwks=signing.get_jwks,
+        rotate_signing_key=signing.rotate_signing_key,
+        create_session=CreateSession(
+            limit_logins=LimitLogins(
+                counts=PostgresLoginCounts(database),
+                digests=LoginDigests(encryption_key),
+                clock=clock,
+            ),
+            verify_password=VerifyPassword(store=users, hasher=hasher),
+            accounts=accounts,
+            store=store,
+            tokens=tokens,
+            lifetimes=lifetimes,
+            clock=clock,
+            new_id=ids.new_id,
+        ),
+        refresh_session=RefreshSession(
+            store=store,
+            tokens=tokens,
+            sealer=TokenPairSealer(encryption_key, previous, os.urandom),
+            lifetimes=lifetimes,
+            reuse_window=timedelta(seconds=settings.refresh_reuse_window),
+            clock=clock,
+        ),
+        revoke_session=RevokeSession(store=store, clock=clock),
+        revoke_all_sessions=RevokeAllSessions(users=users, store=store, clock=clock),
+        list_sessions=ListSessions(
+            users=users, sessions=store, page_tokens=page_tokens(settings), clock=clock
+        ),
+        clock=clock,
+    )
+
+
+def tidying(
+    database: Database, *, clock: Clock, new_deadline: Callable[[], Deadline]
+) -> asyncio.Task[None]:
+    """Begin to delete what sessions leave behind, until cancelled."""
+    housekeeping = PostgresSessionHousekeeping(database)
+    return asyncio.create_task(keep_tidy(housekeeping, clock, new_deadline))

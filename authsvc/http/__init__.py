@@ -1,0 +1,1 @@
+"""HTTP beside gRPC: what browsers, probes and proxies ask for. Built on use cases, as `rpc` is."""

@@ -1,0 +1,71 @@
+"""The HTTP server: its port, its limits, and its orderly end. It shares gRPC's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from authsvc.listening import bind
+
+ADDRESS_SETTING: Final = "AUTHSVC_HTTP_ADDRESS"
+
+# No answer takes longer than the database may, and connections without a request are closed at
+# once.
+_GRACE_SECONDS: Final = 2
+_KEEP_ALIVE_SECONDS: Final = 30
+_MAX_CONNECTIONS: Final = 1000
+"""More are answered with 503, so that nobody holds gRPC's loop with open connections."""
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving_http(
+    application: ASGIApp, address: str, *, shares_port: bool
+) -> AsyncIterator[str]:
+    """Serve HTTP until the end of the block.
+
+    Args:
+        application: What to serve.
+        address: `host:port`; port 0 takes a free one.
+        shares_port: Whether other processes of this service listen on the same port.
+
+    Returns:
+        The address with its actual port.
+
+    Raises:
+        AddressInUse: The address cannot be listened on.
+    """
+    listener, actual = bind(address, setting=ADDRESS_SETTING, shares_port=shares_port)
+    config = uvicorn.Config(
+        application,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        limit_concurrency=_MAX_CONNECTIONS,
+    )
+    server = _Server(config)
+    # Connections are taken from here on; they wait until the server is up.
+    listener.listen(config.backlog)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield actual
+    finally:
+        server.should_exit = True
+        await task

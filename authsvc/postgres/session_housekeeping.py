@@ -1,0 +1,67 @@
+"""What is past is deleted: answers to refresh tokens, sessions, failures to log in.
+
+A bounded number of rows at a time, and none that somebody else works on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from authsvc.domain.clock import Deadline
+from authsvc.domain.login_limits import KNOWN_NETWORK_DAYS
+from authsvc.domain.sessions import RETENTION
+from authsvc.postgres.database import Connection, Database
+
+_LIMIT: Final = 1000
+# Each has a token for every refresh.
+_SESSIONS_LIMIT: Final = 100
+_DROP_ANSWERS: Final = """
+UPDATE authsvc.refresh_tokens SET sealed_answer = NULL, answer_delete_time = NULL
+ WHERE digest IN (
+    SELECT digest FROM authsvc.refresh_tokens
+     WHERE sealed_answer IS NOT NULL AND answer_delete_time <= $1
+     LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+"""
+_DELETE_SESSIONS: Final = """
+DELETE FROM authsvc.sessions WHERE session_id IN (
+    SELECT session_id FROM authsvc.sessions WHERE coalesce(end_time, idle_expire_time) <= $1
+     LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+_DELETE_FAILURES: Final = """
+DELETE FROM authsvc.login_failures WHERE digest IN (
+    SELECT digest FROM authsvc.login_failures WHERE delete_time <= $1
+     LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+_DELETE_NETWORKS: Final = """
+DELETE FROM authsvc.login_networks WHERE (user_id, network) IN (
+    SELECT user_id, network FROM authsvc.login_networks WHERE last_login_time <= $1
+     LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+
+class PostgresSessionHousekeeping:
+    """Deletes what is past."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+
+    async def drop_answers(self, now: datetime, deadline: Deadline) -> None:
+        """Delete the answers to refresh tokens whose window is over."""
+        await self._execute(_DROP_ANSWERS, now, deadline)
+
+    async def delete_past(self, now: datetime, deadline: Deadline) -> None:
+        """Delete sessions long over, failures to log in past their time, and old networks."""
+        await self._execute(_DELETE_SESSIONS, now - RETENTION, deadline, _SESSIONS_LIMIT)
+        await self._execute(_DELETE_FAILURES, now, deadline)
+        known_since = now - timedelta(days=KNOWN_NETWORK_DAYS)
+        await self._execute(_DELETE_NETWORKS, known_since, deadline)
+
+    async def _execute(
+        self, statement: str, before: datetime, deadline: Deadline, limit: int = _LIMIT
+    ) -> None:
+        async def execute(connection: Connection) -> None:
+            await connection.execute(statement, before, limit)
+
+        await self._database.run(execute, deadline)
