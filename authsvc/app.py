@@ -34,6 +34,8 @@ from authsvc.postgres.audit import PostgresAuditLog
 from authsvc.postgres.changes import PostgresChangeLog
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
+from authsvc.postgres.key_import import PostgresKeyImport
+from authsvc.postgres.key_revocation import PostgresKeyRevocation
 from authsvc.postgres.key_rotation import PostgresKeyRotation
 from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.managed_keys import PostgresManagedKeys
@@ -67,6 +69,7 @@ from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
+from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
@@ -75,7 +78,9 @@ from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.list_users import GetUser, ListUsers
 from authsvc.usecases.maintain_audit import keep_maintained
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
+from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.revoke_keys import RevokeKeys
 from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.set_user_password import SetUserPassword
 from authsvc.usecases.update_account import UpdateAccount
@@ -127,6 +132,7 @@ class Parts:
     managed_keys: PostgresManagedKeys
     audit_log: PostgresAuditLog
     signing: Signing
+    failures: FailureLimit
     judge: JudgeCredential
     judge_batch: JudgeBatch
     onlooker: JudgeCredential
@@ -253,6 +259,7 @@ def _build(
         managed_keys=managed_keys,
         audit_log=PostgresAuditLog(database),
         signing=signing,
+        failures=failures,
         judge=judge,
         judge_batch=JudgeBatch(
             judge=judge,
@@ -488,6 +495,25 @@ def _services(parts: Parts) -> dict[ServiceDescriptor, object]:
             ),
             get_account_usage=GetAccountUsage(
                 accounts=parts.accounts, recorded=parts.recorded_usage, clock=utc_now
+            ),
+            import_keys=ImportKeys(
+                accounts=parts.accounts,
+                store=PostgresKeyImport(database),
+                clock=utc_now,
+                new_id=ids.new_id,
+            ),
+            revoke_keys=RevokeKeys(
+                accounts=parts.accounts,
+                store=PostgresKeyRevocation(database),
+                audit=parts.audit_log,
+                clock=utc_now,
+            ),
+            report_leaked_key=ReportLeakedKey(
+                store=parts.keys,
+                failures=parts.failures,
+                reports_per_minute=settings.leak_reports_per_minute,
+                clock=utc_now,
+                monotonic=time.monotonic,
             ),
             clock=utc_now,
         ),

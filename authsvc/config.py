@@ -266,6 +266,14 @@ class Settings(BaseSettings):
         "itself; a batch with many limited keys waits ten times as long at most. While the store "
         "is known to be away no call waits.",
     )
+    leak_reports_per_minute: int = Field(
+        default=60,
+        ge=1,
+        le=1_000_000,
+        description="How many leaked keys one address (IPv6: one /64) may report in a minute to "
+        "one process before it gets RESOURCE_EXHAUSTED: `ReportLeakedKey` needs no credential. "
+        "Behind a proxy, all reports come from one address.",
+    )
     change_retention: int = Field(
         default=24,
         ge=1,

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.failures import Failure
-from orchestrator.auth import AuthClient
+from orchestrator.auth import ANONYMOUS, AuthClient
 
 AddressOption = Annotated[
     str, typer.Option("--address", envvar="AUTHSVC_ADDRESS", help="The server, as host:port.")
@@ -49,16 +49,41 @@ def open_client(
         OSError: A file cannot be read.
         ConfigurationError: An option's value cannot work.
     """
-    if plaintext and certificates is not None:
-        raise Failure("--ca-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off")
-    api_key = _read_api_key(api_key_file)
+    root_certificates = _read_certificates(certificates, plaintext=plaintext)
     return AuthClient(
         address,
-        api_key=api_key,
+        api_key=_read_api_key(api_key_file),
         plaintext=plaintext,
-        root_certificates=None if certificates is None else certificates.read_bytes(),
+        root_certificates=root_certificates,
         timeout=_TIMEOUT_SECONDS,
     )
+
+
+def open_anonymous_client(
+    address: str, certificates: Path | None, *, plaintext: bool
+) -> AuthClient:
+    """Make a client without a key from the options, for what needs none.
+
+    Raises:
+        Failure: An option makes no sense with another one.
+        OSError: A file cannot be read.
+        ConfigurationError: An option's value cannot work.
+    """
+    return AuthClient(
+        address,
+        api_key=ANONYMOUS,
+        plaintext=plaintext,
+        root_certificates=_read_certificates(certificates, plaintext=plaintext),
+        timeout=_TIMEOUT_SECONDS,
+    )
+
+
+def _read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
+    if file is None:
+        return None
+    if plaintext:
+        raise Failure("--ca-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off")
+    return file.read_bytes()
 
 
 def _read_api_key(file: Path | None) -> str:

@@ -23,6 +23,7 @@ from authsvc.cli.key_options import (
     ClientIpOption,
     RequestIdOption,
     asking_for_account,
+    check_reason,
     parse_duration,
     parse_rate_limit,
     request_context,
@@ -45,7 +46,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Create, list, change, rotate, revoke and validate API keys, and see how they are used.",
+    help="Create, import, list, change, rotate, revoke and validate API keys, and see their use.",
 )
 
 DENIED_EXIT_CODE: Final = 3
@@ -151,6 +152,7 @@ def revoke(
     """End a key for good. Repeating it changes nothing."""
     if (key_id is None) != secret:
         raise typer.BadParameter("give either a key id or --secret")
+    check_reason(reason)
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
         if key_id is None:
             revoked = client.revoke_key(

@@ -1,4 +1,4 @@
-"""`authsvc key get` and `list`, through a running server; `update` joins them here."""
+"""`authsvc key get` and `list`, through a running server; the other commands join them here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ from authsvc.cli.connection import (
     open_client,
 )
 from authsvc.cli.key import app
+from authsvc.cli.key_import import import_keys
+from authsvc.cli.key_incidents import report_leak, revoke_all
 from authsvc.cli.key_options import KeyArgument, asking_for_account, parse_duration
 from authsvc.cli.key_output import key_fields
 from authsvc.cli.key_update import update
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from orchestrator.auth import KeyState
+
+app.command("import")(import_keys)
+app.command("revoke-all")(revoke_all)
+app.command("report-leak")(report_leak)
 
 
 @app.command("get")

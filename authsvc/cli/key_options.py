@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.failures import Failure
-from orchestrator.auth import InvalidArgument, RateLimit, RequestContext
+from orchestrator.auth import InvalidArgument, RateLimit, RequestContext, RevocationReason
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _NOTHING: Final = re.compile(r"0[smhd]?")
@@ -66,6 +66,17 @@ def parse_overlap(text: str) -> timedelta:
         typer.BadParameter: It is none.
     """
     return timedelta(0) if _NOTHING.fullmatch(text) else parse_duration(text)
+
+
+def check_reason(reason: RevocationReason | None) -> None:
+    """Let pass only a reason that can be sent.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    if reason is RevocationReason.UNKNOWN:
+        words = [word.lower() for word in RevocationReason if word is not RevocationReason.UNKNOWN]
+        raise typer.BadParameter(f"give --reason as {', '.join(words[:-1])} or {words[-1]}")
 
 
 def parse_rate_limit(text: str) -> RateLimit:

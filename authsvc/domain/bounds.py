@@ -54,6 +54,11 @@ class Violations:
         if len(self._found) < MAX_VIOLATIONS:
             self._found.append(Violation(field, description))
 
+    @property
+    def found(self) -> tuple[Violation, ...]:
+        """What is wrong so far."""
+        return tuple(self._found)
+
     def raise_if_any(self, *, but: str = "") -> None:
         """End the check.
 

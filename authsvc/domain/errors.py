@@ -189,5 +189,17 @@ class ServerStopping(Retriable):
     """The server is stopping."""
 
 
+class TooManyReports(Retriable):
+    """Too many leaked keys, or too many unknown secrets, were reported from one address."""
+
+    def __init__(self, wait: timedelta) -> None:
+        """Carry how long until the address is heard again."""
+        super().__init__(f"heard again in {wait}")
+        self.retry_delay = wait
+
+
 class DatabaseUnavailable(Retriable):
     """The database could not be reached, or did not answer in time."""
+
+    revoked_count = 0
+    """How many keys had been ended by then, where many were to be."""

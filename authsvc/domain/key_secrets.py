@@ -12,16 +12,29 @@ from typing import Final
 
 PREFIX: Final = "orch_"
 RANDOM_BYTES: Final = 20
+DIGEST_BYTES: Final = 32
 
 _HEX_SHOWN = 4
 # Upper-case hexadecimal is well formed: it is another key, not a misspelt one.
 FORM: Final = r"orch_[0-9a-fA-F]{40}"
 _FORM = re.compile(FORM)
+_FORM_WITHIN = re.compile(FORM, re.IGNORECASE)
+_HINT = re.compile(rf"{PREFIX}[0-9a-fA-F]{{{_HEX_SHOWN}}}…[0-9a-fA-F]{{{_HEX_SHOWN}}}")
 
 
 def is_key_secret(text: str) -> bool:
     """Tell whether `text` has the form of a key's secret, byte for byte."""
     return _FORM.fullmatch(text) is not None
+
+
+def is_hint(text: str) -> bool:
+    """Tell whether `text` has the form of what may be shown of a secret: `orch_1a2b…c3d4`."""
+    return _HINT.fullmatch(text) is not None
+
+
+def holds_key_secret(text: str) -> bool:
+    """Tell whether a secret stands somewhere in `text`, in capitals or not."""
+    return _FORM_WITHIN.search(text) is not None
 
 
 def digest_of(secret: str) -> bytes:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from authsvc.domain.accounts import AccountState
 from authsvc.domain.audit import AuditRecord, Target, TargetKind
@@ -159,7 +159,7 @@ class PostgresKeys:
         return key_of(row)
 
 
-def _metadata(row: Row) -> Mapping[str, str]:
+def _metadata(row: Row | Mapping[str, Any]) -> Mapping[str, str]:
     metadata: dict[str, str] = json.loads(row["metadata"])
     return metadata
 
@@ -182,7 +182,7 @@ def _record(row: Row) -> KeyRecord:
     )
 
 
-def key_of(row: Row) -> Key:
+def key_of(row: Row | Mapping[str, Any]) -> Key:
     """Read a row that has `COLUMNS`."""
     columns = dict(row)
     columns["scopes"] = tuple(row["scopes"])

@@ -10,26 +10,37 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.rpc import (
     conversion,
     explanation_conversion,
+    import_conversion,
     key_conversion,
+    revocation_conversion,
     rotation_conversion,
     usage_conversion,
 )
 from authsvc.rpc.calls import Rest
-from authsvc.usecases.call import Call
+from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.create_key import CreateKey
 from authsvc.usecases.explain_credential import ExplainCredential
 from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
+from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.judge_batch import settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
+from authsvc.usecases.revoke_keys import RevokeKeys
 from authsvc.usecases.rotate_key import RotateKey
 from authsvc.usecases.update_key import UpdateKey
 from authsvc.usecases.validate_credential import BatchValidateCredentials, ValidateCredential
 from authsvc.usecases.watch_revocations import WatchRevocations
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import key_management_pb2, key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1 import (
+    key_import_pb2,
+    key_management_pb2,
+    key_revocation_pb2,
+    key_rotation_pb2,
+    usage_pb2,
+)
 
 
 class AuthServicer:
@@ -50,6 +61,9 @@ class AuthServicer:
         rotate_key: RotateKey,
         get_key_usage: GetKeyUsage,
         get_account_usage: GetAccountUsage,
+        import_keys: ImportKeys,
+        revoke_keys: RevokeKeys,
+        report_leaked_key: ReportLeakedKey,
         clock: Clock,
     ) -> None:
         """Take the use cases, and the clock that keys' states are told by."""
@@ -65,6 +79,9 @@ class AuthServicer:
         self._rotate_key = rotate_key
         self._get_key_usage = get_key_usage
         self._get_account_usage = get_account_usage
+        self._import_keys = import_keys
+        self._revoke_keys = revoke_keys
+        self._report_leaked_key = report_leaked_key
         self._clock = clock
 
     def validate_credential_now(
@@ -176,3 +193,25 @@ class AuthServicer:
         query = usage_conversion.usage_period_query(request)
         intervals = await self._get_account_usage(request.account_id, query, call)
         return usage_conversion.get_account_usage_response(intervals)
+
+    async def import_keys(
+        self, request: key_import_pb2.ImportKeysRequest, call: Call
+    ) -> key_import_pb2.ImportKeysResponse:
+        """Import keys by their digests."""
+        outcomes = await self._import_keys(import_conversion.import_keys_command(request), call)
+        return import_conversion.import_keys_response(outcomes, self._clock())
+
+    async def revoke_keys(
+        self, request: key_revocation_pb2.RevokeKeysRequest, call: Call
+    ) -> key_revocation_pb2.RevokeKeysResponse:
+        """End all keys of an account."""
+        revoked = await self._revoke_keys(revocation_conversion.revoke_keys_command(request), call)
+        return revocation_conversion.revoke_keys_response(revoked)
+
+    async def report_leaked_key_open(
+        self, request: key_revocation_pb2.ReportLeakedKeyRequest, call: OpenCall
+    ) -> key_revocation_pb2.ReportLeakedKeyResponse:
+        """End a key whose secret was found."""
+        report = revocation_conversion.leak_report(request)
+        reported = await self._report_leaked_key(report, call)
+        return revocation_conversion.report_leaked_key_response(reported)

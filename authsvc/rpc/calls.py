@@ -192,9 +192,7 @@ class Calls:
                 return response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    record = denied_record(error, _parsed(parse, data), None, origin)
-                    if record is not None:
-                        await self._audit_denials(record, new_deadline())
+                    await self._audit(error, _parsed(parse, data), None, origin, new_deadline())
                 await self._abort(name, context, error, request_id)
 
         return behave

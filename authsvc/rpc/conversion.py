@@ -47,7 +47,7 @@ _FRESHNESS_SOURCES = {
     source: freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{source}")
     for source in FreshnessSource
 }
-_REVOCATION_REASONS: Final = {
+REVOCATION_REASONS: Final = {
     value: RevocationReason(name.removeprefix("REVOCATION_REASON_"))
     for name, value in key_pb2.RevocationReason.items()
 }
@@ -169,7 +169,7 @@ def revoke_key_command(request: auth_service_pb2.RevokeKeyRequest) -> RevokeKeyC
     return RevokeKeyCommand(
         key_id=request.key_id if request.HasField("key_id") else None,
         secret=request.secret if request.HasField("secret") else None,
-        reason=_REVOCATION_REASONS.get(request.reason),
+        reason=REVOCATION_REASONS.get(request.reason),
         note=request.note,
     )
 

@@ -205,6 +205,12 @@ ERROR_TABLE: Final = MappingProxyType(
             "The server has as many streams as it may have; try again, or another replica.",
             logging.WARNING,
         ),
+        errors.TooManyReports: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_TOO_MANY_REPORTS,
+            "Too many reports come from this address; wait as long as the retry delay says.",
+            logging.WARNING,
+        ),
         errors.RevisionNotReached: Row(
             grpc.StatusCode.UNAVAILABLE,
             reasons.ERROR_REASON_REVISION_NOT_REACHED,

@@ -61,4 +61,6 @@ def _metadata(error: Exception) -> dict[str, str]:
         return {"required_scope": error.required_scope}
     if isinstance(error, errors.KeySuperseded):
         return {"superseded_by": error.superseded_by}
+    if isinstance(error, errors.DatabaseUnavailable) and error.revoked_count:
+        return {"revoked_count": str(error.revoked_count)}
     return {}

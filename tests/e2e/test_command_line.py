@@ -398,6 +398,12 @@ FAILURES = {
     ),
     "a token for nobody": (["token", "mint", "--user", ""], {}, 1, ["user is required"]),
     "neither key nor secret": (["key", "revoke"], {}, 2, ["give either a key id or --secret"]),
+    "a reason that is none": (
+        ["key", "revoke", "key_1", "--reason", "unknown"],
+        {},
+        2,
+        ["give --reason as compromised"],
+    ),
     "a bad duration": (["key", "create", "x", "--ttl", "5x"], {}, 2, ["90d, 12h, 30m or 45s"]),
     "bad metadata": (
         ["key", "create", "x", "--metadata", "a"],

@@ -26,8 +26,8 @@ from orchestrator.auth import (
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import key_import_pb2, key_revocation_pb2, key_rotation_pb2, usage_pb2
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
-from orchestrator.auth.v1 import key_rotation_pb2, usage_pb2
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
@@ -43,7 +43,7 @@ from tests.integration.support import (
     refusal_of,
 )
 from tests.integration.support_audit import events_of
-from tests.integration.test_callers import METHODS, call
+from tests.integration.test_callers import METHODS, OPEN, call
 
 MANAGEMENT: Final = {name for name, method in METHODS.items() if is_management(action_of(method))}
 
@@ -110,6 +110,16 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     ),
     "GetAccountUsage": lambda prey: (
         usage_pb2.GetAccountUsageRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "ImportKeys": lambda prey: (
+        key_import_pb2.ImportKeysRequest(account_id=prey.account_id),
+        prey.account,
+        "CALLER_NOT_PERMITTED",
+    ),
+    "RevokeKeys": lambda prey: (
+        key_revocation_pb2.RevokeKeysRequest(account_id=prey.account_id),
         prey.account,
         "ACCOUNT_NOT_FOUND",
     ),
@@ -196,7 +206,7 @@ async def refused(
 
 
 def test_there_is_an_attempt_for_every_method_of_management() -> None:
-    assert set(ATTEMPTS) == MANAGEMENT
+    assert set(ATTEMPTS) == MANAGEMENT - set(OPEN)
 
 
 @pytest.mark.parametrize("method", ATTEMPTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -19,7 +20,14 @@ from authsvc.domain.users import UserRole
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import jwks_pb2, key_rotation_pb2, signing_key_pb2, usage_pb2
+from orchestrator.auth.v1 import (
+    jwks_pb2,
+    key_import_pb2,
+    key_revocation_pb2,
+    key_rotation_pb2,
+    signing_key_pb2,
+    usage_pb2,
+)
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
 from orchestrator.auth.v1 import session_management_pb2 as session_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
@@ -126,6 +134,20 @@ async def get_account_usage(service: Service) -> Message:
     return usage_pb2.GetAccountUsageRequest(account_id=service.account.account_id)
 
 
+async def import_keys(service: Service) -> Message:
+    key = key_import_pb2.ImportedKey(digest=secrets.token_bytes(32), name=fresh_name())
+    return key_import_pb2.ImportKeysRequest(account_id=service.account.account_id, keys=[key])
+
+
+async def revoke_keys(service: Service) -> Message:
+    return key_revocation_pb2.RevokeKeysRequest(account_id=service.account.account_id)
+
+
+async def report_leaked_key(service: Service) -> Message:
+    secret = await service.create_key()
+    return key_revocation_pb2.ReportLeakedKeyRequest(secret=secret, found_at="a log")
+
+
 async def create_account(_service: Service) -> Message:
     return account_pb.CreateAccountRequest(display_name="New")
 
@@ -220,6 +242,9 @@ REQUESTS: Final[dict[str, Callable[[Service], Awaitable[Message]]]] = {
     "RotateKey": rotate_key,
     "GetKeyUsage": get_key_usage,
     "GetAccountUsage": get_account_usage,
+    "ImportKeys": import_keys,
+    "RevokeKeys": revoke_keys,
+    "ReportLeakedKey": report_leaked_key,
     "CreateAccount": create_account,
     "GetAccount": get_account,
     "ListAccounts": list_accounts,
@@ -251,26 +276,29 @@ KEY_LIFE: Final = (
     "UpdateKey",
     "RotateKey",
     "RevokeKey",
+    "RevokeKeys",
     "ListAuditEvents",
     "GetKeyUsage",
     "GetAccountUsage",
 )
 SIGNING_KEYS: Final = {"RotateSigningKey": ADMIN}
 SESSION_LIFE: Final = ("RevokeSession", "RevokeAllSessions", "ListSessions")
-OPEN: Final = ("GetJwks", "CreateSession", "RefreshSession")
-"""They need no caller, and judge none."""
+OPEN: Final = ("GetJwks", "CreateSession", "RefreshSession", "ReportLeakedKey")
+"""Whoever calls, and whatever credential comes with the call."""
 JUDGES: Final = (
     "ValidateCredential",
     "BatchValidateCredentials",
     "WatchRevocations",
     "ExplainCredential",
 )
+CLOSED: Final = tuple(method for method in METHODS if method not in OPEN)
 MANAGES: Final = {
     **dict.fromkeys(JUDGES, VALIDATE),
     **dict.fromkeys(KEY_LIFE, OK),
     **dict.fromkeys((*ACCOUNTS, *USER_LIFE, *SESSION_LIFE), ADMIN),
     **SIGNING_KEYS,
     **dict.fromkeys(OPEN, OK),
+    "ImportKeys": KEYS,
 }
 OWNS: Final = {**MANAGES, **dict.fromkeys((*USER_LIFE, *SESSION_LIFE), OK)}
 MANAGES_NOTHING: Final = {**MANAGES, **dict.fromkeys(KEY_LIFE, OWN)}
@@ -301,7 +329,7 @@ PERMISSIONS: Final = {
     "system key keys:*": SYSTEM_NOTHING,
     "system token *": {**SYSTEM_NOTHING, **dict.fromkeys(SESSION_LIFE, HIDDEN)},
     "authsvc:validate": {**SYSTEM_NOTHING, **dict.fromkeys(JUDGES, OK)},
-    "authsvc:keys": MANAGES,
+    "authsvc:keys": {**MANAGES, "ImportKeys": OK},
 }
 
 # Who gets nowhere, and the denial reason that it is told.
@@ -447,18 +475,7 @@ async def test_a_caller_may_do_what_the_table_says_and_no_more(
     assert outcome == PERMISSIONS[caller][method]
 
 
-@pytest.mark.parametrize("method", OPEN)
-@pytest.mark.parametrize("caller", STRANGERS)
-async def test_an_open_method_answers_every_stranger(
-    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
-) -> None:
-    request = await REQUESTS[method](shared_service)
-    metadata = await metadata_of(caller, shared_service)
-
-    assert await call(shared_stubs.channel, method, request, metadata)
-
-
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in OPEN])
+@pytest.mark.parametrize("method", CLOSED)
 @pytest.mark.parametrize("caller", STRANGERS)
 async def test_a_stranger_gets_nowhere(
     shared_service: Service, shared_stubs: Stubs, caller: str, method: str
@@ -478,7 +495,18 @@ async def test_a_stranger_gets_nowhere(
         assert dict(refusal.info.metadata) == {"denial_reason": f"DENIAL_REASON_{reason}"}
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in OPEN])
+@pytest.mark.parametrize("method", OPEN)
+@pytest.mark.parametrize("caller", STRANGERS)
+async def test_what_is_open_serves_a_stranger_too(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    request = await REQUESTS[method](shared_service)
+    metadata = await metadata_of(caller, shared_service)
+
+    assert await call(shared_stubs.channel, method, request, metadata)
+
+
+@pytest.mark.parametrize("method", CLOSED)
 async def test_an_empty_request_of_a_stranger_says_nothing_of_its_bounds(
     shared_stubs: Stubs, method: str
 ) -> None:

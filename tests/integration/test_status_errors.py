@@ -17,6 +17,7 @@ from authsvc.domain.ids import SESSION, new_id
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as management_pb
+from orchestrator.auth.v1 import key_revocation_pb2 as revocation_pb
 from orchestrator.auth.v1 import key_rotation_pb2 as rotation_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
@@ -57,13 +58,16 @@ def bare_call(
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A server that looks one credential up at a time, hashes one password, has one stream."""
+    """A server that looks one credential up at a time, hashes one password, has one stream, and
+    hears one report.
+    """
     return settings.model_copy(
         update={
             "max_lookups": 1,
             "watch_streams": 1,
             "password_threads": 1,
             "password_queue": 0,
+            "leak_reports_per_minute": 1,
         }
     )
 
@@ -252,6 +256,12 @@ async def too_many_streams(service: Service, stubs: Stubs) -> Refusal:
     return refusal
 
 
+async def too_many_reports(_service: Service, stubs: Stubs) -> Refusal:
+    request = revocation_pb.ReportLeakedKeyRequest(secret=UNKNOWN, found_at="a log")
+    await refused(stubs.auth.ReportLeakedKey(request))
+    return await refused(stubs.auth.ReportLeakedKey(request))
+
+
 async def server_stopping(service: Service, stubs: Stubs) -> Refusal:
     stream = stubs.auth.WatchRevocations(
         pb.WatchRevocationsRequest(), metadata=bearer(service.admin_key)
@@ -371,6 +381,7 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
         (caller_rate_limited, "RESOURCE_EXHAUSTED", "RATE_LIMITED", {}),
         (too_many_streams, "RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS", {}),
+        (too_many_reports, "RESOURCE_EXHAUSTED", "TOO_MANY_REPORTS", {}),
         (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
         (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
         (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
@@ -399,7 +410,7 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     assert bool(refusal.violations) is (fail is invalid)
     retried = code in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
     assert (refusal.retry_delay is not None) is retried
-    if retried and fail is not caller_rate_limited:
+    if retried and fail not in {caller_rate_limited, too_many_reports}:
         assert refusal.retry_delay == timedelta(seconds=1)
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything

@@ -113,6 +113,8 @@ class Servicer:
     batch_validate_credentials = explain_credential = validate_credential
     get_key = list_keys = update_key = create_key = validate_credential
     revoke_key = rotate_key = get_key_usage = get_account_usage = validate_credential
+    import_keys = revoke_keys = validate_credential
+    report_leaked_key_open = validate_credential
 
     async def watch_revocations(self, request: Message, call: Call) -> AsyncIterator[Message]:
         await self.validate_credential(request, call)
@@ -263,9 +265,13 @@ class OpenServicer(Servicer):
 
 
 async def _serve_open(
-    servicer: OpenServicer, call: WireCall, data: bytes = b"", judge: Judge | None = None
+    servicer: OpenServicer,
+    call: WireCall,
+    data: bytes = b"",
+    judge: Judge | None = None,
+    audit_log: AuditLog | None = None,
 ) -> None:
-    handler = _handlers(servicer, judge)["GetKey"]
+    handler = _handlers(servicer, judge, audit_log=audit_log)["GetKey"]
     try:
         await handler.unary_unary(data, call.context)
     except Aborted:
@@ -307,6 +313,36 @@ async def test_an_open_methods_deadline_is_that_of_the_call() -> None:
     await _serve_open(servicer, WireCall(left=1.0))
 
     assert servicer.open_calls[0].deadline.remaining() == pytest.approx(0.9)
+
+
+async def test_a_use_case_is_told_where_an_open_call_comes_from() -> None:
+    servicer = OpenServicer()
+
+    await _serve_open(servicer, WireCall(GOOD, ("x-request-id", "request-1")))
+
+    assert [call.origin for call in servicer.open_calls] == [
+        Origin(
+            ActorKind.ANONYMOUS,
+            "orchestrator.auth.v1.AuthService/GetKey",
+            request_id="request-1",
+            address="192.0.2.1",
+        )
+    ]
+
+
+async def test_a_refused_open_call_is_audited_as_nobodys() -> None:
+    call, audit_log = WireCall(GOOD), AuditLog()
+    request = key_management_pb2.GetKeyRequest(key_id=KEY_ID)
+
+    await _serve_open(
+        OpenServicer(KeyNotFound()), call, request.SerializeToString(), audit_log=audit_log
+    )
+
+    (record,) = audit_log.records
+    assert record.origin.actor_kind is ActorKind.ANONYMOUS
+    assert record.origin.request_id == call.trailers["x-request-id"]
+    assert record.target == Target(TargetKind.KEY, KEY_ID)
+    assert record.outcome == "ERROR_REASON_KEY_NOT_FOUND"
 
 
 async def test_an_open_methods_error_becomes_its_status() -> None:

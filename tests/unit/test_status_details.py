@@ -131,6 +131,23 @@ def test_only_an_invalid_request_has_violations(error: Exception) -> None:
     assert found == (list(VIOLATIONS) if isinstance(error, errors.InvalidRequest) else [])
 
 
+def test_who_reports_too_much_learns_how_long_to_wait() -> None:
+    error = errors.TooManyReports(timedelta(seconds=42))
+
+    [info] = _details(error, details_pb2.RetryInfo)
+
+    assert info.retry_delay.ToTimedelta() == timedelta(seconds=42)
+
+
+def test_what_was_done_before_time_was_up_is_told() -> None:
+    error = errors.DatabaseUnavailable()
+    error.revoked_count = 1500
+
+    [info] = _details(error, details_pb2.ErrorInfo)
+
+    assert dict(info.metadata) == {"revoked_count": "1500"}
+
+
 def test_an_unreadable_request_has_no_violations_to_name() -> None:
     assert _details(errors.InvalidRequest(()), details_pb2.BadRequest) == []
 

@@ -32,8 +32,10 @@ from orchestrator.auth.v1 import (
     denial_pb2,
     freshness_pb2,
     jwks_pb2,
+    key_import_pb2,
     key_management_pb2,
     key_pb2,
+    key_revocation_pb2,
     key_rotation_pb2,
     principal_pb2,
     session_management_pb2,
@@ -62,6 +64,9 @@ METHODS = (
     "RotateKey",
     "GetKeyUsage",
     "GetAccountUsage",
+    "ImportKeys",
+    "RevokeKeys",
+    "ReportLeakedKey",
     "CreateAccount",
     "GetAccount",
     "ListAccounts",
@@ -318,6 +323,22 @@ class Answers:
         return response
 
     @staticmethod
+    def imported(*results: Any) -> key_import_pb2.ImportKeysResponse:
+        results = results or (key_import_pb2.ImportResult(key=Answers.key()),)
+        return key_import_pb2.ImportKeysResponse(results=results, imported_count=1, revision=9)
+
+    @staticmethod
+    def reported(**changes: Any) -> key_revocation_pb2.ReportLeakedKeyResponse:
+        response = key_revocation_pb2.ReportLeakedKeyResponse(
+            key_id="key_1",
+            revoke_time=AT,
+            outcome=key_revocation_pb2.LEAK_REPORT_OUTCOME_REVOKED,
+            revision=9,
+        )
+        response.MergeFrom(key_revocation_pb2.ReportLeakedKeyResponse(**changes))
+        return response
+
+    @staticmethod
     def account(account_id: str = "acct_1") -> account_pb2.Account:
         return account_pb2.Account(
             account_id=account_id,
@@ -484,6 +505,9 @@ def server(start_server: StartServer) -> ScriptedServer:
     script.script("RevokeKey", Answers.revoked())
     script.script("GetKeyUsage", Answers.key_usage())
     script.script("GetAccountUsage", usage_pb2.GetAccountUsageResponse())
+    script.script("ImportKeys", Answers.imported())
+    script.script("RevokeKeys", key_revocation_pb2.RevokeKeysResponse(revoked_count=3, revision=9))
+    script.script("ReportLeakedKey", Answers.reported())
     script.script(
         "CreateAccount", account_service_pb2.CreateAccountResponse(account=Answers.account())
     )

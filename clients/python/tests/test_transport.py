@@ -20,6 +20,7 @@ from orchestrator.auth import (
     AuthClient,
     ConfigurationError,
     DeadlineExceeded,
+    KeyToImport,
     Unavailable,
 )
 
@@ -38,6 +39,9 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "GetKeyUsage": ("get_key_usage", ("key_1",), {}),
     "GetAccountUsage": ("get_account_usage", (), {}),
     "RotateKey": ("rotate_key", ("key_1",), {}),
+    "ImportKeys": ("import_keys", ([KeyToImport(b"", "ci")],), {"account_id": "acct_1"}),
+    "RevokeKeys": ("revoke_keys", (), {}),
+    "ReportLeakedKey": ("report_leaked_key", ("x",), {"found_at": "a log"}),
     "CreateAccount": ("create_account", ("Example",), {}),
     "UpdateAccount": ("update_account", ("acct_1",), {"display_name": "Other"}),
     "CreateUser": ("create_user", ("ada@example.com",), {"display_name": "Ada", "role": "OWNER"}),
@@ -55,6 +59,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 }
 ONCE = (
     "UpdateKey",
+    "RevokeKeys",
     "CreateAccount",
     "UpdateAccount",
     "CreateUser",

@@ -14,6 +14,7 @@ from orchestrator.auth import (
     AccountChanged,
     AccountState,
     AccountUsage,
+    AlreadyThere,
     AsyncAuthClient,
     AsyncWatch,
     AuditEvent,
@@ -36,19 +37,28 @@ from orchestrator.auth import (
     GrantedSession,
     Heartbeat,
     HttpBody,
+    Imported,
+    ImportedKeys,
+    ImportFailed,
+    ImportMode,
+    ImportResult,
     Jwks,
     Key,
     KeyChanged,
     KeyRevoked,
+    KeyToImport,
     KeyUsage,
+    LeakReportOutcome,
     Principal,
     PrincipalKind,
     Question,
     RateLimit,
+    ReportedKey,
     RequestContext,
     Reset,
     RevocationReason,
     RevokedKey,
+    RevokedKeys,
     RevokedSession,
     RevokedSessions,
     RotatedKey,
@@ -68,6 +78,7 @@ from orchestrator.auth import (
     UserRole,
     Verdict,
     Watch,
+    Withheld,
 )
 from orchestrator.auth.v1 import auth_service_pb2
 
@@ -203,6 +214,34 @@ def rotate(client: AuthClient) -> None:
     assert_type(rotated.retired_key.expire_time, datetime | None)
 
 
+def move_in(client: AuthClient) -> None:
+    keys = [KeyToImport(b"", "ci"), KeyToImport.from_secret(Secret("x"), "ci", scopes=["a"])]
+    imported = client.import_keys(keys, account_id="acct_1", mode=ImportMode.ALL_OR_NOTHING)
+    assert_type(imported, ImportedKeys)
+    assert_type(imported.results, tuple[ImportResult, ...])
+    for result in imported.results:
+        match result:
+            case Imported() | AlreadyThere():
+                assert_type(result.key, Key)
+            case ImportFailed():
+                assert_type(result.reason, ErrorReason)
+                assert_type(result.field_violations, tuple[FieldViolation, ...])
+            case Withheld():
+                pass
+            case other:
+                assert_never(other)
+
+
+def end(client: AuthClient) -> None:
+    revoked = client.revoke_keys(reason=RevocationReason.COMPROMISED, except_key_ids=["key_1"])
+    assert_type(revoked, RevokedKeys)
+    assert_type(revoked.revoked_count, int)
+    reported = client.report_leaked_key(Secret("x"), found_at="a log")
+    assert_type(reported, ReportedKey)
+    assert_type(reported.outcome, LeakReportOutcome)
+    assert_type(reported.revoke_time, datetime)
+
+
 def tell(event: Event) -> str:
     assert_type(event.revision, int)
     match event:
@@ -264,6 +303,10 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.revoke_key(key_id="key_1"), RevokedKey)
     assert_type(await client.get_key_usage("key_1"), KeyUsage)
     assert_type(await client.get_account_usage("acct_1"), AccountUsage)
+    keys = [KeyToImport(b"", "ci")]
+    assert_type(await client.import_keys(keys, account_id="acct_1"), ImportedKeys)
+    assert_type(await client.revoke_keys(), RevokedKeys)
+    assert_type(await client.report_leaked_key("x", found_at="a log"), ReportedKey)
     assert_type(await client.create_account("Example"), Account)
     assert_type(await client.get_account("acct_1"), Account)
     assert_type(client.list_accounts(), AsyncIterator[Account])

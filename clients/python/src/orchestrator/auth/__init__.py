@@ -15,6 +15,17 @@ does not. The generated stubs are in `orchestrator.auth.v1`.
 from orchestrator.auth._account_model import Account, UpdatedAccount
 from orchestrator.auth._async_client import AsyncAuthClient
 from orchestrator.auth._audit_model import AuditActor, AuditEvent, AuditTarget
+from orchestrator.auth._bulk_model import (
+    AlreadyThere,
+    Imported,
+    ImportedKeys,
+    ImportFailed,
+    ImportResult,
+    KeyToImport,
+    ReportedKey,
+    RevokedKeys,
+    Withheld,
+)
 from orchestrator.auth._client import AuthClient
 from orchestrator.auth._details import FieldViolation
 from orchestrator.auth._enums import (
@@ -24,7 +35,9 @@ from orchestrator.auth._enums import (
     ErrorReason,
     FindingCode,
     FreshnessSource,
+    ImportMode,
     KeyState,
+    LeakReportOutcome,
     OutcomeClass,
     PrincipalKind,
     RevocationReason,
@@ -121,6 +134,7 @@ __all__ = [
     "AccountUsage",
     "ActorKind",
     "AlreadyExists",
+    "AlreadyThere",
     "Anonymous",
     "AsyncAuthClient",
     "AsyncWatch",
@@ -151,6 +165,11 @@ __all__ = [
     "GrantedSession",
     "Heartbeat",
     "HttpBody",
+    "ImportFailed",
+    "ImportMode",
+    "ImportResult",
+    "Imported",
+    "ImportedKeys",
     "Internal",
     "InvalidArgument",
     "JsonWebKey",
@@ -159,7 +178,9 @@ __all__ = [
     "KeyChanged",
     "KeyRevoked",
     "KeyState",
+    "KeyToImport",
     "KeyUsage",
+    "LeakReportOutcome",
     "MalformedResponse",
     "NotFound",
     "OutcomeClass",
@@ -168,11 +189,13 @@ __all__ = [
     "PrincipalKind",
     "Question",
     "RateLimit",
+    "ReportedKey",
     "RequestContext",
     "Reset",
     "ResourceExhausted",
     "RevocationReason",
     "RevokedKey",
+    "RevokedKeys",
     "RevokedSession",
     "RevokedSessions",
     "RotatedKey",
@@ -199,4 +222,5 @@ __all__ = [
     "UserState",
     "Verdict",
     "Watch",
+    "Withheld",
 ]

@@ -10,6 +10,7 @@ from orchestrator.auth import _requests, _responses
 from orchestrator.auth._async_calls import AsyncOpen
 from orchestrator.auth._async_client_accounts import AsyncAccountMethods
 from orchestrator.auth._async_client_audit import AsyncAuditMethods
+from orchestrator.auth._async_client_bulk import AsyncBulkMethods
 from orchestrator.auth._async_client_keys import AsyncKeyMethods
 from orchestrator.auth._async_client_sessions import AsyncSessionMethods
 from orchestrator.auth._async_client_signing_keys import AsyncSigningKeyMethods
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 class AsyncAuthClient(
     AsyncKeyMethods,
+    AsyncBulkMethods,
     AsyncUsageMethods,
     AsyncAccountMethods,
     AsyncUserMethods,

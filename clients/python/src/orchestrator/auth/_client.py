@@ -10,6 +10,7 @@ from orchestrator.auth import _requests, _responses
 from orchestrator.auth._calls import Open
 from orchestrator.auth._client_accounts import AccountMethods
 from orchestrator.auth._client_audit import AuditMethods
+from orchestrator.auth._client_bulk import BulkMethods
 from orchestrator.auth._client_keys import KeyMethods
 from orchestrator.auth._client_sessions import SessionMethods
 from orchestrator.auth._client_signing_keys import SigningKeyMethods
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 class AuthClient(
     KeyMethods,
+    BulkMethods,
     UsageMethods,
     AccountMethods,
     UserMethods,
@@ -56,8 +58,8 @@ class AuthClient(
     Every method may raise `AuthServiceError`, which stands for a gRPC error status: nobody could
     decide, or this client's own key is no good. `timeout` is in seconds, covers retries and
     defaults to the client's. UNAVAILABLE is retried, except by `create_account`, `create_user`,
-    `rotate_signing_key`, `create_session`, `revoke_all_sessions` and what changes a key, an account
-    or a user.
+    `rotate_signing_key`, `create_session`, `revoke_all_sessions`, `revoke_keys` and what changes a
+    key, an account or a user.
 
     Args:
         target: The service's address as `host:port`, or any other gRPC name. Default: the

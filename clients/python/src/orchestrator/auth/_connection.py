@@ -27,9 +27,10 @@ _SERVICES: Final = "orchestrator.auth.v1"
 # might create another one; nor are CreateUser and the calls that change a key, an account or a
 # user, as a second attempt finds the address, the etag or the password that the first one left; nor
 # are RotateSigningKey, which after a compromise makes another key each time, CreateSession, which
-# begins another session, and RevokeAllSessions, which tells its revision once; and WatchRevocations
-# is not, as only `_watch` knows from where to go on. RefreshSession is here: for a while the server
-# answers a token that was used as it did the first time.
+# begins another session, and RevokeAllSessions, which tells its revision once; nor RevokeKeys, each
+# attempt of which may do a part and tell how much, which its repeat would conceal; and
+# WatchRevocations is not, as only `_watch` knows from where to go on. RefreshSession is here: for a
+# while the server answers a token that was used as it did the first time.
 _REPEATABLE: Final = (
     ("AuthService", "ValidateCredential"),
     ("AuthService", "GetKey"),
@@ -41,6 +42,8 @@ _REPEATABLE: Final = (
     ("AuthService", "CreateKey"),
     ("AuthService", "RotateKey"),
     ("AuthService", "RevokeKey"),
+    ("AuthService", "ImportKeys"),
+    ("AuthService", "ReportLeakedKey"),
     ("AccountService", "GetAccount"),
     ("AccountService", "ListAccounts"),
     ("AccountService", "GetUser"),

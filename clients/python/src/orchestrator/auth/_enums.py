@@ -172,6 +172,22 @@ class SigningKeyRotationUrgency(_Word):
     COMPROMISED = auto()
 
 
+class ImportMode(_Word):
+    """What a key that cannot be imported means for the others. `UNKNOWN` is never sent."""
+
+    UNKNOWN = auto()
+    EACH_BY_ITSELF = auto()
+    ALL_OR_NOTHING = auto()
+
+
+class LeakReportOutcome(_Word):
+    """What the report of a leaked key did: it ended the key, or the key was revoked before."""
+
+    UNKNOWN = auto()
+    REVOKED = auto()
+    ALREADY_ENDED = auto()
+
+
 class AccountState(_Word):
     """Whether an account's credentials are good."""
 
@@ -282,3 +298,4 @@ class ErrorReason(_Word):
     REFRESH_TOKEN_INVALID = auto()
     SESSION_ENDED = auto()
     SESSION_NOT_FOUND = auto()
+    TOO_MANY_REPORTS = auto()

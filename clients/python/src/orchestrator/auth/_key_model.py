@@ -28,6 +28,8 @@ class RateLimit:
 class Key:
     """An API key without its secret. `hint` is for display: `orch_1a2b…c3d4`.
 
+    It is empty for a key that was imported without it.
+
     `superseded_by` is the id of the key that took its place by `rotate_key`, `supersedes` that of
     the key whose place it took. `allowed_addresses` are the IP addresses and networks that it may
     be used from, empty for anywhere; `rate_limit` is None for a key without a limit of its own.

@@ -43,7 +43,7 @@ def create_key(
         metadata=metadata or {},
         request_id=_to_wire.request_id(request_id),
         allowed_addresses=_to_wire.addresses(allowed_addresses, "allowed_addresses"),
-        rate_limit=None if rate_limit is None else _rate_limit(rate_limit),
+        rate_limit=None if rate_limit is None else rate_limit_message(rate_limit),
     )
     _set_expiry(request, expire_time, ttl)
     return request
@@ -136,7 +136,7 @@ def update_key(
         paths.append("allowed_addresses")
     if not isinstance(rate_limit, Unset):
         if rate_limit is not None:
-            request.key.rate_limit.CopyFrom(_rate_limit(rate_limit))
+            request.key.rate_limit.CopyFrom(rate_limit_message(rate_limit))
         paths.append("rate_limit")
     return request
 
@@ -151,19 +151,29 @@ def revoke_key(
     """Build the request of RevokeKey; exactly one of `key_id` and `secret` is given."""
     if (key_id is None) == (secret is None):
         raise TypeError("give exactly one of key_id and secret")
-    request = auth_service_pb2.RevokeKeyRequest(note=note)
+    request = auth_service_pb2.RevokeKeyRequest(note=note, reason=revocation_reason(reason))
     if key_id is not None:
         request.key_id = key_id
     if secret is not None:
         request.secret = _to_wire.encodable(revealed(secret))
-    if reason is not None:
-        if RevocationReason(reason) is RevocationReason.UNKNOWN:
-            raise ValueError("reason is not a RevocationReason that can be sent")
-        request.reason = key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{reason}")
     return request
 
 
-def _rate_limit(limit: RateLimit) -> rate_limit_pb2.RateLimit:
+def revocation_reason(reason: RevocationReason | None) -> key_pb2.RevocationReason.ValueType:
+    """Return a reason as the wire has it.
+
+    Raises:
+        ValueError: It is none that can be sent.
+    """
+    if reason is None:
+        return key_pb2.REVOCATION_REASON_UNSPECIFIED
+    if RevocationReason(reason) is RevocationReason.UNKNOWN:
+        raise ValueError("reason is not a RevocationReason that can be sent")
+    return key_pb2.RevocationReason.Value(f"REVOCATION_REASON_{reason}")
+
+
+def rate_limit_message(limit: RateLimit) -> rate_limit_pb2.RateLimit:
+    """Return a rate limit as the wire has it."""
     period = _to_wire.duration(limit.period)
     return rate_limit_pb2.RateLimit(requests=limit.requests, period=period)
 

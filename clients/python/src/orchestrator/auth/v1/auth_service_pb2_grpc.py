@@ -4,7 +4,9 @@ import grpc
 import warnings
 
 from orchestrator.auth.v1 import auth_service_pb2 as orchestrator_dot_auth_dot_v1_dot_auth__service__pb2
+from orchestrator.auth.v1 import key_import_pb2 as orchestrator_dot_auth_dot_v1_dot_key__import__pb2
 from orchestrator.auth.v1 import key_management_pb2 as orchestrator_dot_auth_dot_v1_dot_key__management__pb2
+from orchestrator.auth.v1 import key_revocation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2
 from orchestrator.auth.v1 import key_rotation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2
 from orchestrator.auth.v1 import usage_pb2 as orchestrator_dot_auth_dot_v1_dot_usage__pb2
 
@@ -102,6 +104,21 @@ class AuthServiceStub:
                 '/orchestrator.auth.v1.AuthService/GetAccountUsage',
                 request_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.FromString,
+                _registered_method=True)
+        self.ImportKeys = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/ImportKeys',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeKeys = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/RevokeKeys',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysResponse.FromString,
+                _registered_method=True)
+        self.ReportLeakedKey = channel.unary_unary(
+                '/orchestrator.auth.v1.AuthService/ReportLeakedKey',
+                request_serializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyResponse.FromString,
                 _registered_method=True)
 
 
@@ -317,6 +334,64 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportKeys(self, request, context):
+        """Takes over keys that another system gave out, by the SHA-256 digests of their
+        secrets: their holders go on with the secrets that they have. Up to 1,000 a
+        call, each with an outcome of its own. A repeat finds the keys that are there
+        already and imports the others.
+
+        The caller needs the scope `authsvc:keys` (any account but the system account)
+        or `authsvc:admin` (any account). A credential of the account itself does not
+        do: nobody vouches that the secret behind its digest is a random one, and
+        whoever guesses a secret has the account.
+
+        Errors: INVALID_ARGUMENT when the account id or the mode is no good, or there
+        are no keys or too many; NOT_FOUND (ACCOUNT_NOT_FOUND); FAILED_PRECONDITION
+        (ACCOUNT_DISABLED); UNAVAILABLE when the database does not do it in the time
+        the call has. What is wrong with one of the keys is in its result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeKeys(self, request, context):
+        """Ends every live key of an account, for good: for an incident. Disabled,
+        expired and superseded keys are ended too. It counts everywhere as a single
+        revocation does.
+
+        The key that calls is ended too, unless it is excepted; it is the last one.
+
+        The caller needs the rights that CreateKey asks for.
+
+        An account with very many keys may take longer than a call has: keys are
+        ended in groups, and a call whose time is up ends with UNAVAILABLE, with those
+        groups done that its metadata counts. A repeat goes on with the others.
+
+        Errors: INVALID_ARGUMENT with every violation, such as an excepted key that is
+        none of the account; NOT_FOUND (ACCOUNT_NOT_FOUND); UNAVAILABLE
+        (DATABASE_UNAVAILABLE; metadata: `revoked_count`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportLeakedKey(self, request, context):
+        """Ends a key whose secret was found where it should not be, and notes where:
+        reason COMPROMISED. Expired and disabled keys are ended too; a key that is
+        revoked already stays as it is.
+
+        No caller credential is needed, and none is looked at: whoever holds a secret
+        may end its key. For services that scan for secrets, and for people.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND);
+        RESOURCE_EXHAUSTED (TOO_MANY_REPORTS) when too many reports, or too many
+        unknown secrets, come from one address; UNAVAILABLE when the database does
+        not do it in the time the call has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -379,6 +454,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetAccountUsage,
                     request_deserializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.FromString,
                     response_serializer=orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.SerializeToString,
+            ),
+            'ImportKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportKeys,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysResponse.SerializeToString,
+            ),
+            'RevokeKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeKeys,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysResponse.SerializeToString,
+            ),
+            'ReportLeakedKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportLeakedKey,
+                    request_deserializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyRequest.FromString,
+                    response_serializer=orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -711,6 +801,87 @@ class AuthService:
             '/orchestrator.auth.v1.AuthService/GetAccountUsage',
             orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageRequest.SerializeToString,
             orchestrator_dot_auth_dot_v1_dot_usage__pb2.GetAccountUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/ImportKeys',
+            orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__import__pb2.ImportKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/RevokeKeys',
+            orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.RevokeKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportLeakedKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.auth.v1.AuthService/ReportLeakedKey',
+            orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyRequest.SerializeToString,
+            orchestrator_dot_auth_dot_v1_dot_key__revocation__pb2.ReportLeakedKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orchestrator.auth.v1 import auth_service_pb2 as _auth_service_pb2
+from orchestrator.auth.v1 import key_import_pb2 as _key_import_pb2
 from orchestrator.auth.v1 import key_management_pb2 as _key_management_pb2
+from orchestrator.auth.v1 import key_revocation_pb2 as _key_revocation_pb2
 from orchestrator.auth.v1 import key_rotation_pb2 as _key_rotation_pb2
 from orchestrator.auth.v1 import usage_pb2 as _usage_pb2
 import abc as _abc_1
@@ -197,6 +199,52 @@ class AuthServiceStub:
     Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
     (ACCOUNT_NOT_FOUND).
     """
+    ImportKeys: _grpc.UnaryUnaryMultiCallable[_key_import_pb2.ImportKeysRequest, _key_import_pb2.ImportKeysResponse]
+    """Takes over keys that another system gave out, by the SHA-256 digests of their
+    secrets: their holders go on with the secrets that they have. Up to 1,000 a
+    call, each with an outcome of its own. A repeat finds the keys that are there
+    already and imports the others.
+
+    The caller needs the scope `authsvc:keys` (any account but the system account)
+    or `authsvc:admin` (any account). A credential of the account itself does not
+    do: nobody vouches that the secret behind its digest is a random one, and
+    whoever guesses a secret has the account.
+
+    Errors: INVALID_ARGUMENT when the account id or the mode is no good, or there
+    are no keys or too many; NOT_FOUND (ACCOUNT_NOT_FOUND); FAILED_PRECONDITION
+    (ACCOUNT_DISABLED); UNAVAILABLE when the database does not do it in the time
+    the call has. What is wrong with one of the keys is in its result.
+    """
+    RevokeKeys: _grpc.UnaryUnaryMultiCallable[_key_revocation_pb2.RevokeKeysRequest, _key_revocation_pb2.RevokeKeysResponse]
+    """Ends every live key of an account, for good: for an incident. Disabled,
+    expired and superseded keys are ended too. It counts everywhere as a single
+    revocation does.
+
+    The key that calls is ended too, unless it is excepted; it is the last one.
+
+    The caller needs the rights that CreateKey asks for.
+
+    An account with very many keys may take longer than a call has: keys are
+    ended in groups, and a call whose time is up ends with UNAVAILABLE, with those
+    groups done that its metadata counts. A repeat goes on with the others.
+
+    Errors: INVALID_ARGUMENT with every violation, such as an excepted key that is
+    none of the account; NOT_FOUND (ACCOUNT_NOT_FOUND); UNAVAILABLE
+    (DATABASE_UNAVAILABLE; metadata: `revoked_count`).
+    """
+    ReportLeakedKey: _grpc.UnaryUnaryMultiCallable[_key_revocation_pb2.ReportLeakedKeyRequest, _key_revocation_pb2.ReportLeakedKeyResponse]
+    """Ends a key whose secret was found where it should not be, and notes where:
+    reason COMPROMISED. Expired and disabled keys are ended too; a key that is
+    revoked already stays as it is.
+
+    No caller credential is needed, and none is looked at: whoever holds a secret
+    may end its key. For services that scan for secrets, and for people.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND);
+    RESOURCE_EXHAUSTED (TOO_MANY_REPORTS) when too many reports, or too many
+    unknown secrets, come from one address; UNAVAILABLE when the database does
+    not do it in the time the call has.
+    """
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -363,6 +411,52 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
     (ACCOUNT_NOT_FOUND).
+    """
+    ImportKeys: _aio.UnaryUnaryMultiCallable[_key_import_pb2.ImportKeysRequest, _key_import_pb2.ImportKeysResponse]  # type: ignore[assignment]
+    """Takes over keys that another system gave out, by the SHA-256 digests of their
+    secrets: their holders go on with the secrets that they have. Up to 1,000 a
+    call, each with an outcome of its own. A repeat finds the keys that are there
+    already and imports the others.
+
+    The caller needs the scope `authsvc:keys` (any account but the system account)
+    or `authsvc:admin` (any account). A credential of the account itself does not
+    do: nobody vouches that the secret behind its digest is a random one, and
+    whoever guesses a secret has the account.
+
+    Errors: INVALID_ARGUMENT when the account id or the mode is no good, or there
+    are no keys or too many; NOT_FOUND (ACCOUNT_NOT_FOUND); FAILED_PRECONDITION
+    (ACCOUNT_DISABLED); UNAVAILABLE when the database does not do it in the time
+    the call has. What is wrong with one of the keys is in its result.
+    """
+    RevokeKeys: _aio.UnaryUnaryMultiCallable[_key_revocation_pb2.RevokeKeysRequest, _key_revocation_pb2.RevokeKeysResponse]  # type: ignore[assignment]
+    """Ends every live key of an account, for good: for an incident. Disabled,
+    expired and superseded keys are ended too. It counts everywhere as a single
+    revocation does.
+
+    The key that calls is ended too, unless it is excepted; it is the last one.
+
+    The caller needs the rights that CreateKey asks for.
+
+    An account with very many keys may take longer than a call has: keys are
+    ended in groups, and a call whose time is up ends with UNAVAILABLE, with those
+    groups done that its metadata counts. A repeat goes on with the others.
+
+    Errors: INVALID_ARGUMENT with every violation, such as an excepted key that is
+    none of the account; NOT_FOUND (ACCOUNT_NOT_FOUND); UNAVAILABLE
+    (DATABASE_UNAVAILABLE; metadata: `revoked_count`).
+    """
+    ReportLeakedKey: _aio.UnaryUnaryMultiCallable[_key_revocation_pb2.ReportLeakedKeyRequest, _key_revocation_pb2.ReportLeakedKeyResponse]  # type: ignore[assignment]
+    """Ends a key whose secret was found where it should not be, and notes where:
+    reason COMPROMISED. Expired and disabled keys are ended too; a key that is
+    revoked already stays as it is.
+
+    No caller credential is needed, and none is looked at: whoever holds a secret
+    may end its key. For services that scan for secrets, and for people.
+
+    Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND);
+    RESOURCE_EXHAUSTED (TOO_MANY_REPORTS) when too many reports, or too many
+    unknown secrets, come from one address; UNAVAILABLE when the database does
+    not do it in the time the call has.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -599,6 +693,70 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT with every violation; NOT_FOUND
         (ACCOUNT_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ImportKeys(
+        self,
+        request: _key_import_pb2.ImportKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_import_pb2.ImportKeysResponse, _abc.Awaitable[_key_import_pb2.ImportKeysResponse]]:
+        """Takes over keys that another system gave out, by the SHA-256 digests of their
+        secrets: their holders go on with the secrets that they have. Up to 1,000 a
+        call, each with an outcome of its own. A repeat finds the keys that are there
+        already and imports the others.
+
+        The caller needs the scope `authsvc:keys` (any account but the system account)
+        or `authsvc:admin` (any account). A credential of the account itself does not
+        do: nobody vouches that the secret behind its digest is a random one, and
+        whoever guesses a secret has the account.
+
+        Errors: INVALID_ARGUMENT when the account id or the mode is no good, or there
+        are no keys or too many; NOT_FOUND (ACCOUNT_NOT_FOUND); FAILED_PRECONDITION
+        (ACCOUNT_DISABLED); UNAVAILABLE when the database does not do it in the time
+        the call has. What is wrong with one of the keys is in its result.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeKeys(
+        self,
+        request: _key_revocation_pb2.RevokeKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_revocation_pb2.RevokeKeysResponse, _abc.Awaitable[_key_revocation_pb2.RevokeKeysResponse]]:
+        """Ends every live key of an account, for good: for an incident. Disabled,
+        expired and superseded keys are ended too. It counts everywhere as a single
+        revocation does.
+
+        The key that calls is ended too, unless it is excepted; it is the last one.
+
+        The caller needs the rights that CreateKey asks for.
+
+        An account with very many keys may take longer than a call has: keys are
+        ended in groups, and a call whose time is up ends with UNAVAILABLE, with those
+        groups done that its metadata counts. A repeat goes on with the others.
+
+        Errors: INVALID_ARGUMENT with every violation, such as an excepted key that is
+        none of the account; NOT_FOUND (ACCOUNT_NOT_FOUND); UNAVAILABLE
+        (DATABASE_UNAVAILABLE; metadata: `revoked_count`).
+        """
+
+    @_abc_1.abstractmethod
+    def ReportLeakedKey(
+        self,
+        request: _key_revocation_pb2.ReportLeakedKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_revocation_pb2.ReportLeakedKeyResponse, _abc.Awaitable[_key_revocation_pb2.ReportLeakedKeyResponse]]:
+        """Ends a key whose secret was found where it should not be, and notes where:
+        reason COMPROMISED. Expired and disabled keys are ended too; a key that is
+        revoked already stays as it is.
+
+        No caller credential is needed, and none is looked at: whoever holds a secret
+        may end its key. For services that scan for secrets, and for people.
+
+        Errors: INVALID_ARGUMENT with every violation; NOT_FOUND (KEY_NOT_FOUND);
+        RESOURCE_EXHAUSTED (TOO_MANY_REPORTS) when too many reports, or too many
+        unknown secrets, come from one address; UNAVAILABLE when the database does
+        not do it in the time the call has.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,7 +62,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
     """UNAVAILABLE: the database could not be reached, or did not answer in the
     time the call had. The status carries `google.rpc.RetryInfo`. For a call
-    that changes something: it may have been done all the same.
+    that changes something: it may have been done all the same. Metadata, from
+    RevokeKeys that has done a part: `revoked_count`, how many keys it has ended.
     """
     ERROR_REASON_TOO_MANY_LOOKUPS: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED: too many records are being read from the database at
@@ -108,6 +109,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     status carries `google.rpc.RetryInfo` with the time until one call will
     pass. A judged key that is over its limit is no error: it is a `Denial` with
     DENIAL_REASON_RATE_LIMITED.
+    """
+    ERROR_REASON_TOO_MANY_REPORTS: _ErrorReason.ValueType  # 22
+    """RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
+    too many of what was reported is unknown. The status carries
+    `google.rpc.RetryInfo`.
     """
     ERROR_REASON_TOO_MANY_LOGINS: _ErrorReason.ValueType  # 23
     """RESOURCE_EXHAUSTED: too many passwords are being set or compared at once.
@@ -202,7 +208,8 @@ ERROR_REASON_ACCOUNT_DISABLED: ErrorReason.ValueType  # 10
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
 """UNAVAILABLE: the database could not be reached, or did not answer in the
 time the call had. The status carries `google.rpc.RetryInfo`. For a call
-that changes something: it may have been done all the same.
+that changes something: it may have been done all the same. Metadata, from
+RevokeKeys that has done a part: `revoked_count`, how many keys it has ended.
 """
 ERROR_REASON_TOO_MANY_LOOKUPS: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: too many records are being read from the database at
@@ -248,6 +255,11 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
 status carries `google.rpc.RetryInfo` with the time until one call will
 pass. A judged key that is over its limit is no error: it is a `Denial` with
 DENIAL_REASON_RATE_LIMITED.
+"""
+ERROR_REASON_TOO_MANY_REPORTS: ErrorReason.ValueType  # 22
+"""RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
+too many of what was reported is unknown. The status carries
+`google.rpc.RetryInfo`.
 """
 ERROR_REASON_TOO_MANY_LOGINS: ErrorReason.ValueType  # 23
 """RESOURCE_EXHAUSTED: too many passwords are being set or compared at once.

@@ -150,9 +150,9 @@ class ListKeysResponse(_message.Message):
     """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[_key_pb2.Key]:
-        """The keys, in the order of their ids, which is that of their creation. Their
-        states are those at the time of the first page, so far as they depend on
-        the time.
+        """The keys, in the order of their ids, which is that of their creation, or of
+        their import. Their states are those at the time of the first page, so far as
+        they depend on the time.
         """
 
     def __init__(

@@ -134,7 +134,7 @@ class Key(_message.Message):
     DISABLED_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key's id (`key_…`, a TypeID). Always set; safe to log; sortable by
-    creation.
+    creation, or by import.
     """
     account_id: _builtins.str
     """The account that the key acts for (`acct_…`). Always set."""
@@ -146,7 +146,7 @@ class Key(_message.Message):
     """The key's state when the answer was made. Always set."""
     hint: _builtins.str
     """The secret's first and last four hexadecimal characters, for display:
-    `orch_1a2b…c3d4`. Always set.
+    `orch_1a2b…c3d4`. Always set, but for a key that was imported without it.
     """
     etag: _builtins.str
     """Changes whenever the key changes (AIP-154). Always set; opaque."""
@@ -176,7 +176,7 @@ class Key(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the key was created. Always set."""
+        """When the key was created; of an imported key, as the import said. Always set."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
