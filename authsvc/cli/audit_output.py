@@ -11,7 +11,18 @@ from authsvc.cli.output import as_text
 from orchestrator.auth import ActorKind, AuditEvent
 
 # What says enough of a key, an account or a user that is new, or gone.
-_SUMMARY: Final = ("name", "display_name", "email", "role", "scopes", "expire_time", "algorithm")
+_SUMMARY: Final = (
+    "name",
+    "display_name",
+    "email",
+    "role",
+    "scopes",
+    "expire_time",
+    "allowed_addresses",
+    "rate_limit_requests",
+    "rate_limit_seconds",
+    "algorithm",
+)
 _NOBODY: Final = "nobody"
 
 COLUMNS: Final = ("TIME", "ACTION", "OUTCOME", "ACTOR", "TARGET", "CHANGE")
@@ -54,7 +65,11 @@ def _actor(event: AuditEvent) -> str:
 
 
 def _summary(fields: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}: {_shown(name, fields[name])}" for name in _SUMMARY if name in fields)
+    return ", ".join(
+        f"{name}: {_shown(name, fields[name])}"
+        for name in _SUMMARY
+        if fields.get(name) not in (None, [])
+    )
 
 
 def _shown(name: str, value: object) -> str:
@@ -63,6 +78,9 @@ def _shown(name: str, value: object) -> str:
             return "-"
         case str() if name.endswith("_time"):
             return _moment(value)
+        case float() if value.is_integer():
+            # The wire has no other numbers.
+            return str(int(value))
         case list() if value:
             return " ".join(_shown("", item) for item in value)
         case str() if value and value.isprintable():

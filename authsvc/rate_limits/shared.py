@@ -6,6 +6,7 @@ The service does not depend on the store: while it gives no answer, each process
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -20,6 +21,11 @@ from authsvc.rate_limits.store import CONNECTIONS, SharedWindows
 
 BATCH_PATIENCE: Final = 10
 """How many times as long as a single call a batch may wait that asks about many keys."""
+USED_UP_SECONDS: Final = 1.0
+"""For how long the store is not asked again about a key that it gave nothing. Else a key over its
+limit could keep all connections busy, until others wait too long and each process counts alone."""
+MAX_USED_UP: Final = 10_000
+"""The most such keys."""
 PROBE_INTERVAL_SECONDS: Final = 1.0
 """How often a store that is away is tried."""
 
@@ -47,6 +53,9 @@ class SharedLimits:
         self._in_process = in_process
         self._patience = patience.total_seconds()
         self._probing: asyncio.Task[None] | None = None
+        self._asking = asyncio.Semaphore(CONNECTIONS)
+        # The limit, until when this is good, and when a request will pass.
+        self._used_up: OrderedDict[str, tuple[RateLimit, float, float]] = OrderedDict()
 
     @property
     def state(self) -> RateLimitState:
@@ -55,7 +64,9 @@ class SharedLimits:
 
     def take_now(self, key_id: str, limit: RateLimit) -> Taken | None:
         """Take one request while the store is away; None while it has to be asked."""
-        return self._in_process.take_now(key_id, limit) if self.state.fallback else None
+        if self.state.fallback:
+            return self._in_process.take_now(key_id, limit)
+        return self._refuse_now(key_id, limit)
 
     async def take(self, wanted: Sequence[Wanted]) -> list[Taken]:
         """Take requests, waiting for the store for a short time at most."""
@@ -94,16 +105,43 @@ class SharedLimits:
     async def _take(self, wanted: Wanted) -> Taken:
         if not self.state.fallback:
             try:
-                async with asyncio.timeout(self._patience):
-                    taken = await self._store.take(wanted)
+                async with asyncio.timeout(self._patience), self._asking:
+                    # What was learnt while this call waited for its turn.
+                    refused = self._refuse_now(wanted.key_id, wanted.limit)
+                    taken = refused or await self._store.take(wanted)
             except Exception as error:  # noqa: BLE001 - no fault of the store is one of the call
                 self._lose(error)
             else:
+                if refused is not None:
+                    return refused
                 self.state.decided_by_store += wanted.requests
                 # Should the store go away, this process need not begin anew.
                 self._in_process.add(wanted.key_id, wanted.limit, taken.requests)
+                self._note(wanted, taken)
                 return taken
         return self._in_process.take_some(wanted)
+
+    def _note(self, wanted: Wanted, taken: Taken) -> None:
+        if taken.retry_after is None:
+            return
+        now, wait = asyncio.get_running_loop().time(), taken.retry_after.total_seconds()
+        known_until = now + min(wait, USED_UP_SECONDS)
+        self._used_up[wanted.key_id] = wanted.limit, known_until, now + wait
+        self._used_up.move_to_end(wanted.key_id)
+        if len(self._used_up) > MAX_USED_UP:
+            self._used_up.popitem(last=False)
+
+    def _refuse_now(self, key_id: str, limit: RateLimit) -> Taken | None:
+        known = self._used_up.get(key_id)
+        if known is None:
+            return None
+        of_limit, known_until, passes_at = known
+        now = asyncio.get_running_loop().time()
+        if of_limit != limit or now >= known_until:
+            del self._used_up[key_id]
+            return None
+        self.state.decided_by_store += 1
+        return Taken(0, timedelta(seconds=passes_at - now))
 
     def _lose(self, error: Exception) -> None:
         """Count without the store from now on, and find out when it is back."""

@@ -20,6 +20,12 @@ from authsvc.usecases.failure_limit import WINDOW_SECONDS, FailureLimit
 
 ANONYMOUS_PER_MINUTE: Final = 60
 """How many attempts of nobody are written for each address: they cost their sender nothing."""
+ALL_ANONYMOUS_PER_MINUTE: Final = 600
+"""The same from all addresses together: whoever has an IPv6 network has as many as they like."""
+KNOWN_PER_MINUTE: Final = 600
+"""How many attempts are written for each account whose credentials make them."""
+
+_NOBODY: Final = "nobody"
 
 log = structlog.get_logger()
 
@@ -46,13 +52,19 @@ class AuditDenials:
         self._anonymous = FailureLimit(
             failures_per_minute=ANONYMOUS_PER_MINUTE, monotonic=monotonic
         )
+        self._all_anonymous = FailureLimit(
+            failures_per_minute=ALL_ANONYMOUS_PER_MINUTE, monotonic=monotonic, group=str
+        )
+        self._known = FailureLimit(
+            failures_per_minute=KNOWN_PER_MINUTE, monotonic=monotonic, group=str
+        )
         self._left_out = 0
         self._told_at = monotonic() - WINDOW_SECONDS
         self._writes: set[asyncio.Task[None]] = set()
 
     async def __call__(self, record: AuditRecord, deadline: Deadline) -> None:
         """Write an attempt, within the call's deadline; never raises for lack of a database."""
-        if record.origin.actor_kind is ActorKind.ANONYMOUS and not self._takes(record):
+        if not self._takes(record):
             return
         write = asyncio.create_task(self._write(record, deadline))
         self._writes.add(write)
@@ -62,6 +74,7 @@ class AuditDenials:
 
     async def finish(self) -> None:
         """Wait for what is still being written; each has its deadline."""
+        self._tell_left_out()
         if self._writes:
             await asyncio.wait(self._writes)
 
@@ -79,15 +92,22 @@ class AuditDenials:
             )
 
     def _takes(self, record: AuditRecord) -> bool:
-        address = record.origin.address
-        is_taken = self._anonymous.wait_for(address) is None
+        origin = record.origin
+        if origin.actor_kind is ActorKind.ANONYMOUS:
+            limits = [(self._anonymous, origin.address), (self._all_anonymous, _NOBODY)]
+        else:
+            limits = [(self._known, origin.actor_account_id or origin.actor_id)]
+        is_taken = all(limit.wait_for(who) is None for limit, who in limits)
         if is_taken:
-            self._anonymous.count(address)
+            for limit, who in limits:
+                limit.count(who)
         else:
             self._left_out += 1
-        if self._left_out and self._monotonic() - self._told_at >= WINDOW_SECONDS:
-            log.warning(
-                "refused attempts of nobody left out of the audit log", attempts=self._left_out
-            )
-            self._left_out, self._told_at = 0, self._monotonic()
+        if self._monotonic() - self._told_at >= WINDOW_SECONDS:
+            self._tell_left_out()
         return is_taken
+
+    def _tell_left_out(self) -> None:
+        if self._left_out:
+            log.warning("refused attempts left out of the audit log", attempts=self._left_out)
+            self._left_out, self._told_at = 0, self._monotonic()

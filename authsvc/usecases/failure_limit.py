@@ -22,30 +22,41 @@ MAX_ADDRESSES: Final = 10_000
 class FailureLimit:
     """Counts the failures of each client address in windows of a minute."""
 
-    def __init__(self, *, failures_per_minute: int, monotonic: Callable[[], float]) -> None:
-        """Take the limit (at least 1), and seconds from a clock that never goes back."""
+    def __init__(
+        self,
+        *,
+        failures_per_minute: int,
+        monotonic: Callable[[], float],
+        group: Callable[[str], str] = network_of,
+    ) -> None:
+        """Take the limit (at least 1), and seconds from a clock that never goes back.
+
+        `group` tells what shares a count.
+        """
         self._limit = failures_per_minute
+        self._group = group
         self._monotonic = monotonic
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def wait_for(self, address: str | None) -> timedelta | None:
+    def wait_for(self, address: str) -> timedelta | None:
         """Return how long an address has to wait, or None when it has not.
 
         Args:
-            address: The client's IP address; empty or None when it is not known, which is never
-                limited.
+            address: The client's IP address; empty when it is not known, which is never limited.
         """
         if not address:
             return None
-        began_at, count = self._counts.get(network_of(address), (0.0, 0))
+        began_at, count = self._counts.get(self._group(address), (0.0, 0))
         left = began_at + WINDOW_SECONDS - self._monotonic()
-        return timedelta(seconds=left) if count >= self._limit and left > 0 else None
+        # Rounded to microseconds, what is hardly left would be nothing.
+        wait = timedelta(seconds=max(left, 0.001))
+        return wait if count >= self._limit and left > 0 else None
 
-    def count(self, address: str | None) -> None:
+    def count(self, address: str) -> None:
         """Count a failure."""
         if not address:
             return
-        group, now = network_of(address), self._monotonic()
+        group, now = self._group(address), self._monotonic()
         began_at, count = self._counts.pop(group, (now, 0))
         if now - began_at >= WINDOW_SECONDS:
             began_at, count = now, 0

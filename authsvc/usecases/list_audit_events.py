@@ -87,6 +87,7 @@ class ListAuditEvents:
             outcome=query.outcome or OutcomeClass.ANY,
             start_time=query.start_time,
             end_time=query.end_time,
+            shown_to="" if caller.principal.is_system else account_id,
         )
         listing = _listing(wanted)
         after = self._position(query.page_token, listing)
@@ -102,8 +103,8 @@ class ListAuditEvents:
             last = page[-1]
             position = f"{last.event_time.isoformat()} {last.event_id}"
             token = self._page_tokens.make(position, listing)
-        if not caller.principal.is_system:
-            page = [event.as_shown_to(account_id) for event in page]
+        if wanted.shown_to:
+            page = [event.as_shown_to(wanted.shown_to) for event in page]
         return AuditPage(page, token)
 
     def _position(self, token: str, listing: str) -> AuditPosition | None:

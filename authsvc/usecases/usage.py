@@ -130,7 +130,7 @@ class UsageCounter:
         not final at once.
         """
         for attempt in range(_LAST_ATTEMPTS):
-            await self.flush(deadline)
+            await self._try_to_flush(deadline)
             lost = self._unwritten()
             if not lost:
                 return
@@ -153,6 +153,9 @@ class UsageCounter:
 
     async def _until_due(self, interval_seconds: float) -> None:
         now = self._clock()
+        if self._counts and not self._sealed and hour_of(now) != self._hour:
+            # The hour ended during the last flush: what comes now is not to be counted for it.
+            return
         next_hour = hour_of(now) + timedelta(hours=1)
         left = (next_hour - now).total_seconds()
         if left > interval_seconds:

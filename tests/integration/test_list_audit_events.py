@@ -37,6 +37,23 @@ def numbers(events: list[AuditEvent]) -> list[int]:
     return [int(event.target.target_id[4:]) for event in events if event.target]
 
 
+@pytest.mark.parametrize("kind", ["OPERATOR", "DATABASE", "OF_A_LATER_VERSION"])
+async def test_no_filter_of_an_account_finds_the_names_of_logins(
+    service: Service, client: AsyncAuthClient, kind: str
+) -> None:
+    await service.execute(
+        "SELECT authsvc.append_audit_event("
+        f"jsonb_build_object('actor_kind', '{kind}', 'actor_id', 'alice'), "
+        f"'KEY', 'key_1', '{service.account.account_id}', 'OK', NULL, NULL)"
+    )
+
+    async with service.client(await service.create_key("*")) as of_account:
+        seen = await listed(of_account, actor_id="alice")
+
+    assert seen == []
+    assert len(await listed(client, actor_id="alice")) == 1
+
+
 @pytest.mark.parametrize("page_size", [0, 1, 7, 1000])
 async def test_pages_of_any_size_have_every_event_once_newest_first(
     service: Service, client: AsyncAuthClient, page_size: int

@@ -12,7 +12,12 @@ from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.origin import ActorKind, Origin
-from authsvc.usecases.audit_denials import ANONYMOUS_PER_MINUTE, AuditDenials
+from authsvc.usecases.audit_denials import (
+    ALL_ANONYMOUS_PER_MINUTE,
+    ANONYMOUS_PER_MINUTE,
+    KNOWN_PER_MINUTE,
+    AuditDenials,
+)
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, ORIGIN, NoHurry
 from tests.unit.forging import Watch
 
@@ -85,15 +90,29 @@ async def test_attempts_of_nobody_are_written_up_to_a_limit_for_each_address() -
     assert store.records == [STRANGER] * ANONYMOUS_PER_MINUTE + [elsewhere]
 
 
-async def test_callers_that_are_known_have_no_limit() -> None:
+@pytest.mark.parametrize("address", ["2001:db8:0:{:x}::1", ""])
+async def test_attempts_of_nobody_have_a_limit_for_all_addresses_together(address: str) -> None:
     store = Store()
     denials = _denials(store)
-    many = 2 * ANONYMOUS_PER_MINUTE
 
-    for _ in range(many):
-        await denials(REFUSED, NoHurry())
+    for number in range(ALL_ANONYMOUS_PER_MINUTE + 5):
+        origin = replace(NOBODY, address=address.format(number))
+        await denials(replace(STRANGER, origin=origin), NoHurry())
 
-    assert store.records == [REFUSED] * many
+    assert len(store.records) == ALL_ANONYMOUS_PER_MINUTE
+
+
+async def test_attempts_of_known_callers_are_written_up_to_a_limit_for_each_account() -> None:
+    store = Store()
+    denials = _denials(store)
+
+    for number in range(KNOWN_PER_MINUTE + 5):
+        await denials(replace(REFUSED, origin=replace(ORIGIN, actor_id=f"key_{number}")), NoHurry())
+    other = replace(REFUSED, origin=replace(ORIGIN, actor_account_id="acct_other"))
+    await denials(other, NoHurry())
+
+    assert len(store.records) == KNOWN_PER_MINUTE + 1
+    assert store.records[-1] == other
 
 
 async def test_what_is_left_out_is_counted_in_the_log_once_a_minute() -> None:

@@ -15,7 +15,7 @@ from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.usage_batches import SourceKind, UsageBatch
 from authsvc.usecases import usage as module
 from authsvc.usecases.usage import UsageCounter
-from tests.unit.examples import NoHurry
+from tests.unit.examples import NOW, NoHurry
 
 START = datetime.fromisoformat("2026-01-02T03:59:58+00:00")
 
@@ -391,3 +391,47 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.001)
+
+
+async def test_a_fault_at_the_end_is_told_with_what_is_lost_and_ends_nothing_else() -> None:
+    class Faulty:
+        async def add_usage(self, batch: UsageBatch, deadline: Deadline) -> None:
+            assert batch
+            assert deadline
+            raise RuntimeError("any fault")
+
+    counter = UsageCounter(store=Faulty(), clock=lambda: NOW, writer_id="w")
+    counter.count("key_a", "OK", "", "")
+
+    with capture_logs() as logs:
+        await counter.finish(NoHurry())
+
+    assert logs[-1]["event"] == "usage lost"
+    assert logs[-1]["verdicts"] == 1
+
+
+async def test_a_full_hour_that_passed_during_a_flush_is_not_waited_past(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    bench.now = at("03:59:59")
+    slept: list[float] = []
+
+    async def add_usage(batch: UsageBatch, deadline: Deadline) -> None:
+        assert batch
+        assert deadline
+        # Counted while the database takes its time, which is until the next hour.
+        bench.count()
+        bench.now = at("04:00:05")
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(bench.store, "add_usage", add_usage)
+    bench.count()
+    await bench.flush()
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    await bench.usage._until_due(10.0)  # noqa: SLF001 - what it waits for is what is asked
+
+    assert slept == []

@@ -72,7 +72,7 @@ _UPGRADE = (
     # A month is attached and not created in its place: that would lock out writers and readers.
     """
     CREATE FUNCTION authsvc.maintain_audit() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
     DECLARE
         month timestamptz;
         name text;
@@ -95,9 +95,14 @@ _UPGRADE = (
                 EXECUTE format(
                     'ALTER TABLE authsvc.audit_events ATTACH PARTITION authsvc.%I '
                     'FOR VALUES FROM (%L) TO (%L)', name, month, month + interval '1 month');
-            EXCEPTION WHEN check_violation THEN
-                -- An event of the month came in between: it stays in the default partition.
-                NULL;
+            EXCEPTION
+                WHEN check_violation THEN
+                    -- An event of the month came in between: it stays in the default partition.
+                    NULL;
+                WHEN lock_not_available OR deadlock_detected THEN
+                    -- Somebody reads for long, such as a back-up, and all others would have to wait
+                    -- behind this: another time.
+                    RETURN;
             END;
         END LOOP;
     END
@@ -168,6 +173,9 @@ _UPGRADE = (
     END
     $$
     """,
+    # Whoever could put it on a table of their own could write events of their own. A trigger that
+    # is there already fires for everybody.
+    "REVOKE ALL ON FUNCTION authsvc.audit_change FROM PUBLIC",
     # To be called again whenever the table gets a column: the trigger names those it fires for, so
     # that what is written often and is no management does not even reach the function.
     """
