@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 
+from authsvc.composition.foreign_issuers import TokenReaders, build_token_readers
 from authsvc.composition.http import serving_http_of
 from authsvc.composition.sessions import session_servicer, tidying
 from authsvc.composition.signing import Signing, answer_sealers, build_signing, page_tokens
@@ -133,6 +134,7 @@ class Parts:
     audit_log: PostgresAuditLog
     signing: Signing
     failures: FailureLimit
+    tokens: TokenReaders
     judge: JudgeCredential
     judge_batch: JudgeBatch
     onlooker: JudgeCredential
@@ -154,6 +156,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
+        InvalidSettings: The file of other issuers is no good.
         SchemaOutdated: Its schema is older than this version needs.
     """
     url = settings.database_url.get_secret_value()
@@ -204,10 +207,15 @@ def _build(
         clock=utc_now,
     )
     rules = TokenRules(settings.token_issuer, settings.token_audience, settings.leeway)
-    tokens = AccessTokenVerifier(
-        keyring=signing.keyring,
-        rules=rules,
-        remembered=settings.cache_tokens,
+    tokens = build_token_readers(
+        settings,
+        own_verifier=AccessTokenVerifier(
+            keyring=signing.keyring,
+            rules=rules,
+            remembered=settings.cache_tokens,
+            clock=utc_now,
+        ),
+        own_examiner=AccessTokenExaminer(keyring=signing.keyring, rules=rules, clock=utc_now),
         clock=utc_now,
     )
     followed_log = FollowedLog(
@@ -234,7 +242,7 @@ def _build(
             accounts=records.accounts,
             users=records.users,
             sessions=records.sessions,
-            tokens=tokens,
+            tokens=tokens.verifier,
             usage=counter,
             failures=failures,
             limits=limits,
@@ -259,6 +267,7 @@ def _build(
         managed_keys=managed_keys,
         audit_log=PostgresAuditLog(database),
         signing=signing,
+        tokens=tokens,
         failures=failures,
         judge=judge,
         judge_batch=JudgeBatch(
@@ -267,7 +276,7 @@ def _build(
             accounts=records.accounts,
             users=records.users,
             sessions=records.sessions,
-            tokens=tokens,
+            tokens=tokens.verifier,
         ),
         onlooker=onlooker,
         explain_credential=ExplainCredential(
@@ -275,7 +284,7 @@ def _build(
             keys=managed_keys,
             users=users,
             sessions=sessions,
-            tokens=AccessTokenExaminer(keyring=signing.keyring, rules=rules, clock=utc_now),
+            tokens=tokens.examiner,
             clock=utc_now,
         ),
         rate_limits=rate_limits,
@@ -408,6 +417,7 @@ async def _serve_grpc(
         asyncio.create_task(parts.follower.run()),
         asyncio.create_task(parts.signing.keyring.keep_fresh(time_limit)),
         asyncio.create_task(parts.signing.keep_rotating.run(time_limit)),
+        asyncio.create_task(parts.tokens.keep_fresh()),
         asyncio.create_task(parts.usage.keep_flushing(settings.usage_flush_interval, time_limit)),
         asyncio.create_task(keep_maintained(parts.audit_log, time_limit)),
         asyncio.create_task(_maintain_usage(parts).keep_up(time_limit)),

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from authsvc.config_issuers_file import check_issuers_file
 from authsvc.config_values import (
     OFF,
     LogFormat,
@@ -128,6 +129,11 @@ class Settings(BaseSettings):
         ge=0,
         le=300,
         description="How many seconds the clocks of issuer and verifier may disagree.",
+    )
+    issuers_file: Path | None = Field(
+        default=None,
+        description="A TOML file with other issuers (OpenID Connect) whose tokens are accepted: "
+        "docs/foreign-issuers.md.",
     )
     access_token_ttl: int = Field(
         default=900,
@@ -329,12 +335,19 @@ class Settings(BaseSettings):
         "terminal and `json` elsewhere.",
     )
 
-    # Both look at settings above their own, so that start-up reports them with all the others.
+    # These look at settings above their own, so that start-up reports them with all the others.
     @field_validator("tls_key_file")
     @classmethod
     def _goes_with_certificate(cls, file: Path | None, info: ValidationInfo) -> Path | None:
         if (file is None) != (info.data.get("tls_certificate_file") is None):
             raise ValueError("goes with AUTHSVC_TLS_CERTIFICATE_FILE: set both or none")
+        return file
+
+    @field_validator("issuers_file")
+    @classmethod
+    def _has_good_issuers(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None:
+            check_issuers_file(file, own_issuer=info.data.get("token_issuer"))
         return file
 
     @field_validator("listen_address")
@@ -386,7 +399,8 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type] # pydantic checks them
     except ValidationError as error:
-        raise InvalidSettings([_problem(detail) for detail in error.errors()]) from None
+        problems = [_problem(detail) for detail in error.errors()]
+        raise InvalidSettings([line for problem in problems for line in problem]) from None
 
 
 def load_database_url() -> str:
@@ -405,9 +419,11 @@ def load_database_url() -> str:
         raise InvalidSettings([f"{name}: {error}"]) from None
 
 
-def _problem(detail: object) -> str:
+def _problem(detail: object) -> list[str]:
+    """Return one line for each thing that is wrong with a setting."""
     location, message = detail["loc"], str(detail["msg"]).removeprefix("Value error, ")  # type: ignore[index] # an ErrorDetails
     if not location:
-        return message
+        return [message]
     name = f"{PREFIX}{location[0]}".upper()
-    return f"{name}: {'is required' if message == 'Field required' else message}"
+    text = "is required" if message == "Field required" else message
+    return [f"{name}: {line}" for line in text.splitlines()]

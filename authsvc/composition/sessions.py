@@ -34,10 +34,6 @@ from authsvc.usecases.tidy_sessions import keep_tidy
 from authsvc.usecases.verify_password import VerifyPassword
 
 
-class Sessions(PostgresSessions, PostgresSessionTokens):
-    """Everything that is done to sessions in the database."""
-
-
 def session_servicer(
     settings: Settings,
     database: Database,
@@ -48,7 +44,8 @@ def session_servicer(
 ) -> SessionServicer:
     """Build what serves sessions and the keys of their tokens over gRPC."""
     encryption_key, previous = encryption_keys(settings)
-    users, accounts, store = PostgresUsers(database), PostgresAccounts(database), Sessions(database)
+    users, accounts = PostgresUsers(database), PostgresAccounts(database)
+    sessions, session_tokens = PostgresSessions(database), PostgresSessionTokens(database)
     lifetimes = SessionLifetimes(
         idle=timedelta(seconds=settings.session_idle_lifetime),
         absolute=timedelta(seconds=settings.session_lifetime),
@@ -75,24 +72,25 @@ def session_servicer(
             ),
             verify_password=VerifyPassword(store=users, hasher=hasher),
             accounts=accounts,
-            store=store,
+            store=session_tokens,
             tokens=tokens,
             lifetimes=lifetimes,
             clock=clock,
             new_id=ids.new_id,
         ),
         refresh_session=RefreshSession(
-            store=store,
+            refresh_tokens=session_tokens,
+            sessions=sessions,
             tokens=tokens,
             sealer=TokenPairSealer(encryption_key, previous, os.urandom),
             lifetimes=lifetimes,
             reuse_window=timedelta(seconds=settings.refresh_reuse_window),
             clock=clock,
         ),
-        revoke_session=RevokeSession(store=store, clock=clock),
-        revoke_all_sessions=RevokeAllSessions(users=users, store=store, clock=clock),
+        revoke_session=RevokeSession(store=sessions, clock=clock),
+        revoke_all_sessions=RevokeAllSessions(users=users, store=sessions, clock=clock),
         list_sessions=ListSessions(
-            users=users, sessions=store, page_tokens=page_tokens(settings), clock=clock
+            users=users, sessions=sessions, page_tokens=page_tokens(settings), clock=clock
         ),
         clock=clock,
     )

@@ -6,24 +6,21 @@ meant for somebody else or for another time (RFC 8725 sections 3.8 to 3.10).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from authsvc.domain import ids
+from authsvc.domain.claims import text_claim as _text
+from authsvc.domain.claims import time_claim as _time
+from authsvc.domain.claims import whole_seconds as _seconds
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import Freshness
 from authsvc.domain.scopes import is_scope, without_reserved
 
 ACCOUNT_CLAIM: Final = "account_id"
-MAX_TEXT_CLAIM: Final = 255
-# The last second that a datetime can hold; a time beyond it is nobody's expiry.
-_LAST_SECOND: Final = datetime.max.replace(tzinfo=UTC).timestamp() - 1
-
-_MAX_SECONDS_TOLD: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,8 @@ class TokenVerification:
     outcome: AccessTokenClaims | DenialReason
     freshness: Freshness
     """How old the signing keys were that it was verified with."""
+    met_demand: bool = False
+    """Whether our signing keys were read for it as was demanded: they are fresh for others, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ class TokenReading:
     """The account that it names; likewise."""
     session_id: str = ""
     """The session that it belongs to; likewise."""
+    issuer: str = ""
+    """The alias of the issuer that it is of; empty for this service and for strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +168,6 @@ class TokenRules:
         return audience == self.audience
 
 
-def _text(claims: Mapping[str, object], name: str) -> str | None:
-    value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CLAIM:
-        return None
-    return value if value.isprintable() else None
-
-
-def _time(claims: Mapping[str, object], name: str) -> datetime | None:
-    """Read a NumericDate; a bool is a number to Python but not to RFC 7519."""
-    value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # Refuses NaN and the infinities too, and compares an int that no float can hold.
-    if not 0 <= value <= _LAST_SECOND:
-        return None
-    return datetime.fromtimestamp(value, UTC)
-
-
 def _scopes(claims: Mapping[str, object]) -> tuple[str, ...] | None:
     """Read the `scope` claim (RFC 8693 section 4.2): one string, scopes parted by blanks."""
     value = claims.get("scope", "")
@@ -202,11 +185,6 @@ def scopes_of(claims: Mapping[str, object]) -> tuple[str, ...]:
 def read_text(claims: Mapping[str, object], name: str) -> str:
     """Return a claim that is a short text; empty if it is missing or malformed."""
     return _text(claims, name) or ""
-
-
-def _seconds(span: timedelta) -> int:
-    """Return whole seconds, rounded up, as many as the wire can tell."""
-    return min(math.ceil(span.total_seconds()), _MAX_SECONDS_TOLD)
 
 
 _REQUIRED: Final = ("iss", "aud", "exp", "iat", "sub", "jti", ACCOUNT_CLAIM)

@@ -203,3 +203,12 @@ class DatabaseUnavailable(Retriable):
 
     revoked_count = 0
     """How many keys had been ended by then, where many were to be."""
+
+
+class IssuerUnavailable(Retriable):
+    """The keys of a token's issuer could not be fetched, so nobody can tell whether it is good."""
+
+    def __init__(self, alias: str) -> None:
+        """Carry what the issuer is called in the configuration."""
+        super().__init__(alias)
+        self.alias = alias

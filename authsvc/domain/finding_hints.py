@@ -84,8 +84,33 @@ _INSTEAD: Final = {
     FindingCode.TOKEN_USER_UNKNOWN: _HERE,
     FindingCode.TOKEN_USER_DISABLED: _ENABLE_USER,
     FindingCode.TOKEN_SESSION_ENDED: _LOG_IN,
+    FindingCode.TOKEN_TYPE_NOT_ACCEPTED: "Send the access token, and no other token of its issuer; "
+    "or accept its type in token_types.",
+    FindingCode.TOKEN_CRITICAL: "Have its issuer leave crit out.",
+    FindingCode.TOKEN_ALGORITHM_NOT_ACCEPTED: "Have its issuer sign with an accepted algorithm, or "
+    "accept this one in algorithms.",
+    FindingCode.TOKEN_KEY_NOT_OF_ISSUER: "Get a new token: its signing key may have been taken out "
+    "of use.",
+    FindingCode.TOKEN_KEY_UNCLEAR: "Have its issuer put the kid into its tokens.",
+    FindingCode.TOKEN_LIFETIME: "Have its issuer make tokens that end sooner, or raise "
+    "max_lifetime.",
+    FindingCode.TOKEN_ACCOUNT_UNMAPPED: "Add the account to account_map.",
 }
 """What to send, where no mending of the form helps."""
+
+_CHECK_MAPPING: Final = (
+    "Have its issuer put the claim into its tokens, or name another one in AUTHSVC_ISSUERS_FILE."
+)
+_INSTEAD_FOREIGN: Final = _INSTEAD | {
+    FindingCode.TOKEN_UNSIGNED: "Send a token that its issuer signed.",
+    FindingCode.TOKEN_AUDIENCE: "Ask its issuer for a token for this service.",
+    FindingCode.TOKEN_CLAIM_MISSING: _CHECK_MAPPING,
+    FindingCode.TOKEN_CLAIM_MALFORMED: _CHECK_MAPPING,
+    FindingCode.TOKEN_EXPIRED: "Get a new token from its issuer.",
+    FindingCode.TOKEN_ACCOUNT_UNKNOWN: "Check the account in AUTHSVC_ISSUERS_FILE, and that it is "
+    "of this environment.",
+}
+"""The same for tokens of other issuers."""
 
 _NEXT: Final = {
     DenialReason.MISSING_CREDENTIAL: "Send the header `Authorization: Bearer <key>`.",
@@ -138,8 +163,9 @@ def hint_for(
     if mended is DenialReason.RATE_LIMITED and over_guesses:
         return _NEXT[mended]
     known = {} if mended is None else _MEND
-    main = next((code for code in codes if code in _INSTEAD and code not in known), None)
-    advice = _NEXT[mended or reason] if main is None else _INSTEAD[main]
+    instead = _INSTEAD_FOREIGN if FindingCode.TOKEN_FOREIGN in codes else _INSTEAD
+    main = next((code for code in codes if code in instead and code not in known), None)
+    advice = _NEXT[mended or reason] if main is None else instead[main]
     return advice if mended is None else f"Mending its form alone will not help. {advice}"
 
 

@@ -73,7 +73,7 @@ class FindingCode(Enum):
     TOKEN_SIGNATURE = "the signature is wrong"
     TOKEN_EXPIRED = "it expired {length} seconds ago"
     TOKEN_NOT_YET_VALID = "it is valid only in {length} seconds"
-    TOKEN_ISSUER = "the issuer is not the one of this service"
+    TOKEN_ISSUER = "the issuer is neither this service nor one that it accepts"
     TOKEN_AUDIENCE = "the audience is not this service"
     TOKEN_CLAIM_MISSING = "the claim {claim} is missing"
     TOKEN_CLAIM_MALFORMED = "the claim {claim} has a value that it cannot have"
@@ -81,6 +81,14 @@ class FindingCode(Enum):
     TOKEN_USER_UNKNOWN = "it names a user that is not known, or not of its account"
     TOKEN_USER_DISABLED = "the user that it names is disabled"
     TOKEN_SESSION_ENDED = "its session was ended"
+    TOKEN_FOREIGN = "it is a token of the issuer {issuer}"
+    TOKEN_TYPE_NOT_ACCEPTED = "the type is not one that is accepted from its issuer"
+    TOKEN_CRITICAL = "the header has the member crit, which is never accepted"
+    TOKEN_ALGORITHM_NOT_ACCEPTED = "the algorithm is not one that is accepted from its issuer"
+    TOKEN_KEY_NOT_OF_ISSUER = "its issuer has no such signing key that may be used"
+    TOKEN_KEY_UNCLEAR = "several signing keys of its issuer fit, and it does not say which"
+    TOKEN_LIFETIME = "it is good for {length} seconds longer than is accepted from its issuer"
+    TOKEN_ACCOUNT_UNMAPPED = "the account that it names is not mapped to one here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,8 @@ class Finding:
     """The name of a claim, of those that this service reads."""
     rate_limit: RateLimit | None = None
     """The limit that it is about."""
+    issuer: str | None = None
+    """The alias of an issuer."""
 
     @property
     def text(self) -> str:
@@ -105,6 +115,7 @@ class Finding:
             position=self.position,
             length=self.length,
             claim=self.claim,
+            issuer=self.issuer,
             requests=limit and limit.requests,
             period=limit and int(limit.period.total_seconds()),
         )

@@ -66,6 +66,7 @@ class LoginAttempt:
     """Who tries to log in, from where, and under what its failures are counted."""
 
     email_key: str
+    """Empty for what is no address, and so nobody's."""
     network: str
     """What the client address belongs to; empty when it is not known."""
     digests: Mapping[LoginLimit, bytes]

@@ -16,6 +16,8 @@ from authsvc.postgres.database import Connection, Database
 _LIMIT: Final = 1000
 # Each has a token for every refresh.
 _SESSIONS_LIMIT: Final = 100
+# More than failures can come in meanwhile: each costs a hash.
+_FAILURES_LIMIT: Final = 10_000
 _DROP_ANSWERS: Final = """
 UPDATE authsvc.refresh_tokens SET sealed_answer = NULL, answer_delete_time = NULL
  WHERE digest IN (
@@ -54,7 +56,7 @@ class PostgresSessionHousekeeping:
     async def delete_past(self, now: datetime, deadline: Deadline) -> None:
         """Delete sessions long over, failures to log in past their time, and old networks."""
         await self._execute(_DELETE_SESSIONS, now - RETENTION, deadline, _SESSIONS_LIMIT)
-        await self._execute(_DELETE_FAILURES, now, deadline)
+        await self._execute(_DELETE_FAILURES, now, deadline, _FAILURES_LIMIT)
         known_since = now - timedelta(days=KNOWN_NETWORK_DAYS)
         await self._execute(_DELETE_NETWORKS, known_since, deadline)
 

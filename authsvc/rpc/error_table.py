@@ -229,6 +229,12 @@ ERROR_TABLE: Final = MappingProxyType(
             "The database cannot be asked right now; try again.",
             logging.WARNING,
         ),
+        errors.IssuerUnavailable: Row(
+            grpc.StatusCode.UNAVAILABLE,
+            reasons.ERROR_REASON_ISSUER_UNAVAILABLE,
+            "The keys of the token's issuer cannot be fetched right now; try again.",
+            logging.WARNING,
+        ),
     }
 )
 

@@ -37,6 +37,7 @@ def explain_credential_response(
                 length=finding.length,
                 text=finding.text,
                 claim=finding.claim or "",
+                issuer=finding.issuer or "",
             )
             for finding in explanation.findings
         ],

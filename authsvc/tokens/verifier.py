@@ -85,26 +85,27 @@ class AccessTokenVerifier:
         Raises:
             DatabaseUnavailable: The signing keys had to be read and could not be.
         """
-        freshness = Freshness(FreshnessSource.DATABASE, self._clock())
+        freshness, met = Freshness(FreshnessSource.DATABASE, self._clock()), False
         try:
             header = read_header(token)
             key, freshness = await self._keyring.find_verification_key(
                 header.kid, fresh=demand != NO_DEMAND, deadline=deadline
             )
+            met = demand != NO_DEMAND
             if key is None or header.algorithm != key.algorithm.value:
-                return TokenVerification(DenialReason.TOKEN_INVALID, freshness)
+                return TokenVerification(DenialReason.TOKEN_INVALID, freshness, met)
             verified = self._verified.find(_digest(token))
             if verified is not None and verified.key is key:
                 outcome = self._rules.judge_expiry(verified.claims, self._clock())
-                return TokenVerification(outcome, freshness)
+                return TokenVerification(outcome, freshness, met)
             claims = self._read_claims(token, key)
         except Malformed:
-            return TokenVerification(DenialReason.TOKEN_INVALID, freshness)
+            return TokenVerification(DenialReason.TOKEN_INVALID, freshness, met)
         outcome = self._rules.read(claims, self._clock())
         if isinstance(outcome, AccessTokenClaims):
             verified = _Verified(header.kid, key, outcome)
             self._verified.keep(_digest(token), verified, (), self._verified.stamp)
-        return TokenVerification(outcome, freshness)
+        return TokenVerification(outcome, freshness, met)
 
     def _read_claims(self, token: str, key: VerificationKey) -> dict[str, object]:
         decode_segment(token.rpartition(".")[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from authsvc.domain import ids
@@ -115,7 +116,7 @@ class CreateSession:
         if user is None:
             raise LoginRefused
         now = self._clock()
-        session = self._session(user, address, command.user_agent)
+        session = self._session(user, address, command.user_agent, now)
         tokens = make_tokens(session, user.role, now)
         is_kept = await self._store.insert_session(
             session,
@@ -136,14 +137,15 @@ class CreateSession:
         account = await self._accounts.find_account(account_id, call.deadline_from_now())
         return user if user is not None and _may_log_in(user, account) else None
 
-    def _session(self, user: User, address: str, user_agent: str) -> Session:
-        now, lifetimes = self._clock(), self._lifetimes
+    def _session(self, user: User, address: str, user_agent: str, now: datetime) -> Session:
+        lifetimes = self._lifetimes
         expire_time = now + lifetimes.absolute
         return Session(
             session_id=self._new_id(ids.SESSION),
             user_id=user.user_id,
             account_id=user.account_id,
-            user_agent=user_agent[:MAX_USER_AGENT_LENGTH],
+            # Postgres has no NUL in a text.
+            user_agent=user_agent.replace("\0", "")[:MAX_USER_AGENT_LENGTH],
             address=address,
             last_seen_address=address,
             create_time=now,

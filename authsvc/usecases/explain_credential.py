@@ -124,6 +124,7 @@ class ExplainCredential:
             CallerNotPermitted: The caller lacks `authsvc:validate`.
             InvalidRequest: A required scope or the address is malformed.
             DatabaseUnavailable: The records could not be read before the deadline.
+            IssuerUnavailable: The keys of a token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
         """
         call.caller.require(VALIDATE)
@@ -231,6 +232,8 @@ class ExplainCredential:
             missing = _missing(question.required_scopes, opens)
         if missing:
             findings += (Finding(FindingCode.SCOPES_MISSING),)
+        if read.issuer:
+            findings = (Finding(FindingCode.TOKEN_FOREIGN, issuer=read.issuer), *findings)
         return _Details(findings, None, missing)
 
     async def _find_user(self, read: TokenReading, deadline: Deadline) -> UserRecord | None:

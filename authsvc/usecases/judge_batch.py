@@ -78,6 +78,7 @@ class JudgeBatch:
 
         Raises:
             DatabaseUnavailable: Some record could not be read before the deadline.
+            IssuerUnavailable: The keys of some token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have a revision that is demanded.
         """
@@ -184,10 +185,10 @@ class JudgeBatch:
                 # for one token of this call are fresh enough for the next.
                 await asyncio.sleep(0)
                 demand = NO_DEMAND if demand_met else question.demand
-                verifications[credential.token] = await self._tokens.verify(
-                    credential.token, demand, deadline
-                )
-                demand_met = demand_met or demand != NO_DEMAND
+                verification = await self._tokens.verify(credential.token, demand, deadline)
+                verifications[credential.token] = verification
+                # Not by a token that is malformed, or of another issuer: no key was read for it.
+                demand_met = demand_met or verification.met_demand
         return verifications
 
 

@@ -45,6 +45,7 @@ class TokenVerifier(Protocol):
 
         Raises:
             DatabaseUnavailable: The signing keys could not be read before the deadline.
+            IssuerUnavailable: The keys of another issuer could not be fetched before it.
         """
         ...
 
@@ -154,6 +155,7 @@ class JudgeCredential:
 
         Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
+            IssuerUnavailable: The keys of a token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """
@@ -185,6 +187,7 @@ class JudgeCredential:
 
         Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
+            IssuerUnavailable: The keys of a token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """

@@ -87,4 +87,4 @@ class LimitLogins:
         }
         if network:
             digests[LoginLimit.NETWORK] = digest(LoginLimit.NETWORK, network)
-        return LoginAttempt(key, network, digests)
+        return LoginAttempt("" if read is None else key, network, digests)

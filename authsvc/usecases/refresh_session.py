@@ -28,8 +28,8 @@ from authsvc.usecases.call import OpenCall
 from authsvc.usecases.session_tokens import MakeTokens, SessionTokens
 
 
-class SessionStore(Protocol):
-    """Where sessions and their refresh tokens are kept."""
+class RefreshTokens(Protocol):
+    """Where refresh tokens are kept."""
 
     async def refresh(
         self, digest: bytes, decide: Decide, deadline: Deadline
@@ -49,6 +49,10 @@ class SessionStore(Protocol):
                 have been used all the same.
         """
         ...
+
+
+class Sessions(Protocol):
+    """Where sessions are ended."""
 
     async def end_session(
         self,
@@ -85,24 +89,27 @@ class RefreshSession:
     def __init__(
         self,
         *,
-        store: SessionStore,
+        refresh_tokens: RefreshTokens,
+        sessions: Sessions,
         tokens: SessionTokens,
         sealer: PairSealer,
         lifetimes: SessionLifetimes,
         reuse_window: timedelta,
         clock: Clock,
     ) -> None:
-        """Take the store, what makes and seals tokens, and how long all of it is good.
+        """Take the stores, what makes and seals tokens, and how long all of it is good.
 
         Args:
-            store: Where sessions are kept.
+            refresh_tokens: Where refresh tokens are kept.
+            sessions: Where sessions are ended.
             tokens: Makes tokens.
             sealer: Seals answers to repeats.
             lifetimes: How long sessions live.
             reuse_window: For how long a token that was used gets the answer that it got.
             clock: The source of time.
         """
-        self._store = store
+        self._refresh_tokens = refresh_tokens
+        self._sessions = sessions
         self._tokens = tokens
         self._sealer = sealer
         self._lifetimes = lifetimes
@@ -152,11 +159,11 @@ class RefreshSession:
             return GrantedSession(session, self._sealer.open(token, answer, session.session_id))
 
         try:
-            granted = await self._store.refresh(token.digest(), decide, call.deadline)
+            granted = await self._refresh_tokens.refresh(token.digest(), decide, call.deadline)
         except RefreshTokenReused as reused:
             # In a transaction of its own: what ends a session waits for other writers first, and
             # must not hold the session meanwhile.
-            await self._store.end_session(
+            await self._sessions.end_session(
                 reused.session_id,
                 SessionEndReason.REFRESH_TOKEN_REUSED,
                 self._clock(),

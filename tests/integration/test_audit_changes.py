@@ -306,6 +306,7 @@ async def test_every_column_is_audited_but_those_that_are_no_management(
         "authsvc.accounts",
         "authsvc.signing_keys",
         "authsvc.users",
+        "authsvc.sessions",
     }
     assert columns == {
         "keys.last_use_time",
@@ -315,6 +316,10 @@ async def test_every_column_is_audited_but_those_that_are_no_management(
         "users.last_login_time",
         "users.password_hash",
         "users.revision",
+        "sessions.idle_expire_time",
+        "sessions.last_seen_address",
+        "sessions.last_seen_time",
+        "sessions.revision",
     }
 
 

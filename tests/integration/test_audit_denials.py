@@ -26,8 +26,15 @@ from orchestrator.auth import (
 from orchestrator.auth.v1 import account_service_pb2 as account_pb
 from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import key_import_pb2, key_revocation_pb2, key_rotation_pb2, usage_pb2
+from orchestrator.auth.v1 import (
+    key_import_pb2,
+    key_revocation_pb2,
+    key_rotation_pb2,
+    signing_key_pb2,
+    usage_pb2,
+)
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
+from orchestrator.auth.v1 import session_management_pb2 as session_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
@@ -43,8 +50,10 @@ from tests.integration.support import (
     refusal_of,
 )
 from tests.integration.support_audit import events_of
+from tests.integration.support_sessions import login_of, refresh_of
 from tests.integration.test_callers import METHODS, OPEN, call
 
+SESSION_ID: Final = "sess_01h2xcejqtf2nbrexx3vqjhp41"
 MANAGEMENT: Final = {name for name, method in METHODS.items() if is_management(action_of(method))}
 
 
@@ -175,6 +184,26 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         prey.user,
         "USER_NOT_FOUND",
     ),
+    "RevokeSession": lambda _: (
+        session_pb.RevokeSessionRequest(session_id=SESSION_ID),
+        AuditTarget(TargetKind.SESSION, SESSION_ID),
+        "SESSION_NOT_FOUND",
+    ),
+    "RevokeAllSessions": lambda prey: (
+        session_pb.RevokeAllSessionsRequest(user_id=prey.user_id),
+        prey.user,
+        "USER_NOT_FOUND",
+    ),
+    "ListSessions": lambda prey: (
+        session_pb.ListSessionsRequest(user_id=prey.user_id),
+        prey.user,
+        "USER_NOT_FOUND",
+    ),
+    "RotateSigningKey": lambda _: (
+        signing_key_pb2.RotateSigningKeyRequest(),
+        None,
+        "CALLER_NOT_PERMITTED",
+    ),
     "ListAuditEvents": lambda prey: (
         audit_pb.ListAuditEventsRequest(account_id=prey.account_id),
         prey.account,
@@ -209,6 +238,25 @@ def test_there_is_an_attempt_for_every_method_of_management() -> None:
     assert set(ATTEMPTS) == MANAGEMENT - set(OPEN)
 
 
+@pytest.mark.parametrize(
+    ("method", "request_", "outcome"),
+    [
+        ("CreateSession", login_of("nobody@example.com"), ErrorReason.LOGIN_REFUSED),
+        ("RefreshSession", refresh_of("orchrt_no"), ErrorReason.REFRESH_TOKEN_INVALID),
+    ],
+)
+async def test_what_is_refused_to_anybody_is_told_without_what_was_sent(
+    service: Service, stubs: Stubs, method: str, request_: Message, outcome: ErrorReason
+) -> None:
+    refusal = await refused(stubs, method, request_, ())
+
+    (event,) = await events_of(service, outcome=OutcomeClass.DENIED)
+    assert event.actor == AuditActor(ActorKind.ANONYMOUS, "", "")
+    assert (event.action, event.target) == (action_of(METHODS[method]), None)
+    assert (event.outcome, event.request_id) == (outcome, refusal.request_id)
+    assert not {"nobody", "orchrt_no"} & set(str(event).replace("@", " ").split())
+
+
 @pytest.mark.parametrize("method", ATTEMPTS)
 @pytest.mark.parametrize("caller", ["key", "token"])
 async def test_an_account_gets_at_nothing_of_another_and_each_attempt_is_told(
@@ -219,8 +267,9 @@ async def test_an_account_gets_at_nothing_of_another_and_each_attempt_is_told(
     user = f"user_{fresh_name()}"
     own = shared_service.account.account_id
     if caller == "key":
-        # It manages no users, wherever they are.
-        reason = "CALLER_NOT_PERMITTED" if "User" in method else reason
+        # It manages no users and no sessions, wherever they are.
+        manages_none = "User" in method or "Session" in method
+        reason = "CALLER_NOT_PERMITTED" if manages_none else reason
         secret = await shared_service.create_key("*")
         actor = AuditActor(ActorKind.KEY, await key_id_of(shared_service, secret), own)
     else:
@@ -268,7 +317,7 @@ async def test_nobody_fills_the_log(service: Service, stubs: Stubs) -> None:
     assert len(await events_of(service, outcome=OutcomeClass.DENIED)) == ANONYMOUS_PER_MINUTE
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - MANAGEMENT))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - MANAGEMENT - set(OPEN)))
 async def test_who_may_not_judge_credentials_is_not_told_of(
     service: Service, stubs: Stubs, method: str
 ) -> None:

@@ -10,10 +10,17 @@ import pytest
 
 from authsvc import app
 from authsvc.config import Settings
-from authsvc.domain.errors import LoginRefused, TooManyFailedLogins, TooManyLogins
+from authsvc.domain.clock import TimeLimit
+from authsvc.domain.errors import (
+    DatabaseUnavailable,
+    LoginRefused,
+    TooManyFailedLogins,
+    TooManyLogins,
+)
 from authsvc.domain.users import User
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
-from tests.conftest import Service, serving
+from authsvc.usecases.call import OpenCall
+from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import Stubs, refused
 from tests.integration.support_sessions import (
     CAFE,
@@ -292,3 +299,31 @@ async def test_no_address_is_stored_that_nobody_has(service: Service) -> None:
 
     assert row is not None
     assert "nobody" not in row["all"]
+
+
+@pytest.mark.parametrize("counts_anew", [True, False])
+async def test_the_wait_for_a_hash_is_not_taken_from_the_time_for_the_database(
+    service: Service,
+    counts_anew: bool,  # noqa: FBT001
+) -> None:
+    sessions, elapsed = Sessions(service), [0.0]
+    person, hasher = await a_person(service), service.parts.hasher
+
+    class Slow:
+        async def verify(self, *arguments: object) -> object:
+            elapsed[0] += 100
+            return await hasher.verify(*arguments)  # type: ignore[arg-type]
+
+    def new_deadline() -> TimeLimit:
+        return TimeLimit(10, lambda: elapsed[0])
+
+    verify = sessions.servicer._create_session._verify_password  # noqa: SLF001
+    verify._hasher = Slow()  # type: ignore[assignment] # noqa: SLF001
+    call = OpenCall(new_deadline(), HOME, ORIGIN, new_deadline if counts_anew else None)
+    logging_in = sessions.servicer.create_session_open(login_of(person), call)
+
+    if counts_anew:
+        assert (await logging_in).session.user_id == person.user_id
+    else:
+        with pytest.raises(DatabaseUnavailable):
+            await logging_in

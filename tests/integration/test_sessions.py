@@ -128,6 +128,7 @@ async def refusals(service: Service) -> dict[str, pb.CreateSessionRequest]:
         "wrong password": login_of(person, "another horse battery"),
         "nobody": login_of("nobody@example.com"),
         "no address": login_of("nobody"),
+        "NUL": login_of("no\0body@example.com"),
         "no password": login_of(without),
         "disabled": login_of(disabled),
         "account disabled": login_of(abandoned),
@@ -167,7 +168,9 @@ async def test_a_log_in_has_bounds(
 async def test_a_long_user_agent_is_cut(shared_service: Service, shared_stubs: Stubs) -> None:
     person = await a_person(shared_service)
 
-    granted = await shared_stubs.sessions.CreateSession(login_of(person, user_agent="é" * 600))
+    granted = await shared_stubs.sessions.CreateSession(
+        login_of(person, user_agent="\0" + "é" * 600)
+    )
 
     assert granted.session.user_agent == "é" * 512
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -57,10 +61,15 @@ def bare_call(
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """A server that looks one credential up at a time, hashes one password, has one stream, and
-    hears one report.
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """A server that looks one credential up at a time, hashes one password, has one stream, hears
+    one report, and has an issuer that is away.
     """
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text(
+        '[[issuer]]\nalias = "away"\nissuer = "http://127.0.0.1:1"\nallow_loopback = true\n'
+        'audience = "a"\naccount_claim = "account"\n'
+    )
     return settings.model_copy(
         update={
             "max_lookups": 1,
@@ -68,6 +77,7 @@ def settings(settings: Settings) -> Settings:
             "password_threads": 1,
             "password_queue": 0,
             "leak_reports_per_minute": 1,
+            "issuers_file": issuers,
         }
     )
 
@@ -332,6 +342,19 @@ async def no_session(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.sessions.RevokeSession(request, metadata=bearer(service.admin_key)))
 
 
+async def issuer_away(service: Service, stubs: Stubs) -> Refusal:
+    # Nothing listens there.
+    now = int(time.time())
+    claims = {"iss": "http://127.0.0.1:1", "sub": SECRET, "iat": now, "exp": now + 60}
+    header = {"alg": "ES256", "kid": SECRET, "typ": "at+jwt"}
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in (header, claims)
+    )
+    request = pb.ValidateCredentialRequest(credential=f"{head}.{body}.AAAA")
+    return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key)))
+
+
 async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
     await service.execute("DROP TABLE authsvc.keys")
     request = pb.ValidateCredentialRequest(credential=SECRET)
@@ -384,6 +407,7 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (too_many_reports, "RESOURCE_EXHAUSTED", "TOO_MANY_REPORTS", {}),
         (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
         (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
+        (issuer_away, "UNAVAILABLE", "ISSUER_UNAVAILABLE", {}),
         (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
     ],
 )

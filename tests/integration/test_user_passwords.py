@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from authsvc import app
-from authsvc.domain.passwords import Password
+from authsvc.domain.errors import TooManyLogins
+from authsvc.domain.passwords import Password, Verified
 from authsvc.domain.users import User, UserRole
 from authsvc.usecases.verify_password import VerifyPassword
 from orchestrator.auth import AsyncAuthClient, InvalidArgument, PermissionDenied, Secret
@@ -162,3 +163,18 @@ async def test_a_password_is_hashed_anew_when_hashes_cost_more_by_now(
             assert "t=2" in (await users.find_password_hash(user.user_id, now()) or "")
             assert await users.find_user(user.user_id, now()) == before
             assert await found(service, user.email, PASSWORD) is not None
+
+
+async def test_a_hash_that_cannot_be_made_anew_sends_nobody_away(shared_service: Service) -> None:
+    user = await shared_service.create_user(password=PASSWORD)
+
+    class Busy:
+        async def verify(self, hashed: str, password: Password) -> Verified:
+            return Verified(matches=bool(hashed and password), needs_rehash=True)
+
+        async def hash(self, _password: Password) -> str:
+            raise TooManyLogins
+
+    verify = VerifyPassword(store=shared_service.parts.users, hasher=Busy())  # type: ignore[arg-type]
+
+    assert await verify(user.email, Password(PASSWORD), app.time_limit()) is not None

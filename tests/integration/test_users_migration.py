@@ -74,4 +74,4 @@ async def test_the_way_back_and_forth_keeps_keys_and_accounts(database_url: str)
 async def test_truncating_users_is_refused(shared_service: Service) -> None:
     async with connected(url_of(shared_service)) as connection:
         with pytest.raises(asyncpg.RaiseError, match="not be logged"):
-            await connection.execute("TRUNCATE authsvc.users")
+            await connection.execute("TRUNCATE authsvc.users CASCADE")

@@ -11,11 +11,23 @@ from authsvc.domain.access_tokens import AccessTokenClaims, TokenVerification
 from authsvc.domain.accounts import Account
 from authsvc.domain.changes import Watermark
 from authsvc.domain.clock import Deadline
-from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
+from authsvc.domain.denials import Denial
+from authsvc.domain.freshness import (
+    AUTHORITATIVE,
+    NO_DEMAND,
+    Freshness,
+    FreshnessDemand,
+    FreshnessSource,
+)
+from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.tokens.foreign.verifier import AllTokensVerifier
+from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import Question
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, NOW, NoHurry
+from tests.unit.forging import CLAIMS, RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
+from tests.unit.forging import NOW as FORGED_AT
 from tests.unit.stores import Accounts, NoTokens, a_judge, some_accounts, some_records
 
 TOKEN = "a.b.c"
@@ -91,3 +103,35 @@ async def test_with_a_demand_the_account_is_read_once_for_the_call(
     await judge.settle(judge.now([*questions, Question(FAKE_KEY)]), NoHurry())
 
     assert accounts.reads == 2
+
+
+@pytest.mark.parametrize("before", [["a.b.c"], [], ["a.b.c", "b.c.d"]])
+async def test_a_demand_is_not_met_by_a_token_that_no_key_was_read_for(
+    issuers: Mapping[SigningAlgorithm, Issuer], before: list[str]
+) -> None:
+    issuer = issuers[SigningAlgorithm.ES256]
+    store = KeysInMemory(issuer.sealed_by(SEALER))
+    own = AccessTokenVerifier(
+        keyring=a_keyring(store, Watch()), rules=RULES, remembered=10, clock=lambda: FORGED_AT
+    )
+    tokens = AllTokensVerifier(own=own, issuers=[], remembered=10, clock=lambda: FORGED_AT)
+    records = some_records(accounts=some_accounts())
+    judge = a_judge(records, tokens)
+    batch = JudgeBatch(
+        judge=judge,
+        keys=records.keys,
+        accounts=records.accounts,
+        users=records.users,
+        sessions=records.sessions,
+        tokens=tokens,
+    )
+    token = issuer.token(payload=CLAIMS)
+    await judge(Question(token), NoHurry())
+    store.keys.clear()
+
+    questions = [Question(value, demand=AUTHORITATIVE) for value in [*before, token]]
+    verdicts = await batch.settle(batch.now(questions), NoHurry())
+
+    assert isinstance(verdicts[-1].outcome, Denial)
+    assert verdicts[-1].outcome.reason.name == "TOKEN_INVALID"
+    assert store.reads == 2

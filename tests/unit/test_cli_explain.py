@@ -192,7 +192,14 @@ def test_scripts_get_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(told) == {"denial", "freshness", "findings", "hint", "key", "missing_scopes"}
     assert told["denial"]["reason"] == "INVALID_KEY_FORMAT"
     assert told["findings"] == [
-        {"code": "QUOTED", "text": "it is quoted", "position": None, "length": None, "claim": None}
+        {
+            "code": "QUOTED",
+            "text": "it is quoted",
+            "position": None,
+            "length": None,
+            "claim": None,
+            "issuer": None,
+        }
     ]
     assert told["key"]["state"] == "REVOKED"
 

@@ -37,6 +37,7 @@ ERRORS = [
     errors.ServerStopping(),
     errors.RevisionNotReached(),
     errors.DatabaseUnavailable("hidden cause"),
+    errors.IssuerUnavailable("hidden cause"),
     ValueError("hidden cause"),
 ]
 RETRIED = {
@@ -45,6 +46,7 @@ RETRIED = {
     errors.ServerStopping,
     errors.RevisionNotReached,
     errors.DatabaseUnavailable,
+    errors.IssuerUnavailable,
 }
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 

@@ -36,11 +36,14 @@ async def test_a_refused_credential_is_explained(client: Any, server: Any, answe
     about = explanation_pb2.Finding(
         code=explanation_pb2.FINDING_CODE_TOKEN_CLAIM_MISSING, text="lacks", claim="sub"
     )
+    foreign = explanation_pb2.Finding(
+        code=explanation_pb2.FINDING_CODE_TOKEN_FOREIGN, text="of partner", issuer="partner"
+    )
     denied = answers.refused()
     server.script(
         RPC,
         answers.explained(
-            denied, findings=[found, about], hint="Do this.", missing_scopes=["a", "b"]
+            denied, findings=[found, about, foreign], hint="Do this.", missing_scopes=["a", "b"]
         ),
     )
 
@@ -51,6 +54,7 @@ async def test_a_refused_credential_is_explained(client: Any, server: Any, answe
     assert explanation.findings == (
         Finding(FindingCode.WHITE_SPACE_BEHIND, "there", position=0, length=2),
         Finding(FindingCode.TOKEN_CLAIM_MISSING, "lacks", claim="sub"),
+        Finding(FindingCode.TOKEN_FOREIGN, "of partner", issuer="partner"),
     )
     assert explanation.hint == "Do this."
     assert explanation.missing_scopes == ("a", "b")

@@ -111,7 +111,8 @@ _UPGRADE = (
     """,
     # Not by audit_table: what housekeeping deletes is long over, and no news.
     """
-    CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OF user_id, end_time ON authsvc.sessions
+    CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OF session_id, user_id, account_id,
+        user_agent, address, create_time, expire_time, end_time, end_reason ON authsvc.sessions
     FOR EACH ROW EXECUTE FUNCTION authsvc.audit_change(
         'SESSION', 'session_id', '{}',
         '{last_seen_time,idle_expire_time,last_seen_address,revision}')

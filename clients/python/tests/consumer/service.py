@@ -192,6 +192,7 @@ def explain(client: AuthClient) -> None:
     assert_type(explanation.findings[0].position, int | None)
     assert_type(explanation.findings[0].length, int | None)
     assert_type(explanation.findings[0].claim, str | None)
+    assert_type(explanation.findings[0].issuer, str | None)
     assert_type(explanation.hint, str)
     assert_type(explanation.key, Key | None)
     assert_type(explanation.missing_scopes, tuple[str, ...])

@@ -132,6 +132,14 @@ class FindingCode(_Word):
     TOKEN_USER_UNKNOWN = auto()
     TOKEN_USER_DISABLED = auto()
     TOKEN_SESSION_ENDED = auto()
+    TOKEN_FOREIGN = auto()
+    TOKEN_TYPE_NOT_ACCEPTED = auto()
+    TOKEN_CRITICAL = auto()
+    TOKEN_ALGORITHM_NOT_ACCEPTED = auto()
+    TOKEN_KEY_NOT_OF_ISSUER = auto()
+    TOKEN_KEY_UNCLEAR = auto()
+    TOKEN_LIFETIME = auto()
+    TOKEN_ACCOUNT_UNMAPPED = auto()
 
 
 class KeyState(_Word):
@@ -299,3 +307,4 @@ class ErrorReason(_Word):
     SESSION_ENDED = auto()
     SESSION_NOT_FOUND = auto()
     TOO_MANY_REPORTS = auto()
+    ISSUER_UNAVAILABLE = auto()

@@ -185,7 +185,7 @@ class Finding:
 
     `text` says it in English. `position` is the index, from 0, of a character in the value as it
     was sent; `length` a number of characters, of a JWT's segments or of seconds, as the code says;
-    `claim` the name of a JWT's claim.
+    `claim` the name of a JWT's claim; `issuer` what the server calls another issuer.
     """
 
     code: FindingCode
@@ -193,6 +193,7 @@ class Finding:
     position: int | None = None
     length: int | None = None
     claim: str | None = None
+    issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

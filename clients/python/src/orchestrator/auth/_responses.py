@@ -179,4 +179,5 @@ def _finding(message: explanation_pb2.Finding) -> _model.Finding:
         position=message.position if message.HasField("position") else None,
         length=message.length if message.HasField("length") else None,
         claim=message.claim or None,
+        issuer=message.issuer or None,
     )

@@ -155,6 +155,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 33
     """NOT_FOUND: there is no such session, or the caller may not see it."""
+    ERROR_REASON_ISSUER_UNAVAILABLE: _ErrorReason.ValueType  # 34
+    """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
+    for too long, so that nobody can tell whether it is good. The status carries
+    `google.rpc.RetryInfo`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -301,4 +306,9 @@ account is disabled. Log in anew.
 """
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 33
 """NOT_FOUND: there is no such session, or the caller may not see it."""
+ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 34
+"""UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
+for too long, so that nobody can tell whether it is good. The status carries
+`google.rpc.RetryInfo`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

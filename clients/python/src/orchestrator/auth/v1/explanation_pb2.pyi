@@ -132,7 +132,7 @@ class _FindingCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingCo
     FINDING_CODE_TOKEN_NOT_YET_VALID: _FindingCode.ValueType  # 50
     """The JWT is valid only in so many seconds."""
     FINDING_CODE_TOKEN_ISSUER: _FindingCode.ValueType  # 51
-    """The JWT's issuer is not the one of this service."""
+    """The JWT's issuer is neither this service nor one that it accepts."""
     FINDING_CODE_TOKEN_AUDIENCE: _FindingCode.ValueType  # 52
     """The JWT's audience is not this service."""
     FINDING_CODE_TOKEN_CLAIM_MISSING: _FindingCode.ValueType  # 53
@@ -161,6 +161,24 @@ class _FindingCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingCo
     """The user that the JWT names is disabled."""
     FINDING_CODE_TOKEN_SESSION_ENDED: _FindingCode.ValueType  # 62
     """The session that the JWT belongs to was ended, or is not known."""
+    FINDING_CODE_TOKEN_FOREIGN: _FindingCode.ValueType  # 65
+    """The JWT is, as it says, of another issuer that is accepted: see `issuer`.
+    That is no fault.
+    """
+    FINDING_CODE_TOKEN_TYPE_NOT_ACCEPTED: _FindingCode.ValueType  # 66
+    """The JWT's type is not one that is accepted from its issuer."""
+    FINDING_CODE_TOKEN_CRITICAL: _FindingCode.ValueType  # 67
+    """The JWT's header has the member crit, which is never accepted."""
+    FINDING_CODE_TOKEN_ALGORITHM_NOT_ACCEPTED: _FindingCode.ValueType  # 68
+    """The JWT's algorithm is not one that is accepted from its issuer."""
+    FINDING_CODE_TOKEN_KEY_NOT_OF_ISSUER: _FindingCode.ValueType  # 69
+    """The JWT's issuer has no such signing key that may be used."""
+    FINDING_CODE_TOKEN_KEY_UNCLEAR: _FindingCode.ValueType  # 70
+    """Several signing keys of the JWT's issuer fit, and it does not say which."""
+    FINDING_CODE_TOKEN_LIFETIME: _FindingCode.ValueType  # 71
+    """The JWT is good for so many seconds longer than is accepted from its issuer."""
+    FINDING_CODE_TOKEN_ACCOUNT_UNMAPPED: _FindingCode.ValueType  # 72
+    """The account that the JWT names is not mapped to one of this service."""
 
 class FindingCode(_FindingCode, metaclass=_FindingCodeEnumTypeWrapper):
     """What can be found about a credential."""
@@ -274,7 +292,7 @@ FINDING_CODE_TOKEN_EXPIRED: FindingCode.ValueType  # 49
 FINDING_CODE_TOKEN_NOT_YET_VALID: FindingCode.ValueType  # 50
 """The JWT is valid only in so many seconds."""
 FINDING_CODE_TOKEN_ISSUER: FindingCode.ValueType  # 51
-"""The JWT's issuer is not the one of this service."""
+"""The JWT's issuer is neither this service nor one that it accepts."""
 FINDING_CODE_TOKEN_AUDIENCE: FindingCode.ValueType  # 52
 """The JWT's audience is not this service."""
 FINDING_CODE_TOKEN_CLAIM_MISSING: FindingCode.ValueType  # 53
@@ -303,6 +321,24 @@ FINDING_CODE_TOKEN_USER_DISABLED: FindingCode.ValueType  # 61
 """The user that the JWT names is disabled."""
 FINDING_CODE_TOKEN_SESSION_ENDED: FindingCode.ValueType  # 62
 """The session that the JWT belongs to was ended, or is not known."""
+FINDING_CODE_TOKEN_FOREIGN: FindingCode.ValueType  # 65
+"""The JWT is, as it says, of another issuer that is accepted: see `issuer`.
+That is no fault.
+"""
+FINDING_CODE_TOKEN_TYPE_NOT_ACCEPTED: FindingCode.ValueType  # 66
+"""The JWT's type is not one that is accepted from its issuer."""
+FINDING_CODE_TOKEN_CRITICAL: FindingCode.ValueType  # 67
+"""The JWT's header has the member crit, which is never accepted."""
+FINDING_CODE_TOKEN_ALGORITHM_NOT_ACCEPTED: FindingCode.ValueType  # 68
+"""The JWT's algorithm is not one that is accepted from its issuer."""
+FINDING_CODE_TOKEN_KEY_NOT_OF_ISSUER: FindingCode.ValueType  # 69
+"""The JWT's issuer has no such signing key that may be used."""
+FINDING_CODE_TOKEN_KEY_UNCLEAR: FindingCode.ValueType  # 70
+"""Several signing keys of the JWT's issuer fit, and it does not say which."""
+FINDING_CODE_TOKEN_LIFETIME: FindingCode.ValueType  # 71
+"""The JWT is good for so many seconds longer than is accepted from its issuer."""
+FINDING_CODE_TOKEN_ACCOUNT_UNMAPPED: FindingCode.ValueType  # 72
+"""The account that the JWT names is not mapped to one of this service."""
 Global___FindingCode: _TypeAlias = FindingCode  # noqa: Y015
 
 @_typing.final
@@ -318,6 +354,7 @@ class Finding(_message.Message):
     LENGTH_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
     code: Global___FindingCode.ValueType
     """What was found. Always set. Values may be added: show the `text` of one
     that is not known.
@@ -332,12 +369,17 @@ class Finding(_message.Message):
     """
     text: _builtins.str
     """The finding in English: one constant text per code, with at most numbers
-    and the name in `claim` filled in. Always set.
+    and the names in `claim` and `issuer` filled in. Always set.
     """
     claim: _builtins.str
     """The name of the JWT's claim that it is about: `iss`, `aud`, `exp`, `iat`,
-    `nbf`, `sub`, `jti`, `account_id`, `sid` or `scope`. Never its value. Set
-    where it says something.
+    `nbf`, `sub`, `jti`, `account_id`, `sid` or `scope`; for a token of another
+    issuer also a name that the server's configuration has. Never its value.
+    Set where it says something.
+    """
+    issuer: _builtins.str
+    """The alias, in the server's configuration, of the issuer that it is about.
+    Set where it says something.
     """
     def __init__(
         self,
@@ -347,10 +389,11 @@ class Finding(_message.Message):
         length: _builtins.int | None = ...,
         text: _builtins.str = ...,
         claim: _builtins.str = ...,
+        issuer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_length", b"_length", "_position", b"_position", "length", b"length", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_length", b"_length", "_position", b"_position", "claim", b"claim", "code", b"code", "length", b"length", "position", b"position", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_length", b"_length", "_position", b"_position", "claim", b"claim", "code", b"code", "issuer", b"issuer", "length", b"length", "position", b"position", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__length: _TypeAlias = _typing.Literal["length"]  # noqa: Y015
     _WhichOneofArgType__length: _TypeAlias = _typing.Literal["_length", b"_length"]  # noqa: Y015

@@ -90,8 +90,9 @@ class Principal(_message.Message):
     key_name: _builtins.str
     """The key's descriptive name. Set when kind is API_KEY, else empty."""
     user_id: _builtins.str
-    """The user, as the token's `sub` claim has it. Set when kind is USER, else
-    empty.
+    """The user, as the token's `sub` claim has it; for a token of another issuer
+    the issuer's alias in the server's configuration, `|`, and the user there
+    (`partner|248289761001`). Set when kind is USER, else empty.
     """
     session_id: _builtins.str
     """The dashboard session, as the token's `sid` claim has it. Set when kind is

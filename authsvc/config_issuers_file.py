@@ -1,0 +1,120 @@
+"""The file of `AUTHSVC_ISSUERS_FILE`: other issuers whose tokens are accepted.
+
+TOML, one `[[issuer]]` for each. Whatever is wrong is told at once, by its place in the file.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from authsvc.config_issuers import IssuerEntry
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+
+
+class _IssuersFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: list[IssuerEntry] = []
+
+
+def read_issuers(path: Path) -> list[IssuerEntry]:
+    """Read the issuers of a file. Other files that it names are relative to it.
+
+    Raises:
+        ValueError: With one line for everything that is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise ValueError(f"is longer than {MAX_FILE_BYTES} bytes")
+        content = tomllib.loads(text.decode("utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"is not TOML: {error}") from None
+    try:
+        entries = _IssuersFile.model_validate(content).issuer
+    except ValidationError as error:
+        raise ValueError("\n".join(map(_problem, error.errors()))) from None
+    return [
+        entry.model_copy(
+            update={
+                name: path.parent / file
+                for name in ("jwks_file", "ca_file")
+                if (file := getattr(entry, name)) is not None
+            }
+        )
+        for entry in entries
+    ]
+
+
+def check_issuers_file(path: Path, *, own_issuer: str | None) -> None:
+    """Check a file of issuers, and the files that it names.
+
+    Args:
+        path: The file.
+        own_issuer: What this service is called in its own tokens; None where that is not known.
+
+    Raises:
+        ValueError: With one line for everything that is wrong.
+    """
+    entries = read_issuers(path)
+    problems = [
+        f"issuer[{index}].{name}: is that of an issuer above, too"
+        for name in ("alias", "issuer")
+        for index, entry in enumerate(entries)
+        if getattr(entry, name) in {getattr(before, name) for before in entries[:index]}
+    ]
+    for index, entry in enumerate(entries):
+        if entry.issuer == own_issuer:
+            problems.append(f"issuer[{index}].issuer: is this service itself")
+        problems += [f"issuer[{index}].{problem}" for problem in _file_problems(entry)]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _file_problems(entry: IssuerEntry) -> list[str]:
+    """Tell what is wrong with the files that an issuer names."""
+    # Loaded late: only a server with such an issuer has a use for them.
+    from authsvc.tokens.foreign.failures import KeysNotFetched  # noqa: PLC0415
+    from authsvc.tokens.foreign.key_sets import read_key_set  # noqa: PLC0415
+    from authsvc.tokens.foreign.sources import read_key_file  # noqa: PLC0415
+
+    problems = []
+    try:
+        if entry.jwks_file is not None:
+            read_key_set(read_key_file(entry.jwks_file), entry.algorithms)
+    except OSError as error:
+        problems.append(f"jwks_file: cannot be read: {error.strerror}")
+    except KeysNotFetched as error:
+        problems.append(f"jwks_file: {error}")
+    try:
+        if entry.ca_file is not None:
+            ssl.create_default_context(cafile=entry.ca_file)
+    except ssl.SSLError:
+        problems.append("ca_file: has no certificates in PEM")
+    except OSError as error:
+        problems.append(f"ca_file: cannot be read: {error.strerror}")
+    return problems
+
+
+def _problem(detail: object) -> str:
+    location, kind, message = detail["loc"], detail["type"], str(detail["msg"])  # type: ignore[index] # an ErrorDetails
+    texts = {
+        "missing": "is required",
+        "extra_forbidden": "is not a setting of an issuer",
+        "value_error": message.removeprefix("Value error, "),
+    }
+    place = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
+    ).removeprefix(".")
+    return f"{place}: {texts.get(kind, message)}"
