@@ -6,12 +6,14 @@ import base64
 import binascii
 import ipaddress
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 ENCRYPTION_KEY_BYTES: Final = 32
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 _STORE_SCHEMES: Final = frozenset({"redis", "rediss", "valkey", "valkeys"})
 _STORE_SOCKET_SCHEMES: Final = frozenset({"redis+unix", "valkey+unix"})

@@ -10,7 +10,7 @@ from authsvc.config import PREFIX, Settings
 _HEAD: Final = """\
 # Configuration
 
-<!-- Made by `authsvc config`. Change authsvc/config.py, then run `make docs`. -->
+<!-- Made by `authsvc config`. Change authsvc/settings, then run `make docs`. -->
 
 The server reads its settings from the environment. At start-up it lists every missing or wrong
 one at once. An empty variable counts as not set.

@@ -121,7 +121,7 @@ async def _ensure_admin_key(parts: app.Parts, system: Account, path: Path) -> No
     """Keep the admin key of the file while it is good; else put a new one there."""
     present = read_private(path)
     if present:
-        verdict = await parts.judge(Question(present), app.time_limit())
+        verdict = await parts.judging.judge(Question(present), app.time_limit())
         if isinstance(verdict.outcome, Principal) and covers(verdict.outcome.scopes, ADMIN):
             return
     name, number = _ADMIN_KEY_NAME, 1

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from authsvc.cli.output import wait_text
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable, InvalidRequest
 from orchestrator.auth import (
     AuthError,
     AuthServiceError,
     DeadlineExceeded,
+    DenialReason,
+    ErrorReason,
     InvalidArgument,
     ResourceExhausted,
     Unauthenticated,
     Unavailable,
 )
+
+_WHERE: Final = "in AUTHSVC_API_KEY or with --api-key-file."
+_KEY_ENDED: Final = ("The caller's key has ended.", f"Give another one {_WHERE}")
+_TOKEN_ENDED: Final = ("The caller's token has ended.", f"Give another one, or a key, {_WHERE}")
+# By the reason of the denial; of any other, the caller gave none or the wrong one.
+_MENDING: Final[Mapping[str, tuple[str, ...]]] = {
+    DenialReason.ADDRESS_NOT_ALLOWED: (
+        "The caller's key is not good from this address.",
+        "Another key, or this one elsewhere, can allow it: `authsvc key update --allow-address`.",
+    ),
+    DenialReason.KEY_DISABLED: (
+        "The caller's key is disabled.",
+        "Another key can enable it: `authsvc key update --enable`.",
+    ),
+    DenialReason.ACCOUNT_DISABLED: (
+        "The account of the caller's key is disabled.",
+        "A key of another account can enable it: `authsvc account enable`.",
+    ),
+    DenialReason.KEY_EXPIRED: _KEY_ENDED,
+    DenialReason.KEY_REVOKED: _KEY_ENDED,
+    DenialReason.TOKEN_EXPIRED: _TOKEN_ENDED,
+    DenialReason.TOKEN_REVOKED: _TOKEN_ENDED,
+}
+# With the other reasons a password or a refresh token was refused, and no caller.
+_OF_THE_CALLER: Final = {
+    ErrorReason.CALLER_CREDENTIAL_MISSING,
+    ErrorReason.CALLER_CREDENTIAL_INVALID,
+    None,
+}
 
 
 class Failure(Exception):
@@ -62,6 +96,13 @@ def _cause(error: DatabaseUnavailable) -> str:
     return str(cause or "") or str(error)
 
 
+def _mend_caller(error: Unauthenticated) -> tuple[str, ...]:
+    if error.reason not in _OF_THE_CALLER:
+        return ()
+    denial_reason = error.metadata.get("denial_reason", "").removeprefix("DENIAL_REASON_")
+    return _MENDING.get(denial_reason, (f"Give the caller's key {_WHERE}",))
+
+
 def _explain_status(error: AuthServiceError) -> str:
     if isinstance(error, Unavailable | DeadlineExceeded) and error.reason is None:
         return (
@@ -78,7 +119,7 @@ def _explain_status(error: AuthServiceError) -> str:
     if isinstance(error, ResourceExhausted) and error.retry_delay is not None:
         lines.append(f"  try again in {wait_text(error.retry_delay)}")
     if isinstance(error, Unauthenticated):
-        lines.append("  Give the caller's key in AUTHSVC_API_KEY or with --api-key-file.")
+        lines += [f"  {line}" for line in _mend_caller(error)]
     if error.request_id:
         lines.append(f"  request id: {error.request_id}")
     return "\n".join(lines)

@@ -28,6 +28,7 @@ from authsvc.cli.local_database import (
     in_words_of_dev,
     load_local_settings,
 )
+from authsvc.cli.operator import operator_origin
 from authsvc.cli.output import JsonOption, as_text, print_json, print_rows
 from orchestrator.auth import RotatedSigningKey, SigningKeyRotationUrgency, SigningKeyState
 
@@ -170,7 +171,9 @@ async def _reencrypt(data_dir: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     from authsvc.app import open_parts, time_limit  # noqa: PLC0415 - loads the server
 
     async with open_parts(load_local_settings(data_dir)) as parts:
-        done = await parts.signing.reencrypt(time_limit())
+        done = await parts.signing.reencrypt(
+            operator_origin("authsvc keyring reencrypt"), time_limit()
+        )
     return done.resealed, done.current
 
 

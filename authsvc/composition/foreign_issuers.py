@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from authsvc.config import InvalidSettings, Settings
-from authsvc.config_issuers import IssuerEntry
-from authsvc.config_issuers_file import check_issuers_file, read_issuers
 from authsvc.domain.clock import Clock
+from authsvc.settings.issuers import IssuerEntry
+from authsvc.settings.issuers_file import check_issuers_file, read_issuers
 from authsvc.tokens.foreign.examiner import AllTokensExaminer
 from authsvc.tokens.foreign.fetching import Fetcher
 from authsvc.tokens.foreign.issuer_keys import IssuerKeys

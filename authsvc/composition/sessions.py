@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 
-from authsvc.composition.signing import Signing, encryption_keys, page_tokens
+from authsvc.composition.signing import Signing, current_signer, encryption_keys, page_tokens
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.clock import Clock, Deadline
@@ -20,7 +20,6 @@ from authsvc.postgres.session_tokens import PostgresSessionTokens
 from authsvc.postgres.sessions import PostgresSessions
 from authsvc.postgres.users import PostgresUsers
 from authsvc.rpc.session_servicer import SessionServicer
-from authsvc.tokens.current_signer import CurrentSigner
 from authsvc.tokens.login_digests import LoginDigests
 from authsvc.tokens.pair_sealing import TokenPairSealer
 from authsvc.usecases.create_session import CreateSession
@@ -52,11 +51,7 @@ def session_servicer(
         access_token=timedelta(seconds=settings.access_token_ttl),
     )
     tokens = SessionTokens(
-        keys=CurrentSigner(
-            keyring=signing.keyring,
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
-        ),
+        keys=current_signer(settings, signing.keyring),
         lifetimes=lifetimes,
         new_id=ids.new_id,
         random_bytes=os.urandom,

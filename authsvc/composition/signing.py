@@ -15,6 +15,7 @@ from authsvc.domain.signing_keys import RotationSchedule
 from authsvc.postgres.database import Database
 from authsvc.postgres.signing_keys import PostgresSigningKeys
 from authsvc.tokens.answer_sealing import AnswerSealer
+from authsvc.tokens.current_signer import CurrentSigner
 from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.page_tokens import PageTokens
 from authsvc.tokens.sealing import Sealer
@@ -88,6 +89,13 @@ def build_signing(
         get_jwks=GetJwks(keyring),
         rotate_signing_key=RotateSigningKey(rotation=rotation, published=keyring, clock=clock),
         reencrypt=ReencryptKeyring(keys=store, seals=stored_keys),
+    )
+
+
+def current_signer(settings: Settings, keyring: Keyring) -> CurrentSigner:
+    """Return what signs access tokens, each with the key that signs then."""
+    return CurrentSigner(
+        keyring=keyring, issuer=settings.token_issuer, audience=settings.token_audience
     )
 
 

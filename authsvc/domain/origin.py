@@ -19,6 +19,8 @@ class ActorKind(StrEnum):
     """Who runs a command of `authsvc` on the database itself."""
     DATABASE = "DATABASE"
     """Who changes rows by other means, such as psql."""
+    SERVICE = "SERVICE"
+    """This service itself, on its schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class Origin:
 
     actor_kind: ActorKind
     action: str
-    """The method's full name, such as `orchestrator.auth.v1.AuthService/CreateKey`, or the command,
-    such as `authsvc bootstrap`."""
+    """The method's full name, such as `orchestrator.auth.v1.AuthService/CreateKey`; the command,
+    such as `authsvc bootstrap`; or the work of the service's own schedule, such as
+    `schedule/PublishNextSigningKey`."""
     actor_id: str = ""
     """The key's, user's or certificate's id; of an operator, the login name. May be empty."""
     actor_account_id: str = ""

@@ -146,6 +146,8 @@ class KeyringChange:
 
     added: SealedSigningKey | None = None
     removed: tuple[SealedSigningKey, ...] = ()
+    waiting: SealedSigningKey | None = None
+    """For whose sake nothing changes; the audit log is told that it was asked for again."""
 
 
 def _order(key: SealedSigningKey) -> tuple[datetime, datetime, str]:

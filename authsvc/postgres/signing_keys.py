@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.clock import Deadline
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import KeyringChange, SealedSigningKey, SigningAlgorithm
+from authsvc.postgres.audit import append_record
 from authsvc.postgres.database import Connection, Database, Row
 
 _COLUMNS: Final = "kid, algorithm, public_key, sealed_private_key, create_time, activate_time"
@@ -36,12 +39,16 @@ class PostgresSigningKeys:
         return await self._database.run(_list, deadline)
 
     async def change_signing_keys(
-        self, decide: Callable[[Sequence[SealedSigningKey]], KeyringChange], deadline: Deadline
+        self,
+        decide: Callable[[Sequence[SealedSigningKey]], KeyringChange],
+        origin: Origin,
+        deadline: Deadline,
     ) -> KeyringChange:
         """Change the keyring by what is in it, whole or not at all, one change after the other.
 
         Args:
             decide: Says what to change; it sees what no other change can alter any more.
+            origin: What the audit log is told.
             deadline: How long it may take.
 
         Returns:
@@ -66,22 +73,28 @@ class PostgresSigningKeys:
                     added.create_time,
                     added.activate_time,
                 )
+            if (waiting := decided.waiting) is not None:
+                target = Target(TargetKind.SIGNING_KEY, waiting.kid)
+                # The keyring is nobody's but the caller's own affair, as its changes are.
+                await append_record(connection, AuditRecord(origin, target, account_id=""))
             return decided
 
-        return await self._database.run_in_transaction(change, deadline)
+        return await self._database.change(origin, change, deadline)
 
     async def reseal_signing_key(
-        self, key: SealedSigningKey, sealed_private_key: bytes, deadline: Deadline
+        self, key: SealedSigningKey, sealed_private_key: bytes, origin: Origin, deadline: Deadline
     ) -> bool:
         """Put another seal on a key; False when the key has changed or is gone.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        row = await self._database.fetch_row(
-            deadline, _RESEAL, key.kid, key.sealed_private_key, sealed_private_key
-        )
-        return row is not None
+
+        async def reseal(connection: Connection) -> bool:
+            values = (key.kid, key.sealed_private_key, sealed_private_key)
+            return await connection.fetchval(_RESEAL, *values) is not None
+
+        return await self._database.change(origin, reseal, deadline)
 
 
 async def _list(connection: Connection) -> list[SealedSigningKey]:

@@ -42,7 +42,7 @@ class Accounts(Protocol):
 class SigningKeys(Protocol):
     """The keys that sign access tokens."""
 
-    async def ensure_key(self, deadline: Deadline) -> None:
+    async def ensure_key(self, origin: Origin, deadline: Deadline) -> None:
         """Make a key of the configured algorithm when there is none yet."""
         ...
 
@@ -79,7 +79,7 @@ class Bootstrap:
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        await self._signing_keys.ensure_key(deadline)
+        await self._signing_keys.ensure_key(origin, deadline)
         account = self._account(SYSTEM_ACCOUNT_NAME, is_system=True)
         return await self._accounts.ensure_system_account(account, origin, deadline)
 

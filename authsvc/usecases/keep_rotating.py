@@ -13,9 +13,12 @@ import structlog
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.origin import ActorKind, Origin
 from authsvc.usecases.signing_key_rotation import SigningKeyRotation
 
 _INTERVAL_SECONDS: Final = 60.0
+_PUBLISHES: Final = Origin(ActorKind.SERVICE, "schedule/PublishNextSigningKey")
+_DELETES: Final = Origin(ActorKind.SERVICE, "schedule/DeleteRetiredSigningKeys")
 
 log = structlog.get_logger()
 
@@ -38,8 +41,8 @@ class KeepRotating:
     async def look_once(self, deadline: Deadline) -> None:
         """Do what is due now. What fails is logged."""
         try:
-            added = await self._rotation.add_next_if_due(deadline)
-            deleted = await self._rotation.delete_retired(deadline)
+            added = await self._rotation.add_next_if_due(_PUBLISHES, deadline)
+            deleted = await self._rotation.delete_retired(_DELETES, deadline)
         except DatabaseUnavailable as error:
             log.warning("signing keys not looked after", cause=repr(error.__cause__ or error))
         except Exception:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from authsvc.domain.clock import Deadline
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import SealedSigningKey
 
 
@@ -21,7 +22,7 @@ class SigningKeys(Protocol):
         ...
 
     async def reseal_signing_key(
-        self, key: SealedSigningKey, sealed_private_key: bytes, deadline: Deadline
+        self, key: SealedSigningKey, sealed_private_key: bytes, origin: Origin, deadline: Deadline
     ) -> bool:
         """Put another seal on a key; False when the key has changed or is gone."""
         ...
@@ -56,8 +57,12 @@ class ReencryptKeyring:
         self._keys = keys
         self._seals = seals
 
-    async def __call__(self, deadline: Deadline) -> Reencryption:
+    async def __call__(self, origin: Origin, deadline: Deadline) -> Reencryption:
         """Seal what is sealed otherwise.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Raises:
             SealBroken: A key was sealed under an encryption key that is not configured; those
@@ -69,6 +74,8 @@ class ReencryptKeyring:
             if self._seals.is_current(key):
                 current.append(key.kid)
             # Not done when somebody else was faster, or deleted it.
-            elif await self._keys.reseal_signing_key(key, self._seals.reseal(key), deadline):
+            elif await self._keys.reseal_signing_key(
+                key, self._seals.reseal(key), origin, deadline
+            ):
                 resealed.append(key.kid)
         return Reencryption(tuple(resealed), tuple(current))

@@ -77,9 +77,9 @@ class RotateSigningKey:
             raise InvalidRequest((violation,))
         ended: tuple[SealedSigningKey, ...] = ()
         if urgency is RotationUrgency.COMPROMISED:
-            key, ended = await self._rotation.replace_all(call.deadline)
+            key, ended = await self._rotation.replace_all(call.origin, call.deadline)
         else:
-            key = await self._rotation.add_next(call.deadline)
+            key = await self._rotation.add_next(call.origin, call.deadline)
         log.warning(
             "signing key rotated",
             kid=key.kid,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import (
     KeyringChange,
     RotationSchedule,
@@ -30,7 +31,10 @@ class SigningKeys(Protocol):
         ...
 
     async def change_signing_keys(
-        self, decide: Callable[[Sequence[SealedSigningKey]], KeyringChange], deadline: Deadline
+        self,
+        decide: Callable[[Sequence[SealedSigningKey]], KeyringChange],
+        origin: Origin,
+        deadline: Deadline,
     ) -> KeyringChange:
         """Change the keyring by what is in it, one change after the other; return the change."""
         ...
@@ -76,8 +80,12 @@ class SigningKeyRotation:
         self._leeway = leeway
         self._clock = clock
 
-    async def ensure_key(self, deadline: Deadline) -> None:
+    async def ensure_key(self, origin: Origin, deadline: Deadline) -> None:
         """Make a key of the configured algorithm when there is none yet; it signs at once.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -89,10 +97,14 @@ class SigningKeyRotation:
         def decide(keys: Sequence[SealedSigningKey]) -> KeyringChange:
             return KeyringChange() if _has(keys, self._algorithm) else KeyringChange(made)
 
-        await self._keys.change_signing_keys(decide, deadline)
+        await self._keys.change_signing_keys(decide, origin, deadline)
 
-    async def add_next(self, deadline: Deadline) -> SealedSigningKey:
+    async def add_next(self, origin: Origin, deadline: Deadline) -> SealedSigningKey:
         """Publish the next key, which signs after the lead.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Returns:
             The next key; the one that waits already, when there is one.
@@ -101,24 +113,27 @@ class SigningKeyRotation:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         made = await self._make()
-        found: SealedSigningKey | None = None
 
         def decide(keys: Sequence[SealedSigningKey]) -> KeyringChange:
-            nonlocal found
             now = self._clock()
-            found = find_waiting(keys, self._algorithm, now)
-            return KeyringChange() if found else _added(made, now, now + self._schedule.lead)
+            if waiting := find_waiting(keys, self._algorithm, now):
+                return KeyringChange(waiting=waiting)
+            return _added(made, now, now + self._schedule.lead)
 
-        change = await self._keys.change_signing_keys(decide, deadline)
-        return change.added or found or made
+        change = await self._keys.change_signing_keys(decide, origin, deadline)
+        return change.added or change.waiting or made
 
     async def replace_all(
-        self, deadline: Deadline
+        self, origin: Origin, deadline: Deadline
     ) -> tuple[SealedSigningKey, tuple[SealedSigningKey, ...]]:
         """Make a key that signs at once, and delete all others, whatever their algorithm.
 
         They are deleted and not marked: no version of the service may go on with a key that may
         be known to others, and its private part is of no more use to anybody.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Returns:
             The new key, and the deleted ones.
@@ -132,11 +147,15 @@ class SigningKeyRotation:
             now = self._clock()
             return replace(_added(made, now, now), removed=tuple(keys))
 
-        change = await self._keys.change_signing_keys(decide, deadline)
+        change = await self._keys.change_signing_keys(decide, origin, deadline)
         return change.added or made, change.removed
 
-    async def add_next_if_due(self, deadline: Deadline) -> SealedSigningKey | None:
+    async def add_next_if_due(self, origin: Origin, deadline: Deadline) -> SealedSigningKey | None:
         """Publish the next key when the present one has signed for long enough.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Returns:
             The new key; None when none was due, or another replica was first.
@@ -154,10 +173,16 @@ class SigningKeyRotation:
                 return KeyringChange()
             return _added(made, self._clock(), activate_time)
 
-        return (await self._keys.change_signing_keys(decide, deadline)).added
+        return (await self._keys.change_signing_keys(decide, origin, deadline)).added
 
-    async def delete_retired(self, deadline: Deadline) -> tuple[SealedSigningKey, ...]:
+    async def delete_retired(
+        self, origin: Origin, deadline: Deadline
+    ) -> tuple[SealedSigningKey, ...]:
         """Delete the keys that have been retired for long enough, and return them.
+
+        Args:
+            origin: What the audit log is told.
+            deadline: How long it may take.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -172,7 +197,7 @@ class SigningKeyRotation:
 
         if not decide(await self._keys.list_signing_keys(deadline)).removed:
             return ()
-        return (await self._keys.change_signing_keys(decide, deadline)).removed
+        return (await self._keys.change_signing_keys(decide, origin, deadline)).removed
 
     async def _make(self) -> SealedSigningKey:
         now = self._clock()

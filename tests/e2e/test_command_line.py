@@ -12,6 +12,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,8 @@ def test_a_credential_typed_at_the_prompt_is_hidden(shared_dev: Dev, tmp_path: P
         )
     try:
         until(lambda: "The credential:" in errors.read_text(), "prompt")
+        # The prompt comes before the terminal is ready: what is typed until then may be discarded.
+        until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "hidden input")
         os.write(terminal, f"{secret}\n".encode())
         out, _ = process.communicate(timeout=30)
         shown, _, _ = select.select([terminal], [], [], 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -62,7 +63,11 @@ async def test_a_new_key_is_told_with_who_made_it_and_from_where(
     assert event.account_id == shared_service.account.account_id
     assert (event.request_id, event.address, event.outcome) == ("req-1", "127.0.0.1", "OK")
     assert event.before is None
-    assert event.after == {
+    assert event.after is not None
+    after = dict(event.after)
+    create_time = datetime.fromisoformat(str(after.pop("create_time")))
+    assert create_time == created.key.create_time.ToDatetime(UTC)
+    assert after == {
         "key_id": created.key.key_id,
         "account_id": shared_service.account.account_id,
         "name": name,
@@ -71,7 +76,6 @@ async def test_a_new_key_is_told_with_who_made_it_and_from_where(
         "hint": created.key.hint,
         "metadata": {},
         "disabled": False,
-        "create_time": created.key.create_time.ToJsonString().replace("Z", "+00:00"),
         "revoke_reason": "UNSPECIFIED",
         "revoke_note": "",
     }
@@ -248,6 +252,15 @@ async def test_a_signing_key_put_in_by_hand_is_told(service: Service) -> None:
     assert event.actor.kind is ActorKind.DATABASE
     assert event.target == AuditTarget(TargetKind.SIGNING_KEY, "jwk_x")
     assert "sealed_private_key" not in (event.after or {})
+
+
+async def test_a_signing_time_that_is_changed_by_hand_is_told(service: Service) -> None:
+    await service.execute("UPDATE authsvc.signing_keys SET activate_time = create_time + '1 day'")
+
+    event = (await events_of(service))[-1]
+
+    assert event.actor.kind is ActorKind.DATABASE
+    assert changed(event) == {"activate_time"}
 
 
 async def test_use_of_a_key_is_no_management(service: Service) -> None:

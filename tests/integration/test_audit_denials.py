@@ -30,7 +30,6 @@ from orchestrator.auth.v1 import (
     key_import_pb2,
     key_revocation_pb2,
     key_rotation_pb2,
-    signing_key_pb2,
     usage_pb2,
 )
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
@@ -38,6 +37,10 @@ from orchestrator.auth.v1 import session_management_pb2 as session_pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from orchestrator.auth.v1.account_pb2 import Account
 from orchestrator.auth.v1.key_pb2 import Key
+from orchestrator.auth.v1.signing_key_pb2 import (
+    SIGNING_KEY_ROTATION_URGENCY_COMPROMISED,
+    RotateSigningKeyRequest,
+)
 from orchestrator.auth.v1.user_pb2 import USER_ROLE_OWNER, User
 from tests.conftest import Service
 from tests.integration.support import (
@@ -48,22 +51,27 @@ from tests.integration.support import (
     locked,
     mint,
     refusal_of,
+    stubs_of,
 )
 from tests.integration.support_audit import events_of
-from tests.integration.support_sessions import login_of, refresh_of
+from tests.integration.support_sessions import a_person, login_of, refresh_of
 from tests.integration.test_callers import METHODS, OPEN, call
 
-SESSION_ID: Final = "sess_01h2xcejqtf2nbrexx3vqjhp41"
 MANAGEMENT: Final = {name for name, method in METHODS.items() if is_management(action_of(method))}
 
 
 @dataclass(frozen=True)
 class Prey:
-    """A key, an account and a user that are not the caller's."""
+    """A key, an account, a user and its session that are not the caller's."""
 
     key_id: str
     account_id: str
     user_id: str
+    session_id: str
+
+    @property
+    def session(self) -> AuditTarget:
+        return AuditTarget(TargetKind.SESSION, self.session_id)
 
     @property
     def user(self) -> AuditTarget:
@@ -184,9 +192,14 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         prey.user,
         "USER_NOT_FOUND",
     ),
-    "RevokeSession": lambda _: (
-        session_pb.RevokeSessionRequest(session_id=SESSION_ID),
-        AuditTarget(TargetKind.SESSION, SESSION_ID),
+    "ListAuditEvents": lambda prey: (
+        audit_pb.ListAuditEventsRequest(account_id=prey.account_id),
+        prey.account,
+        "ACCOUNT_NOT_FOUND",
+    ),
+    "RevokeSession": lambda prey: (
+        session_pb.RevokeSessionRequest(session_id=prey.session_id),
+        prey.session,
         "SESSION_NOT_FOUND",
     ),
     "RevokeAllSessions": lambda prey: (
@@ -200,14 +213,9 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         "USER_NOT_FOUND",
     ),
     "RotateSigningKey": lambda _: (
-        signing_key_pb2.RotateSigningKeyRequest(),
+        RotateSigningKeyRequest(urgency=SIGNING_KEY_ROTATION_URGENCY_COMPROMISED),
         None,
         "CALLER_NOT_PERMITTED",
-    ),
-    "ListAuditEvents": lambda prey: (
-        audit_pb.ListAuditEventsRequest(account_id=prey.account_id),
-        prey.account,
-        "ACCOUNT_NOT_FOUND",
     ),
 }
 
@@ -215,8 +223,15 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
 async def prey_of(service: Service) -> Prey:
     account = await service.create_account()
     secret = await service.create_key(account=account)
-    user = await service.create_user(account=account)
-    return Prey(await key_id_of(service, secret), account.account_id, user.user_id)
+    person = await a_person(service, account=account)
+    async with stubs_of(service.address) as stubs:
+        granted = await stubs.sessions.CreateSession(login_of(person))
+    return Prey(
+        await key_id_of(service, secret),
+        account.account_id,
+        person.user_id,
+        granted.session.session_id,
+    )
 
 
 async def key_id_of(service: Service, secret: str) -> str:

@@ -17,7 +17,7 @@ from authsvc.tokens.sealing import SealBroken
 from orchestrator.auth import AsyncAuthClient
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from orchestrator.auth.v1.key_management_pb2 import ListKeysRequest
-from tests.conftest import ENCRYPTION_KEY, Service, serving
+from tests.conftest import ENCRYPTION_KEY, ORIGIN, Service, serving
 from tests.integration.support import bearer, fresh_name, mint, stubs_of, until
 
 OLD, NEW = ENCRYPTION_KEY, base64.b64encode(bytes(range(32, 64))).decode()
@@ -123,10 +123,10 @@ async def test_no_step_of_the_change_is_noticed(settings: Settings) -> None:
     async with replicas(settings, SEALS_NEW, SEALS_NEW) as services:
         # Two of each step before, and the one of the start
         count = 2 * 5 + 1
-        done = await services[0].parts.signing.reencrypt(app.time_limit())
+        done = await services[0].parts.signing.reencrypt(ORIGIN, app.time_limit())
         assert len(done.resealed) + len(done.current) == count
         assert done.resealed
-        again = await services[1].parts.signing.reencrypt(app.time_limit())
+        again = await services[1].parts.signing.reencrypt(ORIGIN, app.time_limit())
         assert (len(again.resealed), len(again.current)) == (0, count)
         await use(services, history, admin_key)
 
@@ -167,7 +167,7 @@ async def test_the_old_key_cannot_go_before_what_it_sealed(settings: Settings) -
         await app.check_start(keyed(settings, AFTER))
 
     async with app.open_parts(keyed(settings, SEALS_NEW)) as parts:
-        await parts.signing.reencrypt(app.time_limit())
+        await parts.signing.reencrypt(ORIGIN, app.time_limit())
     await app.check_start(keyed(settings, AFTER))
 
 

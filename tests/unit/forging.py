@@ -27,6 +27,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import NO_DEMAND
+from authsvc.domain.origin import Origin
 from authsvc.domain.signing_keys import KeyringChange, SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.key_material import generate
 from authsvc.tokens.keyring import Keyring
@@ -149,8 +150,12 @@ class KeysInMemory:
         return found
 
     async def change_signing_keys(
-        self, decide: Callable[[Sequence[SealedSigningKey]], KeyringChange], deadline: Deadline
+        self,
+        decide: Callable[[Sequence[SealedSigningKey]], KeyringChange],
+        origin: Origin,
+        deadline: Deadline,
     ) -> KeyringChange:
+        assert origin.action
         assert deadline.remaining() > 0
         decided = decide(tuple(self.keys))
         self.keys = [key for key in self.keys if key not in decided.removed]
@@ -159,8 +164,9 @@ class KeysInMemory:
         return decided
 
     async def reseal_signing_key(
-        self, key: SealedSigningKey, sealed_private_key: bytes, deadline: Deadline
+        self, key: SealedSigningKey, sealed_private_key: bytes, origin: Origin, deadline: Deadline
     ) -> bool:
+        assert origin.action
         assert deadline.remaining() > 0
         if key not in self.keys:
             return False

@@ -42,6 +42,7 @@ def test_an_attempt_that_named_nothing_has_no_target() -> None:
         (AuditActor(ActorKind.OPERATOR, "deploy", ""), "operator deploy"),
         (AuditActor(ActorKind.DATABASE, "authsvc", ""), "database authsvc"),
         (AuditActor(ActorKind.DATABASE, "", ""), "database"),
+        (AuditActor(ActorKind.SERVICE, "", ""), "service"),
     ],
 )
 def test_an_actor_is_told_so_that_one_sees_what_it_is(actor: AuditActor, shown: str) -> None:

@@ -113,6 +113,41 @@ def test_what_a_person_can_mend_is_explained(error: Exception, words: list[str])
     assert [word for word in words if word not in text] == []
 
 
+@pytest.mark.parametrize(
+    ("denial_reason", "words"),
+    [
+        ("ADDRESS_NOT_ALLOWED", ["not good from this address", "--allow-address"]),
+        ("KEY_DISABLED", ["key is disabled", "--enable"]),
+        ("ACCOUNT_DISABLED", ["account", "authsvc account enable"]),
+        ("KEY_EXPIRED", ["has ended", "another one", "AUTHSVC_API_KEY"]),
+        ("KEY_REVOKED", ["has ended", "another one", "AUTHSVC_API_KEY"]),
+        ("TOKEN_EXPIRED", ["token has ended", "AUTHSVC_API_KEY"]),
+        ("TOKEN_REVOKED", ["token has ended", "AUTHSVC_API_KEY"]),
+        ("KEY_NOT_FOUND", ["Give the caller's key in AUTHSVC_API_KEY"]),
+        ("A_LATER_ONE", ["Give the caller's key in AUTHSVC_API_KEY"]),
+    ],
+)
+def test_what_to_do_about_a_refused_caller_depends_on_why(
+    denial_reason: str, words: list[str]
+) -> None:
+    error = Unauthenticated(
+        "Refused.",
+        reason=ErrorReason.CALLER_CREDENTIAL_INVALID,
+        metadata={"denial_reason": f"DENIAL_REASON_{denial_reason}"},
+    )
+
+    text = explain(error) or ""
+
+    assert [word for word in words if word not in text] == []
+    assert ("Give the caller's key" in text) == ("Give the caller's key" in words[0])
+
+
+def test_who_gave_a_wrong_password_is_not_asked_for_a_key() -> None:
+    error = Unauthenticated("No.", reason=ErrorReason.LOGIN_REFUSED)
+
+    assert "AUTHSVC_API_KEY" not in (explain(error) or "")
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x")])
 def test_a_fault_of_the_program_is_not_explained_away(error: Exception) -> None:
     assert explain(error) is None

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from authsvc.config import InvalidSettings, load_settings
-from authsvc.config_issuers import IssuerEntry
-from authsvc.config_issuers_file import check_issuers_file, read_issuers
 from authsvc.domain.access_tokens import AccessTokenClaims
 from authsvc.domain.foreign_issuers import ClaimedAccount, FixedAccount
+from authsvc.settings.issuers import IssuerEntry
+from authsvc.settings.issuers_file import check_issuers_file, read_issuers
 from tests.issuing import ec_key
 
 ACCOUNT = "acct_01h2xcejqtf2nbrexx3vqjhp41"

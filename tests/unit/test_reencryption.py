@@ -13,7 +13,7 @@ from authsvc.tokens.page_tokens import PageTokens
 from authsvc.tokens.sealing import SealBroken, Sealer
 from authsvc.tokens.stored_keys import Seal, StoredKeys
 from authsvc.usecases.reencrypt_keyring import ReencryptKeyring
-from tests.unit.examples import NoHurry
+from tests.unit.examples import ORIGIN, NoHurry
 from tests.unit.forging import NOW, Issuer, KeysInMemory
 
 Issuers = Mapping[SigningAlgorithm, Issuer]
@@ -72,7 +72,7 @@ def test_a_seal_is_told(issuers: Issuers, sealer: Sealer, seal: Seal) -> None:
 async def test_what_is_sealed_under_the_previous_key_is_sealed_anew(store: KeysInMemory) -> None:
     current = store.keys[1]
 
-    done = await ReencryptKeyring(keys=store, seals=seals())(NO_HURRY)
+    done = await ReencryptKeyring(keys=store, seals=seals())(ORIGIN, NO_HURRY)
 
     assert (done.resealed, done.current) == (("jwk_es256",), ("jwk_hs256",))
     assert store.keys[1] == current
@@ -90,10 +90,10 @@ async def test_a_key_is_the_same_under_its_new_seal(store: KeysInMemory) -> None
 
 async def test_a_repeat_changes_nothing(store: KeysInMemory) -> None:
     reencrypt = ReencryptKeyring(keys=store, seals=seals())
-    await reencrypt(NO_HURRY)
+    await reencrypt(ORIGIN, NO_HURRY)
     after = list(store.keys)
 
-    done = await reencrypt(NO_HURRY)
+    done = await reencrypt(ORIGIN, NO_HURRY)
 
     assert (done.resealed, done.current) == ((), ("jwk_es256", "jwk_hs256"))
     assert store.keys == after
@@ -103,7 +103,7 @@ async def test_a_key_that_nobody_can_open_ends_it(issuers: Issuers) -> None:
     store = KeysInMemory(issuers[ES256].sealed_by(STRANGE))
 
     with pytest.raises(SealBroken):
-        await ReencryptKeyring(keys=store, seals=seals())(NO_HURRY)
+        await ReencryptKeyring(keys=store, seals=seals())(ORIGIN, NO_HURRY)
 
 
 async def test_a_key_that_was_deleted_meanwhile_is_not_counted(store: KeysInMemory) -> None:
@@ -111,7 +111,7 @@ async def test_a_key_that_was_deleted_meanwhile_is_not_counted(store: KeysInMemo
         async def reseal_signing_key(self, *_arguments: object) -> bool:
             return False
 
-    done = await ReencryptKeyring(keys=Vanishing(*store.keys), seals=seals())(NO_HURRY)
+    done = await ReencryptKeyring(keys=Vanishing(*store.keys), seals=seals())(ORIGIN, NO_HURRY)
 
     assert done.resealed == ()
 

@@ -83,7 +83,7 @@ async def test_a_missing_key_is_made_and_signs_at_once(
 ) -> None:
     store = KeysInMemory()
 
-    await a_rotation(store, watch, algorithm).ensure_key(NO_HURRY)
+    await a_rotation(store, watch, algorithm).ensure_key(ORIGIN, NO_HURRY)
 
     (key,) = store.keys
     assert (key.algorithm, key.create_time, key.activate_time) == (algorithm, NOW, NOW)
@@ -94,7 +94,7 @@ async def test_a_missing_key_is_made_and_signs_at_once(
 async def test_a_present_key_is_kept(rotation: SigningKeyRotation, store: KeysInMemory) -> None:
     before = list(store.keys)
 
-    await rotation.ensure_key(NO_HURRY)
+    await rotation.ensure_key(ORIGIN, NO_HURRY)
 
     assert store.keys == before
 
@@ -110,7 +110,7 @@ async def test_a_first_key_that_another_replica_made_meanwhile_is_kept(
             return []
 
     store = SeenTooEarly(first)
-    await a_rotation(store, watch).ensure_key(NO_HURRY)
+    await a_rotation(store, watch).ensure_key(ORIGIN, NO_HURRY)
 
     assert store.keys == [first]
 
@@ -118,7 +118,7 @@ async def test_a_first_key_that_another_replica_made_meanwhile_is_kept(
 async def test_a_private_part_is_stored_sealed(watch: Watch) -> None:
     store = KeysInMemory()
 
-    await a_rotation(store, watch, HS256).ensure_key(NO_HURRY)
+    await a_rotation(store, watch, HS256).ensure_key(ORIGIN, NO_HURRY)
 
     assert b"\x05" * 32 not in store.keys[0].sealed_private_key
 
@@ -272,13 +272,13 @@ async def test_a_key_that_another_replica_made_meanwhile_is_enough(
 
     async def after_the_other(*arguments: object) -> object:
         store.change_signing_keys = decide_later  # type: ignore[method-assign]
-        await other.add_next_if_due(NO_HURRY)
+        await other.add_next_if_due(ORIGIN, NO_HURRY)
         return await decide_later(*arguments)  # type: ignore[arg-type]
 
     store.change_signing_keys = after_the_other  # type: ignore[method-assign, assignment]
 
     # Then it makes none
-    assert await rotation.add_next_if_due(NO_HURRY) is None
+    assert await rotation.add_next_if_due(ORIGIN, NO_HURRY) is None
     assert len(store.keys) == 3
 
 

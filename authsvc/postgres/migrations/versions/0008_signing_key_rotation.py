@@ -7,6 +7,11 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+_AUDIT = """
+SELECT authsvc.audit_table(
+    'authsvc.signing_keys', 'SIGNING_KEY', 'kid', '{sealed_private_key}', '{}')
+"""
+
 _UPGRADE = (
     "ALTER TABLE authsvc.signing_keys ADD COLUMN activate_time timestamptz",
     "UPDATE authsvc.signing_keys SET activate_time = create_time",
@@ -16,9 +21,15 @@ _UPGRADE = (
           ALTER COLUMN activate_time SET DEFAULT now(),
           ALTER COLUMN activate_time SET NOT NULL
     """,
+    _AUDIT,
 )
 
-_DOWNGRADE = ("ALTER TABLE authsvc.signing_keys DROP COLUMN activate_time",)
+_DOWNGRADE = (
+    # It names the column, which could not be dropped.
+    "DROP TRIGGER audit_change ON authsvc.signing_keys",
+    "ALTER TABLE authsvc.signing_keys DROP COLUMN activate_time",
+    _AUDIT,
+)
 
 
 def upgrade() -> None:

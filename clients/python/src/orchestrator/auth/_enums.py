@@ -231,6 +231,7 @@ class ActorKind(_Word):
     ANONYMOUS = auto()
     OPERATOR = auto()
     DATABASE = auto()
+    SERVICE = auto()
 
 
 class TargetKind(_Word):

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n orchestrator/auth/v1/audit.proto\x12\x14orchestrator.auth.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\nAuditEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32 .orchestrator.auth.v1.AuditActor\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x31\n\x06target\x18\x05 \x01(\x0b\x32!.orchestrator.auth.v1.AuditTarget\x12\x12\n\naccount_id\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x08 \x01(\t\x12\x0f\n\x07outcome\x18\t \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\"[\n\nAuditActor\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.orchestrator.auth.v1.ActorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\"I\n\x0b\x41uditTarget\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .orchestrator.auth.v1.TargetKind\x12\n\n\x02id\x18\x02 \x01(\t*\xb8\x01\n\tActorKind\x12\x1a\n\x16\x41\x43TOR_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TOR_KIND_KEY\x10\x01\x12\x13\n\x0f\x41\x43TOR_KIND_USER\x10\x02\x12\x1a\n\x16\x41\x43TOR_KIND_CERTIFICATE\x10\x03\x12\x18\n\x14\x41\x43TOR_KIND_ANONYMOUS\x10\x04\x12\x17\n\x13\x41\x43TOR_KIND_OPERATOR\x10\x05\x12\x17\n\x13\x41\x43TOR_KIND_DATABASE\x10\x06*\xa3\x01\n\nTargetKind\x12\x1b\n\x17TARGET_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTARGET_KIND_KEY\x10\x01\x12\x17\n\x13TARGET_KIND_ACCOUNT\x10\x02\x12\x1b\n\x17TARGET_KIND_SIGNING_KEY\x10\x03\x12\x14\n\x10TARGET_KIND_USER\x10\x04\x12\x17\n\x13TARGET_KIND_SESSION\x10\x05*d\n\x0cOutcomeClass\x12\x1d\n\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_CLASS_SUCCEEDED\x10\x01\x12\x18\n\x14OUTCOME_CLASS_DENIED\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n orchestrator/auth/v1/audit.proto\x12\x14orchestrator.auth.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\nAuditEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32 .orchestrator.auth.v1.AuditActor\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x31\n\x06target\x18\x05 \x01(\x0b\x32!.orchestrator.auth.v1.AuditTarget\x12\x12\n\naccount_id\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x08 \x01(\t\x12\x0f\n\x07outcome\x18\t \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\"[\n\nAuditActor\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.orchestrator.auth.v1.ActorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\"I\n\x0b\x41uditTarget\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .orchestrator.auth.v1.TargetKind\x12\n\n\x02id\x18\x02 \x01(\t*\xd0\x01\n\tActorKind\x12\x1a\n\x16\x41\x43TOR_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TOR_KIND_KEY\x10\x01\x12\x13\n\x0f\x41\x43TOR_KIND_USER\x10\x02\x12\x1a\n\x16\x41\x43TOR_KIND_CERTIFICATE\x10\x03\x12\x18\n\x14\x41\x43TOR_KIND_ANONYMOUS\x10\x04\x12\x17\n\x13\x41\x43TOR_KIND_OPERATOR\x10\x05\x12\x17\n\x13\x41\x43TOR_KIND_DATABASE\x10\x06\x12\x16\n\x12\x41\x43TOR_KIND_SERVICE\x10\x07*\xa3\x01\n\nTargetKind\x12\x1b\n\x17TARGET_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTARGET_KIND_KEY\x10\x01\x12\x17\n\x13TARGET_KIND_ACCOUNT\x10\x02\x12\x1b\n\x17TARGET_KIND_SIGNING_KEY\x10\x03\x12\x14\n\x10TARGET_KIND_USER\x10\x04\x12\x17\n\x13TARGET_KIND_SESSION\x10\x05*d\n\x0cOutcomeClass\x12\x1d\n\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_CLASS_SUCCEEDED\x10\x01\x12\x18\n\x14OUTCOME_CLASS_DENIED\x10\x02\x42\x41\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032com.orchestratorhq.auth.v1P\001Z!orchestratorhq.com/auth/v1;authv1'
   _globals['_ACTORKIND']._serialized_start=642
-  _globals['_ACTORKIND']._serialized_end=826
-  _globals['_TARGETKIND']._serialized_start=829
-  _globals['_TARGETKIND']._serialized_end=992
-  _globals['_OUTCOMECLASS']._serialized_start=994
-  _globals['_OUTCOMECLASS']._serialized_end=1094
+  _globals['_ACTORKIND']._serialized_end=850
+  _globals['_TARGETKIND']._serialized_start=853
+  _globals['_TARGETKIND']._serialized_end=1016
+  _globals['_OUTCOMECLASS']._serialized_start=1018
+  _globals['_OUTCOMECLASS']._serialized_end=1118
   _globals['_AUDITEVENT']._serialized_start=122
   _globals['_AUDITEVENT']._serialized_end=471
   _globals['_AUDITACTOR']._serialized_start=473

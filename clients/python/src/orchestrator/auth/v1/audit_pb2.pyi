@@ -41,6 +41,8 @@ class _ActorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActorKind.V
     """
     ACTOR_KIND_DATABASE: _ActorKind.ValueType  # 6
     """Who changed the database by other means, such as psql."""
+    ACTOR_KIND_SERVICE: _ActorKind.ValueType  # 7
+    """This service itself, on its schedule, such as the rotation of signing keys."""
 
 class ActorKind(_ActorKind, metaclass=_ActorKindEnumTypeWrapper):
     """What kind of party acts."""
@@ -61,6 +63,8 @@ bootstrap`.
 """
 ACTOR_KIND_DATABASE: ActorKind.ValueType  # 6
 """Who changed the database by other means, such as psql."""
+ACTOR_KIND_SERVICE: ActorKind.ValueType  # 7
+"""This service itself, on its schedule, such as the rotation of signing keys."""
 Global___ActorKind: _TypeAlias = ActorKind  # noqa: Y015
 
 class _TargetKind:
@@ -150,7 +154,9 @@ class AuditEvent(_message.Message):
     """What was done: a method's full name, such as
     `orchestrator.auth.v1.AuthService/CreateKey`; of an operator a command, such
     as `authsvc bootstrap`; of the database a statement and its table, such as
-    `UPDATE authsvc.keys`. Always set.
+    `UPDATE authsvc.keys`; of the service itself a work of its schedule:
+    `schedule/PublishNextSigningKey`, `schedule/DeleteRetiredSigningKeys`.
+    Always set.
     """
     account_id: _builtins.str
     """Whose affair it is: the target's account; of a refused attempt, that of the
@@ -230,7 +236,7 @@ class AuditActor(_message.Message):
     """What kind of party. Always set, but for kinds of later versions."""
     id: _builtins.str
     """The id of the key, user or certificate; of an operator the login name, of
-    the database the role. Empty for nobody; an account's own callers do not
+    the database the role. Empty for nobody and for the service itself; an account's own callers do not
     see the names of logins and roles.
     """
     account_id: _builtins.str

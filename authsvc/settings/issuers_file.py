@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from authsvc.config_issuers import IssuerEntry
+from authsvc.settings.issuers import IssuerEntry
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 

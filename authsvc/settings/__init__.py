@@ -1,0 +1,1 @@
+"""The groups of settings, by area. `authsvc.config` joins and reads them."""

@@ -1,0 +1,115 @@
+"""Settings: where the server listens, how it proves itself, and its database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings
+
+from authsvc.config_values import (
+    OFF,
+    Seconds,
+    check_database_url,
+    check_encryption_key,
+    check_http_address,
+    check_listen_address,
+    check_previous_encryption_key,
+    is_loopback,
+)
+
+
+class ServingSettings(BaseSettings):
+    """Where the server listens, how it proves itself, and its database."""
+
+    database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = Field(
+        description="The Postgres database (14 or newer): `postgresql://user:password@host/name`; "
+        "`?host=/directory` names a socket directory."
+    )
+    encryption_key: Annotated[SecretStr, AfterValidator(check_encryption_key)] = Field(
+        description="32 random bytes in base64 that encrypt the private signing keys at rest. "
+        "Make one with `openssl rand -base64 32`; keep it apart from the database's back-ups."
+    )
+    encryption_key_previous: Annotated[
+        SecretStr | None, AfterValidator(check_previous_encryption_key)
+    ] = Field(
+        default=None,
+        description="A second encryption key: what is sealed under it can be opened, and nothing "
+        "new is sealed under it. For changing the encryption key: docs/signing-keys.md.",
+    )
+    tls_certificate_file: Path | None = Field(
+        default=None,
+        description="The server's certificate chain in PEM. Goes with `AUTHSVC_TLS_KEY_FILE`.",
+    )
+    tls_key_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="The private key of the server's certificate, in PEM.",
+    )
+    allow_plaintext: bool = Field(
+        default=False,
+        description="Serve without TLS on an address that is not a loopback address. For servers "
+        "behind a proxy or mesh that encrypts; keys travel readable otherwise.",
+    )
+    listen_address: Annotated[str, AfterValidator(check_listen_address)] = Field(
+        default="127.0.0.1:50051",
+        validate_default=True,
+        description="Where gRPC is served, as `host:port`. An address that is not a loopback "
+        "address needs TLS, or `AUTHSVC_ALLOW_PLAINTEXT`.",
+    )
+    http_address: Annotated[str, AfterValidator(check_http_address)] = Field(
+        default="127.0.0.1:50080",
+        description="Where HTTP is served, as `host:port`: the public keys of access tokens, at "
+        "`/.well-known/jwks.json`. It is without TLS and may be a public address, for what it "
+        "serves is public. `off` serves no HTTP.",
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        default=1,
+        description="How many processes serve, sharing the port by SO_REUSEPORT; `auto` is one "
+        "for each core. Only Linux shares connections out among them. `authsvc dev` serves from "
+        "one process whatever this says.",
+    )
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="The most connections to the database, shared out among the workers; each "
+        "worker has one more for following changes.",
+    )
+    database_timeout: Seconds = Field(
+        default=2.0,
+        description="The most seconds that one call may wait for the database, connection "
+        "included. A call's own deadline, when shorter, comes first.",
+    )
+
+    # Both look at settings above their own, so that start-up reports them with all the others.
+    @field_validator("tls_key_file")
+    @classmethod
+    def _goes_with_certificate(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if (file is None) != (info.data.get("tls_certificate_file") is None):
+            raise ValueError("goes with AUTHSVC_TLS_CERTIFICATE_FILE: set both or none")
+        return file
+
+    @field_validator("listen_address")
+    @classmethod
+    def _is_not_public_plaintext(cls, address: str, info: ValidationInfo) -> str:
+        encrypted = info.data.get("tls_certificate_file") is not None
+        if not (encrypted or info.data.get("allow_plaintext") or is_loopback(address)):
+            raise ValueError(
+                "is not a loopback address and there is no TLS, so keys would travel readable: "
+                "set AUTHSVC_TLS_CERTIFICATE_FILE and AUTHSVC_TLS_KEY_FILE, or, behind something "
+                "that encrypts, AUTHSVC_ALLOW_PLAINTEXT=true"
+            )
+        return address
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve."""
+        return (os.cpu_count() or 1) if self.workers == "auto" else self.workers
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether HTTP is served at all."""
+        return self.http_address != OFF
