@@ -15,9 +15,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -67,11 +69,17 @@ def compact_json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+@lru_cache
+def _opened(private_bytes: bytes) -> PrivateKeyTypes:
+    """Open a private key once: for RSA, that takes longer than to sign."""
+    return load_der_private_key(private_bytes, password=None)
+
+
 def sign(algorithm: SigningAlgorithm, private_bytes: bytes, message: bytes) -> bytes:
     """Sign as RFC 7518 and RFC 8037 say, with a private part as `key_material` has it."""
     if algorithm is SigningAlgorithm.HS256:
         return hmac.digest(private_bytes, message, hashlib.sha256)
-    match load_der_private_key(private_bytes, password=None):
+    match _opened(private_bytes):
         case ec.EllipticCurvePrivateKey() as key:
             size = (key.key_size + 7) // 8
             r, s = decode_dss_signature(key.sign(message, ec.ECDSA(SHA256())))

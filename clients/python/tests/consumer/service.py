@@ -16,6 +16,7 @@ from orchestrator.auth import (
     AccountUsage,
     AlreadyThere,
     AsyncAuthClient,
+    AsyncTokenVerifier,
     AsyncWatch,
     AuditEvent,
     AuthClient,
@@ -70,6 +71,7 @@ from orchestrator.auth import (
     SessionState,
     SigningKey,
     SigningKeyRotationUrgency,
+    TokenVerifier,
     UpdatedAccount,
     UsageGranularity,
     UsageInterval,
@@ -319,6 +321,20 @@ async def use_async(client: AsyncAuthClient) -> None:
     assert_type(client.list_sessions(), AsyncIterator[Session])
     assert_type(await client.get_jwks(), Jwks)
     assert_type((await client.rotate_signing_key()).key, SigningKey)
+
+
+def verify(client: AuthClient) -> None:
+    with TokenVerifier(client, issuer="i", audience="a", leeway=timedelta(0)) as verifier:
+        assert_type(verifier, TokenVerifier)
+        assert_type(verifier.verify("Bearer x", required_scopes=["a"]), Principal)
+        assert_type(verifier.check(Secret("x"), timeout=1), Verdict)
+        assert_type(verifier.as_of, datetime | None)
+
+
+async def verify_async(client: AsyncAuthClient) -> None:
+    async with AsyncTokenVerifier(client, issuer="i", audience="a") as verifier:
+        assert_type(await verifier.verify(None), Principal)
+        assert_type(await verifier.check("Bearer x"), Verdict)
 
 
 def fail(error: CredentialDenied | AuthServiceError) -> None:

@@ -14,6 +14,7 @@ does not. The generated stubs are in `orchestrator.auth.v1`.
 
 from orchestrator.auth._account_model import Account, UpdatedAccount
 from orchestrator.auth._async_client import AsyncAuthClient
+from orchestrator.auth._async_token_verifier import AsyncTokenVerifier
 from orchestrator.auth._audit_model import AuditActor, AuditEvent, AuditTarget
 from orchestrator.auth._bulk_model import (
     AlreadyThere,
@@ -114,6 +115,7 @@ from orchestrator.auth._signing_key_model import (
     RotatedSigningKey,
     SigningKey,
 )
+from orchestrator.auth._token_verifier import TokenVerifier
 from orchestrator.auth._usage_model import (
     AccountUsage,
     CallerUsage,
@@ -137,6 +139,7 @@ __all__ = [
     "AlreadyThere",
     "Anonymous",
     "AsyncAuthClient",
+    "AsyncTokenVerifier",
     "AsyncWatch",
     "AuditActor",
     "AuditEvent",
@@ -209,6 +212,7 @@ __all__ = [
     "SigningKeyRotationUrgency",
     "SigningKeyState",
     "TargetKind",
+    "TokenVerifier",
     "Unauthenticated",
     "Unavailable",
     "Unset",
