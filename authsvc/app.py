@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -22,7 +23,8 @@ from authsvc.composition.services import AUTH_SERVICE, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
-from authsvc.composition.usage import usage_counter, usage_maintenance
+from authsvc.composition.upkeep import keep_maintained
+from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.clock import TimeLimit
@@ -42,12 +44,12 @@ from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.issue_key import IssueKey
-from authsvc.usecases.maintain_audit import keep_maintained
 from authsvc.usecases.usage import UsageCounter
 from authsvc.version import VERSION
 
 _PROBE_SECONDS: Final = 1.0
 _BACKGROUND_SECONDS: Final = 10.0
+_UPKEEP_SECONDS: Final = 60.0
 
 log = structlog.get_logger()
 
@@ -266,16 +268,18 @@ async def _serve_grpc(
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
     finally:
+        # One limit for all of it: whoever stops the process waits only so long (docs/operating.md).
+        last_deadline = time_limit()
         for task in background:
             task.cancel()
-        await asyncio.wait(background)
-        await audit_denials.finish()
-        await parts.usage.finish(time_limit())
+        await asyncio.wait(background, timeout=last_deadline.remaining())
+        await audit_denials.finish(last_deadline)
+        await parts.usage.finish(last_deadline)
 
 
 def _background(parts: Parts) -> list[asyncio.Task[None]]:
     """Begin what goes on beside the calls, until cancelled."""
-    maintain_usage = usage_maintenance(parts.settings, parts.database)
+    upkeep = keep_maintained(parts.settings, parts.database, parts.audit_log)
     return [
         asyncio.create_task(parts.judging.follower.run()),
         asyncio.create_task(parts.signing.keyring.keep_fresh(time_limit)),
@@ -284,7 +288,6 @@ def _background(parts: Parts) -> list[asyncio.Task[None]]:
         asyncio.create_task(
             parts.usage.keep_flushing(parts.settings.usage_flush_interval, time_limit)
         ),
-        asyncio.create_task(keep_maintained(parts.audit_log, time_limit)),
-        asyncio.create_task(maintain_usage.keep_up(time_limit)),
+        asyncio.create_task(upkeep.run(partial(time_limit, _UPKEEP_SECONDS))),
         tidying(parts.database, clock=utc_now, new_deadline=time_limit),
     ]

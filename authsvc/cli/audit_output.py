@@ -78,9 +78,6 @@ def _shown(name: str, value: object) -> str:
             return "-"
         case str() if name.endswith("_time"):
             return _moment(value)
-        case float() if value.is_integer():
-            # The wire has no other numbers.
-            return str(int(value))
         case list() if value:
             return " ".join(_shown("", item) for item in value)
         case str() if value and value.isprintable():

@@ -42,10 +42,12 @@ class CallerCredentialMissing(AuthsvcError):
 class CallerCredentialInvalid(AuthsvcError):
     """The caller's own credential is refused."""
 
-    def __init__(self, reason: DenialReason) -> None:
-        """Carry why."""
+    def __init__(self, reason: DenialReason, key_id: str = "", account_id: str = "") -> None:
+        """Carry why; and of a key that is known, whose it is, for the audit log only."""
         super().__init__(reason.name)
         self.reason = reason
+        self.key_id = key_id
+        self.account_id = account_id
 
 
 class CallerNotPermitted(AuthsvcError):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
-import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
+
+from authsvc.domain.networks import find_network
 
 GRANTED: Final = "OK"
 """The outcome of a good verdict; that of a denial is the name of its reason."""
@@ -104,25 +104,8 @@ class _KeyCounts(NamedTuple):
     def add(self, combination: Combination, count: int) -> None:
         _, outcome, client_address, caller_id = combination
         self.outcomes[outcome] += count
-        address = normal_address(client_address)
-        if address:
-            self.sources[SourceKind.ADDRESS, address] += count
+        network = find_network(client_address)
+        if network:
+            self.sources[SourceKind.ADDRESS, network] += count
         if caller_id is not None:
             self.sources[SourceKind.CALLER, caller_id] += count
-
-
-@functools.lru_cache(maxsize=4096)
-def normal_address(text: str) -> str:
-    """Return the one form of an IP address: a mapped IPv4 address as such, without a zone.
-
-    Empty for what is no address.
-    """
-    if not text:
-        return ""
-    try:
-        if ":" not in text:
-            return str(ipaddress.IPv4Address(text))
-        address = ipaddress.IPv6Address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    return str(address.ipv4_mapped or address)

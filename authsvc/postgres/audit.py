@@ -7,7 +7,7 @@ What changes keys and accounts is written by triggers, in the transaction of the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -69,12 +69,7 @@ class PostgresAuditLog:
         self, wanted: AuditFilter, *, after: AuditPosition | None, limit: int, deadline: Deadline
     ) -> list[AuditEvent]:
         """Return up to `limit` events, newest first, that are older than the one at `after`."""
-        conditions, values = _conditions(wanted, after)
-        statement = f"""
-            SELECT {_COLUMNS} FROM authsvc.audit_events
-             WHERE {" AND ".join(conditions) or "true"}
-             ORDER BY event_time DESC, event_id DESC LIMIT {limit:d}
-        """
+        statement, values = events_statement(wanted, after, limit)
 
         async def fetch(connection: Connection) -> list[Row]:
             return await connection.fetch(statement, *values)
@@ -88,6 +83,19 @@ class PostgresAuditLog:
             await connection.execute(_MAINTAIN)
 
         await self._database.run(maintain, deadline)
+
+
+def events_statement(
+    wanted: AuditFilter, after: AuditPosition | None, limit: int
+) -> tuple[str, Sequence[Any]]:
+    """Return what reads up to `limit` events, newest first, and its values."""
+    conditions, values = _conditions(wanted, after)
+    statement = f"""
+        SELECT {_COLUMNS} FROM authsvc.audit_events
+         WHERE {" AND ".join(conditions) or "true"}
+         ORDER BY event_time DESC, event_id DESC LIMIT {limit:d}
+    """
+    return statement, values
 
 
 def _conditions(
@@ -111,13 +119,10 @@ def _conditions(
             wanted.shown_to,
             [kind.value for kind in ActorKind if kind not in LOGINS],
         )
-    if wanted.actions:
-        add(
-            "(action = ANY({0}::text[]) OR split_part(action, '/', 2) = ANY({0}))",
-            list(wanted.actions),
-        )
+    for condition, value in _conditions_of_actions(wanted.actions):
+        add(condition, value)
     if wanted.outcome is not OutcomeClass.ANY:
-        add(f"outcome {'=' if wanted.outcome is OutcomeClass.SUCCEEDED else '<>'} '{DONE}'")
+        add(_condition_of_outcome(wanted))
     if wanted.start_time is not None:
         add("event_time >= {0}", wanted.start_time)
     if wanted.end_time is not None:
@@ -125,6 +130,29 @@ def _conditions(
     if after is not None:
         add("(event_time, event_id) < ({0}, {1})", after.event_time, ids.uuid_of(after.event_id))
     return conditions, values
+
+
+def _condition_of_outcome(wanted: AuditFilter) -> str:
+    if wanted.outcome is OutcomeClass.SUCCEEDED:
+        return f"outcome = '{DONE}'"
+    # In the words of the index that is to be used.
+    if wanted.account_id or wanted.actor_id or wanted.target_id:
+        return f"outcome <> '{DONE}'"
+    return f"(outcome = '{DONE}') IS NOT TRUE"
+
+
+def _conditions_of_actions(actions: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    # The index is on what follows the slash. One name leads to its events in their order.
+    names = list({action.rpartition("/")[2] for action in actions})
+    if len(names) == 1:
+        yield "split_part(action, '/', -1) = {0}", names[0]
+    elif names:
+        yield "split_part(action, '/', -1) = ANY({0}::text[])", names
+    if any("/" in action for action in actions):
+        yield (
+            "(action = ANY({0}::text[]) OR split_part(action, '/', -1) = ANY({0}))",
+            list(actions),
+        )
 
 
 def _event(row: Row) -> AuditEvent:

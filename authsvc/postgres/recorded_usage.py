@@ -29,7 +29,12 @@ SELECT s.kind, s.source, s.first_seen_time, s.last_seen_time, s.count,
  WHERE s.key_id = $1
  ORDER BY s.last_seen_time DESC, s.source
 """
-_MAINTAIN: Final = "SELECT authsvc.maintain_usage($1)"
+_MAKE_MONTHS: Final = "SELECT authsvc.make_usage_months()"
+_REMOVE_PAST: Final = "SELECT authsvc.remove_past_usage($1, $2)"
+# Nobody waits for it, so it may take longer than the statements of calls.
+_LIMIT_STATEMENT: Final = "SELECT set_config('statement_timeout', $1, true)"
+_MOST_ROWS: Final = 50_000
+"""How many rows of each table are removed by one statement."""
 
 
 class PostgresRecordedUsage:
@@ -67,12 +72,27 @@ class PostgresRecordedUsage:
         return _outcomes(await self._database.run(read, deadline))
 
     async def maintain(self, retention: timedelta, deadline: Deadline) -> None:
-        """Make room for the months to come, and remove what is older than the retention."""
+        """Make room for the months to come, and remove what is older than the retention.
 
-        async def maintain(connection: Connection) -> None:
-            await connection.execute(_MAINTAIN, retention)
+        Months first, and each part of the removal for itself: what was done stays done, whatever
+        comes of the rest. What there is no time for is left to the next time.
 
-        await self._database.run(maintain, deadline)
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+
+        async def make_months(connection: Connection) -> None:
+            await connection.execute(_MAKE_MONTHS)
+
+        async def remove_some(connection: Connection) -> bool:
+            left = max(1, round(deadline.remaining() * 1000))
+            await connection.execute(_LIMIT_STATEMENT, str(left))
+            return bool(await connection.fetchval(_REMOVE_PAST, retention, _MOST_ROWS))
+
+        await self._database.run(make_months, deadline)
+        is_more = True
+        while is_more and deadline.remaining() > 0:
+            is_more = await self._database.run_in_transaction(remove_some, deadline)
 
 
 def _values(period: UsagePeriod) -> tuple[datetime, datetime, timedelta]:

@@ -19,11 +19,23 @@ NAMESPACE: Final = "rate"
 _MILLISECONDS: Final = 1000
 
 
+class _Item(RateLimitItemPerSecond):
+    """A limit whose count is the key's own, whatever the limit is.
+
+    The library counts each limit for itself: whoever may lower the limit of a key could have a new
+    count as often as they like.
+    """
+
+    __slots__ = ()
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        return "/".join([self.namespace, *map(str, identifiers)])
+
+
 @functools.lru_cache(maxsize=4096)
 def item_of(limit: RateLimit) -> RateLimitItem:
     """Return a limit as the library has it."""
-    seconds = int(limit.period.total_seconds())
-    return RateLimitItemPerSecond(limit.requests, seconds, namespace=NAMESPACE)
+    return _Item(limit.requests, int(limit.period.total_seconds()), namespace=NAMESPACE)
 
 
 def weight(previous: int, previous_left: float, period: float) -> int:
@@ -35,6 +47,18 @@ def weight(previous: int, previous_left: float, period: float) -> int:
         period: The seconds of a window.
     """
     return math.floor(previous * previous_left / period)
+
+
+def is_of_longer_period(item: RateLimitItem, window: tuple[int, float, int, float]) -> bool:
+    """Tell whether counts are kept for longer than a limit needs them: its period was longer.
+
+    Args:
+        item: The limit.
+        window: What `get_sliding_window` of a storage returns.
+    """
+    _, previous_left, _, current_left = window
+    period = item.get_expiry()
+    return previous_left > period or current_left > 2 * period
 
 
 def room(item: RateLimitItem, window: tuple[int, float, int, float]) -> int:

@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool
 
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.takings import ONE_TAKEN, Taken, Wanted
-from authsvc.rate_limits.sliding_window import item_of, room, wait
+from authsvc.rate_limits.sliding_window import is_of_longer_period, item_of, room, wait
 
 CONNECTIONS: Final = 8
 """The most connections to the store, and so the most questions under way. More would not be
@@ -55,6 +55,10 @@ class SharedWindows:
             return Taken(requests)
         # Not all of them pass. Others may take what is left before this call does: it asks again.
         window = await self._window(key_id, limit)
+        if is_of_longer_period(item, window):
+            # Kept for as long as that, such as a day, it would count against a shorter one.
+            await self._storage.clear_sliding_window(item.key_for(key_id), item.get_expiry())
+            window = await self._window(key_id, limit)
         while fitting := min(requests, room(item, window)):
             taken = await self._limiter.hit(item, key_id, cost=fitting)
             window = await self._window(key_id, limit)
@@ -65,7 +69,9 @@ class SharedWindows:
     async def look(self, key_id: str, limit: RateLimit) -> Taken:
         """Tell what one request would get."""
         item, window = item_of(limit), await self._window(key_id, limit)
-        return ONE_TAKEN if room(item, window) else Taken(0, wait(item, window))
+        if room(item, window) or is_of_longer_period(item, window):
+            return ONE_TAKEN
+        return Taken(0, wait(item, window))
 
     async def close(self) -> None:
         """Close the connections."""

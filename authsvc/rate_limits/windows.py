@@ -18,12 +18,13 @@ from authsvc.rate_limits.sliding_window import weight
 class _Window:
     """The count of the window that runs, and of the one before it."""
 
-    __slots__ = ("current", "ends_at", "previous")
+    __slots__ = ("current", "ends_at", "period", "previous")
 
-    def __init__(self, ends_at: float) -> None:
+    def __init__(self, ends_at: float, period: int) -> None:
         self.previous = 0
         self.current = 0
         self.ends_at = ends_at
+        self.period = period
 
 
 class WindowsInMemory(SlidingWindowCounterSupport, Storage):
@@ -63,7 +64,7 @@ class WindowsInMemory(SlidingWindowCounterSupport, Storage):
         if window is None:
             if amount > limit:
                 return False
-            window = self._begin(key, now + expiry)
+            window = self._begin(key, now, expiry)
         elif (
             weight(window.previous, window.ends_at - now, expiry) + window.current + amount > limit
         ):
@@ -87,7 +88,7 @@ class WindowsInMemory(SlidingWindowCounterSupport, Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count some requests, whether they pass or not, and return the count of the window."""
         now = self._monotonic()
-        window = self._at(key, expiry, now) or self._begin(key, now + expiry)
+        window = self._at(key, expiry, now) or self._begin(key, now, expiry)
         window.current += amount
         return window.current
 
@@ -125,6 +126,14 @@ class WindowsInMemory(SlidingWindowCounterSupport, Storage):
         window = self._windows.get(key)
         if window is None:
             return None
+        if period != window.period:
+            if period < window.period:
+                # As in the shared store: what a longer one has counted does not count.
+                del self._windows[key]
+                return None
+            # The window goes on, and is longer.
+            window.ends_at += period - window.period
+            window.period = period
         over = now - window.ends_at
         if over >= period:
             del self._windows[key]
@@ -135,8 +144,8 @@ class WindowsInMemory(SlidingWindowCounterSupport, Storage):
         self._windows.move_to_end(key)
         return window
 
-    def _begin(self, key: str, ends_at: float) -> _Window:
-        window = self._windows[key] = _Window(ends_at)
+    def _begin(self, key: str, now: float, period: int) -> _Window:
+        window = self._windows[key] = _Window(now + period, period)
         if len(self._windows) > self._capacity:
             self._windows.popitem(last=False)
         return window

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import grpc
@@ -9,8 +10,8 @@ from google.protobuf.message import Message
 
 from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.callers import Caller
-from authsvc.domain.errors import RefreshTokenReused
-from authsvc.domain.origin import Origin
+from authsvc.domain.errors import CallerCredentialInvalid, RefreshTokenReused
+from authsvc.domain.origin import ActorKind, Origin
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.management import named_account, target_of
 from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
@@ -42,6 +43,14 @@ def denied_record(
         # The request names the session by a token, which is not written down.
         target = Target(TargetKind.SESSION, error.session_id)
         return AuditRecord(origin, target, error.account_id, ErrorReason.Name(row.reason))
+    if isinstance(error, CallerCredentialInvalid) and error.key_id:
+        # Its owner is to see who uses a key that was stolen, and from where.
+        origin = replace(
+            origin,
+            actor_kind=ActorKind.KEY,
+            actor_id=error.key_id,
+            actor_account_id=error.account_id,
+        )
     # Others may name any account: its log is not theirs to fill, and whether their own attempts
     # are in their own log must not depend on what exists.
     is_system = caller is not None and caller.principal.is_system

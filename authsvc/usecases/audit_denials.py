@@ -72,24 +72,24 @@ class AuditDenials:
         # A caller that hangs up meanwhile is not thereby unseen.
         await asyncio.shield(write)
 
-    async def finish(self) -> None:
-        """Wait for what is still being written; each has its deadline."""
+    async def finish(self, deadline: Deadline) -> None:
+        """Wait for what is still being written, and cut short what takes too long."""
         self._tell_left_out()
         if self._writes:
-            await asyncio.wait(self._writes)
+            _, late = await asyncio.wait(self._writes, timeout=max(0, deadline.remaining()))
+            for write in late:
+                write.cancel()
+            if late:
+                await asyncio.wait(late)
 
     async def _write(self, record: AuditRecord, deadline: Deadline) -> None:
         try:
             await self._store.append(record, deadline)
+        except asyncio.CancelledError as error:
+            _tell_unwritten(record, error)
+            raise
         except Exception as error:  # noqa: BLE001 - the status that was decided on is sent
-            log.error(  # noqa: TRY400 - the cause says enough; the row is what matters
-                "refused attempt not in the audit log",
-                **asdict(record.origin),
-                target=record.target and asdict(record.target),
-                account_id=record.account_id,
-                outcome=record.outcome,
-                cause=repr(error.__cause__ or error),
-            )
+            _tell_unwritten(record, error)
 
     def _takes(self, record: AuditRecord) -> bool:
         origin = record.origin
@@ -111,3 +111,14 @@ class AuditDenials:
         if self._left_out:
             log.warning("refused attempts left out of the audit log", attempts=self._left_out)
             self._left_out, self._told_at = 0, self._monotonic()
+
+
+def _tell_unwritten(record: AuditRecord, error: BaseException) -> None:
+    log.error(
+        "refused attempt not in the audit log",
+        **asdict(record.origin),
+        target=record.target and asdict(record.target),
+        account_id=record.account_id,
+        outcome=record.outcome,
+        cause=repr(error.__cause__ or error),
+    )

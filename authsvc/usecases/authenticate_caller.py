@@ -43,8 +43,9 @@ class AuthenticateCaller:
             CallerRateLimited: The caller's key is over its own limit.
             TooManyLookups: Too many guesses came from there.
         """
-        answer = self._judge.now(_question(authorization, peer))
-        return _caller(answer) if isinstance(answer, Verdict) else None
+        question = _question(authorization, peer)
+        answer = self._judge.now(question)
+        return self._caller(answer, question) if isinstance(answer, Verdict) else None
 
     async def __call__(
         self,
@@ -71,7 +72,7 @@ class AuthenticateCaller:
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
         question = _question(authorization, peer, demand)
-        return _caller(await self._judge(question, deadline))
+        return self._caller(await self._judge(question, deadline), question)
 
     async def again(
         self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
@@ -89,7 +90,25 @@ class AuthenticateCaller:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
-        return _caller(await self._onlooker(_question(authorization, peer), deadline))
+        question = _question(authorization, peer)
+        return self._caller(await self._onlooker(question, deadline), question)
+
+    def _caller(self, verdict: Verdict, question: Question) -> Caller:
+        outcome = verdict.outcome
+        if not isinstance(outcome, Denial):
+            return Caller(outcome)
+        reason = outcome.reason
+        if reason is DenialReason.MISSING_CREDENTIAL:
+            raise CallerCredentialMissing
+        if reason is DenialReason.RATE_LIMITED:
+            if outcome.rate_limit is None or outcome.retry_after is None:
+                raise TooManyLookups
+            raise CallerRateLimited(outcome.retry_after)
+        refused = self._judge.find_refused(question)
+        if refused is None:
+            raise CallerCredentialInvalid(reason)
+        principal = refused.principal
+        raise CallerCredentialInvalid(reason, principal.key_id, principal.account_id)
 
 
 def _question(
@@ -98,17 +117,3 @@ def _question(
     if len(authorization) > 1:
         raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
     return Question(authorization[0] if authorization else "", (), demand, peer)
-
-
-def _caller(verdict: Verdict) -> Caller:
-    outcome = verdict.outcome
-    if not isinstance(outcome, Denial):
-        return Caller(outcome)
-    reason = outcome.reason
-    if reason is DenialReason.MISSING_CREDENTIAL:
-        raise CallerCredentialMissing
-    if reason is DenialReason.RATE_LIMITED:
-        if outcome.rate_limit is None or outcome.retry_after is None:
-            raise TooManyLookups
-        raise CallerRateLimited(outcome.retry_after)
-    raise CallerCredentialInvalid(reason)

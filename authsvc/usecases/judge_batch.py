@@ -10,7 +10,7 @@ from typing import TypeVar
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
-from authsvc.domain.credentials import TokenCredential, parse_credential
+from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
 from authsvc.domain.denials import DenialReason
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
@@ -51,22 +51,40 @@ class JudgeBatch:
         self._tokens = tokens
 
     def now(self, questions: Sequence[Question]) -> list[Verdict | Unsettled]:
-        """Judge by what is in memory; what that cannot settle stays open, in its place."""
+        """Judge by what is in memory; what that cannot settle stays open, in its place.
+
+        Where anything has to be read, no key is judged yet: the read may fail, and then nothing is
+        taken from limits or counted for verdicts that nobody gets.
+        """
         # One moment for all of them, which is what makes a batch cheaper than single calls.
         freshness = self._keys.freshness_for(NO_DEMAND)
         judge, judge_now = self._judge.now, self._judge.judge_now
         answers: list[Verdict | Unsettled] = []
-        for question in questions:
+        known: list[tuple[int, KeyDigest, Freshness]] = []
+        is_open = False
+        for index, question in enumerate(questions):
             credential = parse_credential(question.value)
-            outcome = None
-            if isinstance(credential, bytes) and question.demand is NO_DEMAND and freshness:
-                outcome = judge_now(credential, question)
-            answers.append(
-                judge(question)
-                if outcome is None or freshness is None
-                else Verdict(outcome, freshness)
-            )
+            if isinstance(credential, bytes):
+                demand = question.demand
+                fresh = freshness if demand is NO_DEMAND else self._keys.freshness_for(demand)
+                if fresh is not None and self._remembers(credential):
+                    known.append((index, credential, fresh))
+                    # Memory meets the demand, so nothing is left to be demanded of a read.
+                    answers.append(Unsettled(credential, question._replace(demand=NO_DEMAND)))
+                    continue
+            answer = judge(question)
+            is_open = is_open or isinstance(answer, Unsettled)
+            answers.append(answer)
+        if not is_open:
+            for index, credential, fresh in known:
+                # None for a limit that is kept elsewhere.
+                outcome = judge_now(credential, questions[index])
+                if outcome is not None:
+                    answers[index] = Verdict(outcome, fresh)
         return answers
+
+    def _remembers(self, digest: KeyDigest) -> bool:
+        return self._keys.remembered(digest) is not None or self._keys.knows_absent(digest)
 
     async def settle(
         self, answers: Sequence[Verdict | Unsettled], deadline: Deadline

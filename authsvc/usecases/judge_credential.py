@@ -182,6 +182,14 @@ class JudgeCredential:
             return Verdict(DENIALS[credential], freshness)
         return self._limit(credential, question) or Unsettled(credential, question)
 
+    def find_refused(self, question: Question) -> KeyRecord | None:
+        """Return the record of a key that was just refused; None for what is no key of anybody.
+
+        From memory, where judging has left it. Seldom it is gone by then, and this None.
+        """
+        credential = parse_credential(question.value)
+        return self._remembered(credential) if isinstance(credential, bytes) else None
+
     async def settle(self, unsettled: Unsettled, deadline: Deadline) -> Verdict:
         """Judge a credential that memory could not judge.
 

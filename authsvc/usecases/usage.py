@@ -134,6 +134,8 @@ class UsageCounter:
             lost = self._unwritten()
             if not lost:
                 return
+            if deadline.remaining() <= 0:
+                break
             if attempt < _LAST_ATTEMPTS - 1:
                 await asyncio.sleep(_LAST_PAUSE_SECONDS)
         log.error("usage lost", verdicts=lost)

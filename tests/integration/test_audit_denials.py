@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from structlog.testing import capture_logs
 
+from authsvc.config import Settings
 from authsvc.rpc.management import is_management
 from authsvc.rpc.origin import action_of
 from authsvc.usecases.audit_denials import ANONYMOUS_PER_MINUTE
@@ -42,7 +43,7 @@ from orchestrator.auth.v1.signing_key_pb2 import (
     RotateSigningKeyRequest,
 )
 from orchestrator.auth.v1.user_pb2 import USER_ROLE_OWNER, User
-from tests.conftest import Service
+from tests.conftest import Service, serving
 from tests.integration.support import (
     Refusal,
     Stubs,
@@ -324,12 +325,58 @@ async def test_what_nobody_tries_is_told(service: Service, stubs: Stubs, method:
     assert (event.account_id, event.request_id) == ("", refusal.request_id)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("disabled = true", "KEY_DISABLED"),
+        ("revoke_time = now()", "KEY_REVOKED"),
+        ("expire_time = now()", "KEY_EXPIRED"),
+        ("allowed_addresses = '{192.0.2.1}'", "ADDRESS_NOT_ALLOWED"),
+    ],
+)
+async def test_the_owner_of_a_known_key_that_is_refused_sees_who_used_it(
+    service: Service, stubs: Stubs, change: str, reason: str
+) -> None:
+    # Given a key that is good no longer
+    stolen = await service.create_key("*")
+    digest = f"sha256('{stolen}')"
+    await service.execute(f"UPDATE authsvc.keys SET {change} WHERE digest = {digest}")
+
+    # When somebody uses it
+    refusal = await refused(stubs, "ListKeys", key_pb.ListKeysRequest(), bearer(stolen))
+
+    # Then the account sees which key it was, and from where
+    assert refusal.info.metadata["denial_reason"].endswith(reason)
+    async with service.client(await service.create_key("*")) as owner:
+        denied = owner.list_audit_events(outcome=OutcomeClass.DENIED)
+        (event,) = [event async for event in denied]
+    assert event.actor.kind is ActorKind.KEY
+    assert event.actor.actor_id.startswith("key_")
+    assert event.actor.account_id == event.account_id == service.account.account_id
+    assert event.address == "127.0.0.1"
+    # And whoever used it is told nothing of that
+    assert event.actor.actor_id not in refusal.everything
+    assert service.account.account_id not in refusal.everything
+
+
 async def test_nobody_fills_the_log(service: Service, stubs: Stubs) -> None:
     for _ in range(ANONYMOUS_PER_MINUTE + 3):
         refusal = await refused(stubs, "ListKeys", key_pb.ListKeysRequest(), ())
         assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
 
     assert len(await events_of(service, outcome=OutcomeClass.DENIED)) == ANONYMOUS_PER_MINUTE
+
+
+async def test_a_server_that_stops_tells_how_many_attempts_were_left_out(
+    settings: Settings,
+) -> None:
+    with capture_logs() as logs:
+        async with serving(settings) as service, stubs_of(service.address) as stubs:
+            for _ in range(ANONYMOUS_PER_MINUTE + 3):
+                await refused(stubs, "ListKeys", key_pb.ListKeysRequest(), ())
+
+    left_out = [line for line in logs if line["event"].startswith("refused attempts left out")]
+    assert sum(line["attempts"] for line in left_out) == 3
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - MANAGEMENT - set(OPEN)))

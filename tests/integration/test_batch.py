@@ -182,18 +182,19 @@ async def test_what_is_in_memory_and_what_is_not_each_say_where_they_come_from(
     shared_service: Service, shared_stubs: Stubs
 ) -> None:
     async with shared_service.client() as client:
-        created = await client.create_key(
-            fresh_name(), account_id=shared_service.account.account_id
-        )
-        known = created.secret.reveal()
-        await remembered(client, known, created.revision)
+        account_id = shared_service.account.account_id
+        known, other = [
+            await client.create_key(fresh_name(), account_id=account_id) for _ in range(2)
+        ]
+        for created in (known, other):
+            await remembered(client, created.secret.reveal(), created.revision)
 
     responses = await judge(
         shared_stubs,
         shared_service.admin_key,
-        question(known),
+        question(known.secret.reveal()),
         question(a_secret()),
-        question(known, authoritative=True),
+        question(other.secret.reveal(), authoritative=True),
     )
 
     assert [response.freshness.source for response in responses] == [CACHE, DATABASE, DATABASE]

@@ -120,6 +120,23 @@ async def test_two_processes_share_a_count(redis: RedisServer) -> None:
         assert sum(counts) == 50
 
 
+async def test_a_limit_that_is_lowered_again_and_again_lets_nothing_more_pass(
+    limits: SharedLimits,
+) -> None:
+    key_id = a_key_id()
+    lower = [RateLimit(n, HOUR + number * SECOND) for number, n in enumerate((5, 4, 3, 2, 1))]
+
+    assert [await passed(limits, limit, 10, key_id) for limit in lower] == [5, 0, 0, 0, 0]
+
+
+async def test_a_shorter_period_begins_a_new_count(limits: SharedLimits) -> None:
+    key_id, shorter = a_key_id(), RateLimit(2, 30 * SECOND)
+    await passed(limits, THREE, 3, key_id)
+
+    assert (await limits.look(key_id, shorter)).requests == 1
+    assert await passed(limits, shorter, 3, key_id) == 2
+
+
 async def test_a_denial_says_how_long_it_is_until_the_next_passes(limits: SharedLimits) -> None:
     key_id, limit = a_key_id(), RateLimit(2, SECOND)
     await passed(limits, limit, 2, key_id)

@@ -30,7 +30,7 @@ from orchestrator.auth import (
     Verdict,
 )
 from orchestrator.auth import UserRole as ClientRole
-from tests.conftest import Service, serving
+from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import a_database, mint, settings_for, until
 from tests.integration.support_sessions import PASSWORD, a_person
 from tests.unit.attack_table import ATTACKS
@@ -94,7 +94,7 @@ async def beside(
             stored = PostgresSigningKeys(parts.database)
             for key in keys.values():
                 added = KeyringChange(added=key.sealed_by(SEALER, app.utc_now()))
-                await stored.change_signing_keys(lambda _, a=added: a, app.time_limit())  # type: ignore[misc]
+                await stored.change_signing_keys(lambda _, a=added: a, ORIGIN, app.time_limit())  # type: ignore[misc]
         service = await stack.enter_async_context(serving(settings))
         client = await stack.enter_async_context(service.client())
         plain = AuthClient(service.address, api_key=service.admin_key, plaintext=True)

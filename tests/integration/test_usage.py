@@ -233,6 +233,39 @@ async def test_the_time_of_last_use_is_written_at_most_once_a_minute(service: Se
         assert written == [at[0]] * 3 + [at[1]] * 2 + [at[2]]
 
 
+async def test_a_key_that_somebody_is_changing_is_counted_and_holds_nobody_up(
+    service: Service,
+) -> None:
+    secret = await service.create_key("*")
+    async with connected(url_of(service)) as connection:
+        key_id = await connection.fetchval(
+            "SELECT key_id FROM authsvc.keys WHERE digest = sha256($1::text::bytea)", secret
+        )
+        usage = PostgresUsage(service.parts.database)
+        async with connected(url_of(service)) as other, other.transaction():
+            await other.execute("SELECT FROM authsvc.keys WHERE key_id = $1 FOR UPDATE", key_id)
+
+            await usage.add_usage(a_batch(key_id), app.time_limit())
+
+        assert (await usage_of(url_of(service)))[key_id, "OK"] == 1
+        assert await last_use_of(connection, key_id) is None
+
+
+async def test_batches_that_come_late_leave_the_first_and_last_times_right(
+    service: Service,
+) -> None:
+    usage, later = PostgresUsage(service.parts.database), NOON + timedelta(minutes=5)
+    for writer_id, seen in (("one", later), ("other", NOON), ("third", later)):
+        batch = a_batch("key_1", writer_id=writer_id, seen=seen, addresses=["192.0.2.1"])
+        await usage.add_usage(batch, app.time_limit())
+
+    async with connected(url_of(service)) as connection:
+        times = await connection.fetchrow(
+            "SELECT first_seen_time, last_seen_time FROM authsvc.key_sources WHERE key_id = 'key_1'"
+        )
+    assert tuple(times or ()) == (NOON, later)
+
+
 async def test_a_denied_key_was_not_used(service: Service) -> None:
     usage = PostgresUsage(service.parts.database)
     async with service.client() as client, connected(url_of(service)) as connection:

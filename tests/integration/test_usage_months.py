@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from authsvc import app
-from authsvc.postgres import schema
+from authsvc.config import Settings
+from authsvc.postgres import recorded_usage, schema
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from tests.conftest import Service, execute, serving
 from tests.integration.support import connected, settings_for, until, url_of
@@ -40,6 +41,16 @@ UPDATE authsvc.keys SET last_use_time = $5
 """
 NOW = datetime.now(UTC)
 HOUR = NOW.replace(minute=0, second=0, microsecond=0)
+
+
+class Rest:
+    """A deadline that stays as far away as it is."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def remaining(self) -> float:
+        return self.seconds
 
 
 def month_name(parent: str, months_ahead: int = 0) -> str:
@@ -87,6 +98,13 @@ async def before(empty_database_url: str) -> AsyncIterator[asyncpg.Connection]:
                 key_id,
             )
         yield connection
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def recorded(settings: Settings) -> AsyncIterator[PostgresRecordedUsage]:
+    """Recorded usage that no server keeps up meanwhile."""
+    async with app.open_parts(settings) as parts:
+        yield PostgresRecordedUsage(parts.database)
 
 
 async def test_what_was_counted_before_is_kept_by_month_and_added_up_by_account(
@@ -139,10 +157,11 @@ async def test_there_is_room_for_this_month_and_the_next_two(service: Service) -
         }
 
 
-async def test_a_month_without_a_table_is_counted_all_the_same(service: Service) -> None:
-    recorded = PostgresRecordedUsage(service.parts.database)
+async def test_a_month_without_a_table_is_counted_all_the_same(
+    recorded: PostgresRecordedUsage, database_url: str
+) -> None:
     far = HOUR + timedelta(days=200)
-    async with connected(url_of(service)) as connection:
+    async with connected(database_url) as connection:
         await connection.execute(f"DROP TABLE authsvc.{month_name('key_usage', 2)}")
         await connection.execute(f"DROP TABLE authsvc.{month_name('key_usage', 1)}")
         in_two_months = await connection.fetchval("SELECT date_trunc('month', now()) + '65 days'")
@@ -158,9 +177,10 @@ async def test_a_month_without_a_table_is_counted_all_the_same(service: Service)
         assert await where_is(connection) == {"key_usage_default": 3}
 
 
-async def test_what_is_past_retention_goes_month_by_month(service: Service) -> None:
-    recorded = PostgresRecordedUsage(service.parts.database)
-    async with connected(url_of(service)) as connection:
+async def test_what_is_past_retention_goes_month_by_month(
+    recorded: PostgresRecordedUsage, database_url: str
+) -> None:
+    async with connected(database_url) as connection:
         for months_ago in (1, 2, 3):
             await connection.execute(
                 "SELECT authsvc.add_usage_month("
@@ -203,31 +223,85 @@ async def test_what_is_past_retention_goes_month_by_month(service: Service) -> N
 
 
 @pytest.mark.parametrize("retention", [timedelta(hours=23), timedelta(days=-1)])
-async def test_no_mistake_removes_everything(service: Service, retention: timedelta) -> None:
-    recorded = PostgresRecordedUsage(service.parts.database)
+async def test_no_mistake_removes_everything(
+    recorded: PostgresRecordedUsage, retention: timedelta
+) -> None:
 
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await recorded.maintain(retention, app.time_limit())
 
 
-async def test_several_processes_may_maintain_at_once(service: Service) -> None:
-    recorded = PostgresRecordedUsage(service.parts.database)
-    await service.execute(*(f"DROP TABLE authsvc.{month_name(p, 2)}" for p in PARENTS))
+async def test_the_past_goes_in_parts_and_all_of_it(
+    recorded: PostgresRecordedUsage, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_usage, "_MOST_ROWS", 2)
+    async with connected(database_url) as connection:
+        await connection.execute(
+            "INSERT INTO authsvc.key_sources"
+            " SELECT 'key_1', 'ADDRESS', n::text, '2020-01-01', '2020-01-01', 1"
+            "   FROM generate_series(1, 7) n"
+        )
+        remove_some = "SELECT authsvc.remove_past_usage('400 days', 2)"
+        count_sources = "SELECT count(*) FROM authsvc.key_sources WHERE key_id = 'key_1'"
+
+        assert await connection.fetchval(remove_some)
+        assert await connection.fetchval(count_sources) == 5
+        await recorded.maintain(timedelta(days=400), app.time_limit())
+        assert await connection.fetchval(count_sources) == 0
+        assert not await connection.fetchval(remove_some)
+
+
+async def test_a_removal_that_fails_leaves_the_months_that_were_made(
+    recorded: PostgresRecordedUsage, database_url: str
+) -> None:
+    await execute(database_url, f"DROP TABLE authsvc.{month_name('key_usage', 2)}")
+
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await recorded.maintain(timedelta(0), app.time_limit())
+
+    async with connected(database_url) as connection:
+        assert month_name("key_usage", 2) in await months_of(connection)
+
+
+async def test_a_removal_may_take_longer_than_the_statement_of_a_call(
+    recorded: PostgresRecordedUsage, database_url: str
+) -> None:
+    async with connected(database_url) as connection:
+        await connection.execute(
+            "CREATE TABLE authsvc.seen_limits (value text);"
+            "CREATE FUNCTION authsvc.note_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO authsvc.seen_limits VALUES (current_setting('statement_timeout'));"
+            " RETURN OLD; END $$;"
+            "CREATE TRIGGER note_limit BEFORE DELETE ON authsvc.key_sources"
+            " FOR EACH ROW EXECUTE FUNCTION authsvc.note_limit();"
+            "INSERT INTO authsvc.key_sources"
+            " VALUES ('key_1', 'ADDRESS', 'old', '2020-01-01', '2020-01-01', 1)"
+        )
+        await recorded.maintain(timedelta(days=400), Rest(41.5))
+        limits = [r[0] for r in await connection.fetch("SELECT value FROM authsvc.seen_limits")]
+
+    assert limits == ["41500ms"]
+
+
+async def test_several_processes_may_maintain_at_once(
+    recorded: PostgresRecordedUsage, database_url: str
+) -> None:
+    await execute(database_url, *(f"DROP TABLE authsvc.{month_name(p, 2)}" for p in PARENTS))
 
     await asyncio.gather(
         *(recorded.maintain(timedelta(days=400), app.time_limit()) for _ in range(4))
     )
 
-    async with connected(url_of(service)) as connection:
+    async with connected(database_url) as connection:
         assert {month_name(parent, 2) for parent in PARENTS} <= await months_of(connection)
 
 
 async def test_a_writer_that_takes_long_delays_a_drop_and_is_not_delayed_by_it(
-    service: Service,
+    recorded: PostgresRecordedUsage,
+    database_url: str,
 ) -> None:
-    recorded = PostgresRecordedUsage(service.parts.database)
     old = month_name("key_usage", -3)
-    async with connected(url_of(service)) as writer, connected(url_of(service)) as connection:
+    async with connected(database_url) as writer, connected(database_url) as connection:
         await connection.execute(
             "SELECT authsvc.add_usage_month("
             " (date_trunc('month', now()) - interval '3 months')::date)"
@@ -254,7 +328,7 @@ async def test_a_server_whose_role_may_make_no_tables_counts_and_makes_room(
         f"CREATE ROLE {role} LOGIN",
         f"GRANT USAGE ON SCHEMA authsvc TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authsvc TO {role}",
-        f"GRANT EXECUTE ON FUNCTION authsvc.maintain_usage TO {role}",
+        f"GRANT EXECUTE ON FUNCTION authsvc.make_usage_months, authsvc.remove_past_usage TO {role}",
         f"DROP TABLE authsvc.{month_name('key_usage', 2)}",
     )
     plain = urlsplit(database_url)
@@ -276,12 +350,18 @@ async def test_a_server_whose_role_may_make_no_tables_counts_and_makes_room(
         await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-async def test_only_those_who_were_allowed_to_maintain_usage(service: Service) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT authsvc.make_usage_months()", "SELECT authsvc.remove_past_usage('400 days', 1)"],
+)
+async def test_only_those_who_were_allowed_to_maintain_usage(
+    service: Service, statement: str
+) -> None:
     role = f"authsvc_plain_{secrets.token_hex(4)}"
     await service.execute(f"CREATE ROLE {role}", f"GRANT USAGE ON SCHEMA authsvc TO {role}")
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await service.execute(f"SET ROLE {role}", "SELECT authsvc.maintain_usage('400 days')")
+            await service.execute(f"SET ROLE {role}", statement)
     finally:
         await service.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 

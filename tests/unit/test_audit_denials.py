@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from authsvc.domain.audit import AuditRecord, Target, TargetKind
-from authsvc.domain.clock import Deadline
+from authsvc.domain.clock import Deadline, TimeLimit
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.usecases.audit_denials import (
@@ -141,11 +141,27 @@ async def test_who_hangs_up_meanwhile_is_written_all_the_same() -> None:
     call.cancel()
     await asyncio.wait([call])
     store.may_answer.set()
-    await denials.finish()
+    await denials.finish(NoHurry())
 
     assert call.cancelled()
     assert store.records == [REFUSED]
 
 
 async def test_without_anything_to_finish_nothing_is_waited_for() -> None:
-    await _denials(Store()).finish()
+    await _denials(Store()).finish(NoHurry())
+
+
+async def test_at_the_end_what_takes_too_long_is_cut_short_and_told() -> None:
+    store = Store()
+    store.may_answer.clear()
+    denials = _denials(store)
+    attempt = asyncio.create_task(denials(REFUSED, NoHurry()))
+    await asyncio.sleep(0)
+
+    with capture_logs() as logs:
+        await denials.finish(TimeLimit(0, Watch()))
+
+    assert [line["event"] for line in logs] == ["refused attempt not in the audit log"]
+    assert logs[0]["actor_id"] == REFUSED.origin.actor_id
+    with pytest.raises(asyncio.CancelledError):
+        await attempt

@@ -61,12 +61,12 @@ def test_nobody_without_an_address_is_just_nobody() -> None:
         (None, {"name": "ci", "scopes": ["*"], "hint": "orch_"}, "new: name: ci, scopes: *"),
         (
             None,
-            {"name": "ci", "allowed_addresses": ["192.0.2.1"], "rate_limit_requests": 5.0},
+            {"name": "ci", "allowed_addresses": ["192.0.2.1"], "rate_limit_requests": 5},
             "new: name: ci, allowed_addresses: 192.0.2.1, rate_limit_requests: 5",
         ),
         (None, {"name": "ci", "allowed_addresses": []}, "new: name: ci"),
         ({"name": "ci"}, None, "gone: name: ci"),
-        ({"rate_limit_requests": 5.0}, {"rate_limit_requests": 9.0}, "rate_limit_requests: 5 -> 9"),
+        ({"rate_limit_requests": 5}, {"rate_limit_requests": 9}, "rate_limit_requests: 5 -> 9"),
         (None, None, "nothing changed"),
         (
             {"expire_time": None},

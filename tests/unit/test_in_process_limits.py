@@ -62,11 +62,36 @@ def test_two_keys_have_a_count_each() -> None:
     assert passed(limits, THREE, 3, OTHER_KEY_ID) == 3
 
 
-def test_a_limit_that_was_changed_counts_anew() -> None:
+def test_a_limit_that_is_raised_has_room_for_the_difference() -> None:
     limits = limits_at(Time())
     passed(limits, THREE, 3)
 
-    assert passed(limits, RateLimit(5, MINUTE), 10) == 5
+    assert passed(limits, RateLimit(5, MINUTE), 10) == 2
+
+
+def test_a_limit_that_is_lowered_again_and_again_lets_nothing_more_pass() -> None:
+    limits = limits_at(Time())
+    lower = (RateLimit(n, MINUTE + number * SECOND) for number, n in enumerate((5, 4, 3, 2, 1)))
+
+    assert [passed(limits, limit, 10) for limit in lower] == [5, 0, 0, 0, 0]
+
+
+def test_a_longer_period_goes_on_from_the_same_beginning() -> None:
+    time, longer = Time(), RateLimit(3, 2 * MINUTE)
+    limits = limits_at(time)
+    passed(limits, THREE, 3)
+
+    time.pass_by(timedelta(seconds=119))
+    assert passed(limits, longer, 1) == 0
+    time.pass_by(timedelta(seconds=121))
+    assert passed(limits, longer, 4) == 3
+
+
+def test_a_shorter_period_begins_a_new_count() -> None:
+    limits = limits_at(Time())
+    passed(limits, RateLimit(3, timedelta(days=1)), 3)
+
+    assert passed(limits, RateLimit(1, MINUTE), 2) == 1
 
 
 def test_the_first_period_begins_with_the_first_request() -> None:

@@ -11,8 +11,8 @@ from authsvc.domain.accounts import AccountState
 from authsvc.domain.changes import Watermark
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import Denial, DenialReason
-from authsvc.domain.errors import CallerRateLimited, TooManyLookups
-from authsvc.domain.freshness import AUTHORITATIVE, FreshnessSource
+from authsvc.domain.errors import CallerRateLimited, DatabaseUnavailable, TooManyLookups
+from authsvc.domain.freshness import AUTHORITATIVE, FreshnessDemand, FreshnessSource
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
@@ -219,6 +219,38 @@ async def test_a_batch_takes_in_order_as_often_as_a_key_is_in_it(counts: Counts)
     limited = "RATE_LIMITED"
     assert outcomes == ["OK", "OK", "OK", "OK", limited, "OK", "KEY_NOT_FOUND", limited]
     assert counts.taken == {"key_limited": 3, "key_other": 3}
+
+
+async def test_a_batch_that_fails_takes_nothing_and_counts_nothing(
+    counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given keys in memory, and a database that is gone
+    judged = await judging(counts)
+
+    async def fail(digests: Sequence[bytes], deadline: Deadline) -> Mapping[bytes, KeyRecord]:
+        assert digests
+        assert deadline
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(judged.records.keys, "_read", fail)
+
+    # When a batch asks for one more
+    with pytest.raises(DatabaseUnavailable):
+        await judged.batch_outcomes(LIMITED, FREE, UNKNOWN, LIMITED)
+
+    # Then nobody got a verdict, and none has left a trace
+    assert counts.taken == {}
+    assert judged.usage.counted == []
+
+
+async def test_a_demand_that_memory_meets_is_not_read_with_the_rest(counts: Counts) -> None:
+    judged = await judging(counts)
+    questions = [Question(FREE, demand=FreshnessDemand(at_least_revision=7)), Question(UNKNOWN)]
+
+    verdicts = await judged.batch.settle(judged.batch.now(questions), NoHurry())
+
+    assert [_name(verdict) for verdict in verdicts] == ["OK", "KEY_NOT_FOUND"]
+    assert judged.keys.reads == [1]
 
 
 async def test_a_batch_asks_elsewhere_once_for_each_key() -> None:

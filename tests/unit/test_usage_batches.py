@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsvc.domain import usage_batches
-from authsvc.domain.usage_batches import Combination, Share, SourceKind, normal_address, shares_of
+from authsvc.domain.usage_batches import Combination, Share, SourceKind, shares_of
 
 COUNTED = st.dictionaries(
     st.tuples(
@@ -26,19 +26,18 @@ def shares(counted: dict[Combination, int]) -> list[Share]:
     return [share for share in shares_of(counted.items(), pause_after=3) if share is not None]
 
 
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:DB8:0:0::1", "2001:db8::1"),
-        ("fe80::1%eth0", "fe80::1"),
-        ("", ""),
-        ("no address", ""),
-    ],
-)
-def test_an_address_has_one_form(text: str, normal: str) -> None:
-    assert normal_address(text) == normal
+def test_the_addresses_of_one_ipv6_site_are_one_source_and_push_out_no_other() -> None:
+    counted: dict[Combination, int] = {
+        ("a", "OK", f"2001:db8:0:1::{number:x}", None): 2 for number in range(1000)
+    }
+    counted[("a", "OK", "192.0.2.1", None)] = 1
+
+    (share,) = shares(counted)
+
+    assert share.sources == {
+        ("a", SourceKind.ADDRESS, "2001:db8:0:1::/64"): 2000,
+        ("a", SourceKind.ADDRESS, "192.0.2.1"): 1,
+    }
 
 
 @given(counted=COUNTED)

@@ -97,7 +97,7 @@ async def test_sources_are_by_key_and_by_what_they_are_whatever_the_outcome() ->
 
     assert bench.store.sources == {
         ("a", SourceKind.ADDRESS, "192.0.2.1"): 2,
-        ("a", SourceKind.ADDRESS, "2001:db8::1"): 1,
+        ("a", SourceKind.ADDRESS, "2001:db8::/64"): 1,
         ("a", SourceKind.CALLER, "key_1"): 2,
         ("a", SourceKind.CALLER, "key_2"): 1,
         ("a", SourceKind.CALLER, ""): 1,

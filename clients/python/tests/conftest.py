@@ -384,7 +384,13 @@ class Answers:
             outcome="OK",
         )
         message.before.update({"name": "ci", "expire_time": None})
-        message.after.update({"name": "deploy", "expire_time": "2026-01-02T03:04:05+00:00"})
+        message.after.update(
+            {
+                "name": "deploy",
+                "expire_time": "2026-01-02T03:04:05+00:00",
+                "rate_limit_requests": 5,
+            }
+        )
         message.MergeFrom(audit_pb2.AuditEvent(**changes))
         return message
 

@@ -32,7 +32,11 @@ EXAMPLE = AuditEvent(
     address="192.0.2.1",
     outcome="OK",
     before={"name": "ci", "expire_time": None},
-    after={"name": "deploy", "expire_time": "2026-01-02T03:04:05+00:00"},
+    after={
+        "name": "deploy",
+        "expire_time": "2026-01-02T03:04:05+00:00",
+        "rate_limit_requests": 5,
+    },
 )
 
 
@@ -41,6 +45,9 @@ async def test_an_event_is_read_whole(client: Any) -> None:
 
     assert event == EXAMPLE
     assert event.succeeded
+    # As JSON would have it: a whole number, which the wire does not know.
+    assert event.after is not None
+    assert repr(event.after["rate_limit_requests"]) == "5"
 
 
 async def test_every_filter_is_sent(client: Any, server: Any) -> None:

@@ -63,19 +63,12 @@ END
 $$
 """
 
-# With the rights of its owner, so that the service's role needs none to make or drop tables.
-# The months go last: dropping one locks the parent until the end.
-_MAINTAIN = """
-CREATE FUNCTION authsvc.maintain_usage(retention interval) RETURNS void
+# Both with the rights of their owner, so that the service's role needs none to make or drop tables.
+_MAKE_MONTHS = """
+CREATE FUNCTION authsvc.make_usage_months() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
-DECLARE
-    cutoff timestamptz := now() - retention;
-    expired regclass;
+SET timezone = 'UTC' AS $$
 BEGIN
-    IF retention IS NULL OR retention < interval '1 day' THEN
-        RAISE EXCEPTION 'usage is kept for a day at least' USING ERRCODE = '22023';
-    END IF;
     IF NOT pg_try_advisory_xact_lock(107157092040707) THEN
         RETURN;
     END IF;
@@ -83,12 +76,46 @@ BEGIN
         PERFORM authsvc.add_usage_month(
             (date_trunc('month', now()) + make_interval(months => months))::date);
     END LOOP;
-    DELETE FROM authsvc.usage_writers WHERE write_time < now() - interval '7 days';
-    DELETE FROM authsvc.key_sources WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM authsvc.key_sources WHERE last_seen_time < cutoff
-         LIMIT 100000 FOR UPDATE SKIP LOCKED));
-    DELETE FROM authsvc.key_usage_default WHERE hour < cutoff;
-    DELETE FROM authsvc.account_usage_default WHERE hour < cutoff;
+END
+$$
+"""
+
+# A part of what is past, so that no statement takes long: a number of rows of each table, and one
+# month, since dropping it locks its parent until the end. Tells whether there may be more.
+#
+# No index leads to old sources: each write of a source would have to change it, which a removal
+# every few hours is not worth.
+_REMOVE_PAST = """
+CREATE FUNCTION authsvc.remove_past_usage(retention interval, most integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
+DECLARE
+    cutoff timestamptz := now() - retention;
+    past record;
+    removed bigint;
+    expired regclass;
+    is_more boolean := false;
+BEGIN
+    IF retention IS NULL OR retention < interval '1 day' THEN
+        RAISE EXCEPTION 'usage is kept for a day at least' USING ERRCODE = '22023';
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(107157092040708) THEN
+        RETURN false;
+    END IF;
+    FOR past IN
+        VALUES ('usage_writers', 'write_time', now() - interval '7 days'),
+               ('key_sources', 'last_seen_time', cutoff),
+               ('key_usage_default', 'hour', cutoff),
+               ('account_usage_default', 'hour', cutoff)
+    LOOP
+        EXECUTE format(
+            'DELETE FROM authsvc.%1$I WHERE ctid = ANY (ARRAY('
+            'SELECT ctid FROM authsvc.%1$I WHERE %2$I < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))',
+            past.column1, past.column2)
+        USING past.column3, most;
+        GET DIAGNOSTICS removed = ROW_COUNT;
+        is_more := is_more OR removed = most;
+    END LOOP;
     FOR expired IN
         SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
          WHERE inhparent IN ('authsvc.key_usage'::regclass, 'authsvc.account_usage'::regclass)
@@ -98,19 +125,65 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('DROP TABLE %s', expired);
+            RETURN true;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             -- Somebody was reading or writing for long: another time.
             NULL;
         END;
     END LOOP;
+    RETURN is_more;
 END
 $$
 """
 
+# Kept for the revisions after this one: without it, servers whose role owns nothing could not use
+# what a migration makes. A role of servers is one that may read, write and change keys. Others,
+# such as one for reports, are given nothing new.
+_GRANT_TO_SERVERS = """
+CREATE FUNCTION authsvc.grant_to_servers(privileges text, object text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    server text;
+BEGIN
+    FOR server IN
+        SELECT CASE WHEN p.grantee = 0 THEN 'PUBLIC' ELSE p.grantee::regrole::text END
+          FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) AS p
+         WHERE pg_class.oid = 'authsvc.keys'::regclass
+         GROUP BY p.grantee
+        HAVING array_agg(p.privilege_type) @> '{SELECT,INSERT,UPDATE}'
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', privileges, object, server);
+    END LOOP;
+END
+$$
+"""
+
+# What replaces a table is given the privileges of that table, whoever has them.
+_GRANT_AS_BEFORE = """
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('GRANT %s ON authsvc.{table} TO %s', privilege_type,
+                      CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
+          FROM pg_class, aclexplode(relacl)
+         WHERE pg_class.oid = 'authsvc.{before}'::regclass
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$
+"""
+
+_UPKEEP = "authsvc.make_usage_months, authsvc.remove_past_usage"
+
 _UPGRADE = (
+    _GRANT_TO_SERVERS,
     "ALTER TABLE authsvc.key_usage RENAME TO key_usage_before",
     "ALTER INDEX authsvc.key_usage_pkey RENAME TO key_usage_before_pkey",
     *_PARTITIONED,
+    _GRANT_AS_BEFORE.format(table="key_usage", before="key_usage_before"),
     # The hundred of each kind that were seen last. The source of a caller is its key; empty for the
     # service itself. Rows are updated all the time, in their own pages if there is room.
     """
@@ -133,9 +206,15 @@ _UPGRADE = (
     )
     """,
     _ADD_MONTH,
-    _MAINTAIN,
+    _MAKE_MONTHS,
+    _REMOVE_PAST,
     # Whoever may use the schema could else cut the history short.
-    "REVOKE ALL ON FUNCTION authsvc.maintain_usage, authsvc.add_usage_month FROM PUBLIC",
+    f"REVOKE ALL ON FUNCTION authsvc.add_usage_month, {_UPKEEP} FROM PUBLIC",
+    f"SELECT authsvc.grant_to_servers('EXECUTE', 'FUNCTION {_UPKEEP}')",
+    *(
+        f"SELECT authsvc.grant_to_servers('SELECT, INSERT, UPDATE, DELETE', 'authsvc.{table}')"
+        for table in ("account_usage", "key_sources", "usage_writers")
+    ),
     """
     DO $$
     DECLARE
@@ -146,7 +225,7 @@ _UPGRADE = (
             PERFORM authsvc.add_usage_month(month);
             month := month + interval '1 month';
         END LOOP;
-        PERFORM authsvc.maintain_usage(interval '1000 years');
+        PERFORM authsvc.make_usage_months();
     END
     $$
     """,
@@ -161,7 +240,7 @@ _UPGRADE = (
 )
 
 _DOWNGRADE = (
-    "DROP FUNCTION authsvc.maintain_usage, authsvc.add_usage_month",
+    f"DROP FUNCTION authsvc.add_usage_month, {_UPKEEP}",
     "DROP TABLE authsvc.usage_writers",
     "DROP TABLE authsvc.key_sources",
     "DROP TABLE authsvc.account_usage",
@@ -176,8 +255,10 @@ _DOWNGRADE = (
         PRIMARY KEY (key_id, hour, outcome)
     )
     """,
+    _GRANT_AS_BEFORE.format(table="key_usage", before="key_usage_after"),
     "INSERT INTO authsvc.key_usage SELECT * FROM authsvc.key_usage_after",
     "DROP TABLE authsvc.key_usage_after",
+    "DROP FUNCTION authsvc.grant_to_servers",
 )
 
 

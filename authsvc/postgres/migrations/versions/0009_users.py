@@ -47,6 +47,7 @@ _UPGRADE = (
         CHECK ((password_hash IS NULL) = (password_change_time IS NULL))
     )
     """,
+    "SELECT authsvc.grant_to_servers('SELECT, INSERT, UPDATE, DELETE', 'authsvc.users')",
     "CREATE INDEX users_of_account ON authsvc.users (account_id, user_id)",
     # A server of the version before reads neither the column nor the new kinds: to it the account
     # has changed, so it drops more from memory than it must, and never less.

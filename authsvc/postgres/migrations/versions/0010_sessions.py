@@ -69,6 +69,10 @@ _UPGRADE = (
     )
     """,
     "CREATE INDEX login_networks_past ON authsvc.login_networks (last_login_time)",
+    *(
+        f"SELECT authsvc.grant_to_servers('SELECT, INSERT, UPDATE, DELETE', 'authsvc.{table}')"
+        for table in ("sessions", "refresh_tokens", "login_failures", "login_networks")
+    ),
     # To a server of the version before, the user has changed: it drops no less than it must.
     """
     ALTER TABLE authsvc.changes ADD COLUMN session_id text COLLATE "C" NOT NULL DEFAULT ''

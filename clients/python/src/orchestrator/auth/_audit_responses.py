@@ -67,4 +67,16 @@ def _event(message: audit_pb2.AuditEvent) -> _audit_model.AuditEvent:
 def _values(struct: Struct) -> Mapping[str, object]:
     values: dict[str, object] = MessageToDict(struct)
     # A proto map has no order of its own: one event is to look the same each time.
-    return dict(sorted(values.items()))
+    return {name: _value(value) for name, value in sorted(values.items())}
+
+
+def _value(value: object) -> object:
+    match value:
+        # The wire knows no whole numbers.
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_value(item) for item in value]
+        case dict():
+            return {name: _value(item) for name, item in value.items()}
+    return value

@@ -28,7 +28,9 @@ class _ActorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActorKind.V
     ACTOR_KIND_UNSPECIFIED: _ActorKind.ValueType  # 0
     """A kind that this version does not know."""
     ACTOR_KIND_KEY: _ActorKind.ValueType  # 1
-    """An API key."""
+    """An API key; also one that was refused because it is revoked, expired or
+    disabled, or may not be used from where it was.
+    """
     ACTOR_KIND_USER: _ActorKind.ValueType  # 2
     """A user, by an access token."""
     ACTOR_KIND_CERTIFICATE: _ActorKind.ValueType  # 3
@@ -50,7 +52,9 @@ class ActorKind(_ActorKind, metaclass=_ActorKindEnumTypeWrapper):
 ACTOR_KIND_UNSPECIFIED: ActorKind.ValueType  # 0
 """A kind that this version does not know."""
 ACTOR_KIND_KEY: ActorKind.ValueType  # 1
-"""An API key."""
+"""An API key; also one that was refused because it is revoked, expired or
+disabled, or may not be used from where it was.
+"""
 ACTOR_KIND_USER: ActorKind.ValueType  # 2
 """A user, by an access token."""
 ACTOR_KIND_CERTIFICATE: ActorKind.ValueType  # 3
@@ -189,9 +193,12 @@ class AuditEvent(_message.Message):
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
         """What it changed, as it was before: only the fields that differ; all of them
-        for what was deleted. Their names are those of `Key`, `Account` and
-        `User` where there are such. A secret field that changed reads `(hidden)`. Not set when
-        nothing was there, or nothing changed.
+        for what was deleted. Their names are those of `Key`, `Account`, `User` and
+        `Session` where there are such. Of a key, the rate limit is told in two:
+        `rate_limit_requests` and `rate_limit_seconds`. Values of enums come without
+        their prefix, such as `UNSPECIFIED` for a `revoke_reason` that is not set.
+        A secret field that changed reads `(hidden)`. Not set when nothing was
+        there, or nothing changed.
         """
 
     @_builtins.property

@@ -298,8 +298,10 @@ class ClientAddressUsage(_message.Message):
     IS_NEW_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     """The IP address in its canonical text form; an IPv4 address that came mapped
-    into IPv6 is shown as IPv4. It is `RequestContext.client_ip` or, where the
-    key's holder called this service itself, the address of that connection.
+    into IPv6 is the IPv4 address. IPv6 addresses are told by the network of
+    their site, such as `2001:db8::/64`, since hosts change theirs within it.
+    It is that of `RequestContext.client_ip` or, where the key's holder called
+    this service itself, of that connection. Always set.
     """
     call_count: _builtins.int
     """How many calls came from it since it was first seen. Positive."""
