@@ -5,6 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# How many processes run the tests; with 0 it is the one that was started.
+TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 1)))')
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness soak \
 	proto docs format clean
@@ -32,7 +35,7 @@ run: $(VENV)/.run ## Serve on 127.0.0.1:50051 with an embedded Postgres.
 
 test: $(VENV)/.dev ## Run all tests, with coverage.
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -12,9 +12,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from authsvc.config_values import LogFormat, LogLevel
 
-# Nothing logs credentials on purpose. This is the net below: keys, and whatever looks like a JWT.
+# Nothing logs credentials on purpose. This is the net below: keys, refresh tokens, and whatever
+# looks like a JWT.
 _SECRET: Final = re.compile(
-    r"orch_[0-9a-fA-F]{40}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"orch_[0-9a-fA-F]{40}|orchrt_[0-9a-f]{64}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
 )
 _REDACTED: Final = "[redacted]"
 

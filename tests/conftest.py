@@ -61,7 +61,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if url:
         yield url
         return
-    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    # Nothing here has to outlive a crash of the machine; a database is dropped ten times as fast.
+    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"})
     asyncio.run(postgres.start())
     try:
         yield postgres.url()

@@ -79,7 +79,10 @@ def disable(
     api_key_file: ApiKeyFileOption = None,
     ca_file: CertificatesOption = None,
 ) -> None:
-    """Disable an account: all its keys and tokens are denied at once, until it is enabled."""
+    """Disable an account: all its keys and tokens are denied at once, until it is enabled.
+
+    The sessions of its users end, and they log in anew when it is enabled.
+    """
     with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
         updated = client.update_account(account_id, state=AccountState.DISABLED)
     if as_json:

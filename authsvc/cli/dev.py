@@ -35,21 +35,31 @@ from authsvc.usecases.judge_credential import Question
 _DATABASE = "authsvc"
 _ADMIN_KEY_NAME = "admin"
 _COMMAND = "authsvc dev"
+_ADDRESS_SETTING = "AUTHSVC_LISTEN_ADDRESS"
 
 
 def dev(
     *,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     address: Annotated[
-        str, typer.Option("--address", help="Where to serve, as host:port.")
+        str,
+        typer.Option("--address", envvar=_ADDRESS_SETTING, help="Where to serve, as host:port."),
     ] = "127.0.0.1:50051",
+    context: typer.Context,
 ) -> None:
     """Serve on an embedded Postgres, and print what to try. For development only.
 
     Everything is kept in the data directory: the database, the admin key, the encryption key.
     """
     # Bad settings are told before anything is made; the database's address is not known yet.
-    settings = _load_settings("postgresql://embedded", "A" * 43 + "=", address)
+    try:
+        settings = _load_settings("postgresql://embedded", "A" * 43 + "=", address)
+    except InvalidSettings as error:
+        source = context.get_parameter_source("address")
+        is_setting = source is not None and source.name == "ENVIRONMENT"
+        called = _ADDRESS_SETTING if is_setting else "--address"
+        problems = [_in_words_of_dev(problem, called) for problem in error.problems]
+        raise InvalidSettings(problems) from None
     configure_logs(settings.log_level, settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:
@@ -65,29 +75,27 @@ def dev(
 
 
 def _load_settings(database_url: str, encryption_key: str, address: str) -> Settings:
-    try:
-        return load_settings(
-            database_url=database_url,
-            encryption_key=encryption_key,
-            listen_address=address,
-            # What is printed to try speaks plaintext.
-            tls_certificate_file=None,
-            tls_key_file=None,
-        )
-    except InvalidSettings as error:
-        raise InvalidSettings([_in_words_of_dev(problem) for problem in error.problems]) from None
+    return load_settings(
+        database_url=database_url,
+        encryption_key=encryption_key,
+        listen_address=address,
+        # What is printed to try speaks plaintext.
+        tls_certificate_file=None,
+        tls_key_file=None,
+    )
 
 
-def _in_words_of_dev(problem: str) -> str:
+def _in_words_of_dev(problem: str, called: str) -> str:
+    """Return what is wrong, with the address named as it was given."""
     setting, _, text = problem.partition(": ")
-    if setting != "AUTHSVC_LISTEN_ADDRESS":
+    if setting != _ADDRESS_SETTING:
         return problem
     if text.startswith("is not a loopback address"):
         text = (
             "is not a loopback address, and without TLS keys would travel readable: use 127.0.0.1, "
             "or, where nobody else listens, as within a container, AUTHSVC_ALLOW_PLAINTEXT=true"
         )
-    return f"--address: {text}"
+    return f"{called}: {text}"
 
 
 async def _create_database(postgres: EmbeddedPostgres) -> None:

@@ -138,7 +138,8 @@ def update(
     role: Annotated[Role | None, typer.Option(help="Another role.", case_sensitive=False)] = None,
     enable: Annotated[bool, typer.Option("--enable", help="Switch it on.")] = False,
     disable: Annotated[
-        bool, typer.Option("--disable", help="Switch it off: its tokens are denied.")
+        bool,
+        typer.Option("--disable", help="Switch it off: its tokens are denied, its sessions end."),
     ] = False,
     etag: Annotated[
         str | None, typer.Option(help="Change it only if this is still its etag.")

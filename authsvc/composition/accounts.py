@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from authsvc.composition.login_limits import limit_logins
 from authsvc.composition.signing import page_tokens
 from authsvc.config import Settings
 from authsvc.domain import ids
@@ -29,7 +30,7 @@ def account_servicer(
         create_account=CreateAccount(store=accounts, clock=clock, new_id=ids.new_id),
         get_account=GetAccount(accounts),
         list_accounts=ListAccounts(accounts),
-        update_account=UpdateAccount(accounts),
+        update_account=UpdateAccount(store=accounts, clock=clock),
         create_user=CreateUser(
             accounts=accounts,
             store=users,
@@ -40,11 +41,12 @@ def account_servicer(
         ),
         get_user=GetUser(users),
         list_users=ListUsers(accounts=accounts, users=users, page_tokens=page_tokens(settings)),
-        update_user=UpdateUser(users),
+        update_user=UpdateUser(store=users, clock=clock),
         set_user_password=SetUserPassword(
             accounts=accounts,
             store=users,
             hasher=hasher,
+            limit_logins=limit_logins(settings, database, clock=clock),
             is_common=is_common_password,
             clock=clock,
         ),

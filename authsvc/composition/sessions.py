@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 
+from authsvc.composition.login_limits import limit_logins
 from authsvc.composition.signing import Signing, current_signer, encryption_keys, page_tokens
 from authsvc.config import Settings
 from authsvc.domain import ids
@@ -14,16 +15,13 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.sessions import SessionLifetimes
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.database import Database
-from authsvc.postgres.login_counts import PostgresLoginCounts
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.postgres.session_tokens import PostgresSessionTokens
 from authsvc.postgres.sessions import PostgresSessions
 from authsvc.postgres.users import PostgresUsers
 from authsvc.rpc.session_servicer import SessionServicer
-from authsvc.tokens.login_digests import LoginDigests
 from authsvc.tokens.pair_sealing import TokenPairSealer
 from authsvc.usecases.create_session import CreateSession
-from authsvc.usecases.limit_logins import LimitLogins
 from authsvc.usecases.list_sessions import ListSessions
 from authsvc.usecases.passwords import PasswordHasher
 from authsvc.usecases.refresh_session import RefreshSession
@@ -60,11 +58,7 @@ def session_servicer(
         get_jwks=signing.get_jwks,
         rotate_signing_key=signing.rotate_signing_key,
         create_session=CreateSession(
-            limit_logins=LimitLogins(
-                counts=PostgresLoginCounts(database),
-                digests=LoginDigests(encryption_key),
-                clock=clock,
-            ),
+            limit_logins=limit_logins(settings, database, clock=clock),
             verify_password=VerifyPassword(store=users, hasher=hasher),
             accounts=accounts,
             store=session_tokens,

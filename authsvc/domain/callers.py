@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from authsvc.domain.accounts import Account
 from authsvc.domain.errors import CallerNotPermitted, ScopeNotGrantable
+from authsvc.domain.foreign_issuers import SUBJECT_SEPARATOR
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.scopes import ADMIN, ALL, KEYS, MANAGE_OWN_KEYS, RESERVED, covers
 
@@ -66,14 +67,14 @@ class Caller:
     def require_user_management(self) -> None:
         """Let pass only a caller that may manage the users of some account.
 
-        No key of an account does: who finds a key must not be able to make a login of it.
+        No key of an account does: who finds a key must not be able to make a login of it. Nor does
+        a user of another issuer: what it makes would outlive its rights there.
 
         Raises:
             CallerNotPermitted: It may manage none.
         """
         if not (self._holds(ADMIN) or self._manages_own_users()):
-            is_user = self.principal.kind is PrincipalKind.USER and not self.principal.is_system
-            raise CallerNotPermitted(ALL if is_user else ADMIN)
+            raise CallerNotPermitted(ALL if self._is_user_of_ours() else ADMIN)
 
     def may_manage_users_of(self, account_id: str) -> bool:
         """Tell whether the caller may manage the users of an account."""
@@ -123,10 +124,13 @@ class Caller:
         return self.principal.is_system and covers(self.principal.scopes, reserved_scope)
 
     def _manages_own_users(self) -> bool:
+        return self._is_user_of_ours() and ALL in self.principal.scopes
+
+    def _is_user_of_ours(self) -> bool:
         principal = self.principal
         if principal.kind is not PrincipalKind.USER or principal.is_system:
             return False
-        return ALL in principal.scopes
+        return SUBJECT_SEPARATOR not in principal.user_id
 
     def _manages_own_keys(self) -> bool:
         return not self.principal.is_system and covers(self.principal.scopes, MANAGE_OWN_KEYS)

@@ -26,6 +26,8 @@ class SessionEndReason(StrEnum):
     REVOKED = "REVOKED"
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - what happened, not a password
     REFRESH_TOKEN_REUSED = "REFRESH_TOKEN_REUSED"  # noqa: S105 - likewise
+    USER_DISABLED = "USER_DISABLED"
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.clock import Deadline
 from authsvc.domain.origin import Origin
 from authsvc.postgres.database import Connection, Database, Row
+from authsvc.postgres.sessions import end_sessions_of_account
 
 _GIVEN: Final = "account_id, display_name, state, create_time, is_system"
 # The revision is given by a trigger, which logs the change.
@@ -82,9 +84,11 @@ class PostgresAccounts:
         return replace(account, revision=revision)
 
     async def replace_account(
-        self, account: Account, origin: Origin, deadline: Deadline
+        self, account: Account, now: datetime, origin: Origin, deadline: Deadline
     ) -> Account | None:
         """Write what may change, if the account still has the revision of `account`.
+
+        The sessions of the users of an account that is disabled are ended.
 
         Returns:
             The account with its new revision; None when it has another one, or is gone.
@@ -94,13 +98,16 @@ class PostgresAccounts:
         """
 
         async def write(connection: Connection) -> Row | None:
-            return await connection.fetchrow(
+            row = await connection.fetchrow(
                 _REPLACE,
                 account.account_id,
                 account.revision,
                 account.display_name,
                 account.state.value,
             )
+            if row is not None and account.state is AccountState.DISABLED:
+                await end_sessions_of_account(connection, account.account_id, now)
+            return row
 
         row = await self._database.change(origin, write, deadline)
         return None if row is None else account_of(row)

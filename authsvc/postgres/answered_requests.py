@@ -13,6 +13,7 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key
 from authsvc.domain.origin import Origin
+from authsvc.postgres.actors import lock_for
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import insert_key
 
@@ -82,14 +83,16 @@ class PostgresAnswers:
 
         Raises:
             KeyNameTaken: Another key of the account has this name.
+            CallerCredentialInvalid: The caller's own was ended since the call came.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def insert(connection: Connection) -> Key | None:
+            if answer is not None and not await reserve(connection, answer, key.create_time):
+                return None
+            await lock_for(connection, origin)
             if answer is None:
                 return await insert_key(connection, key, digest)
-            if not await reserve(connection, answer, key.create_time):
-                return None
             kept = await insert_key(connection, key, digest)
             await complete(connection, answer, kept.revision)
             return kept

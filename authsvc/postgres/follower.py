@@ -94,8 +94,10 @@ class ChangeFollower:
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                     await self._read(connection)
                     await self._prune(connection)
+                # Before Python 3.12, wait_for loses a cancellation that comes with the event.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await wake.wait()
         finally:
             # Orderly closing would wait for a server that may be gone.
             connection.terminate()

@@ -12,8 +12,8 @@ from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.origin import Origin
 from authsvc.domain.rotation import Succession
+from authsvc.postgres.actors import lock_for
 from authsvc.postgres.answered_requests import complete, reserve
-from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import COLUMNS, SELECT_KEY, insert_key, key_of
 
@@ -59,6 +59,7 @@ class PostgresKeyRotation:
         Raises:
             KeyNotFound: There is no such key.
             KeyNameTaken: The name was given to another key.
+            CallerCredentialInvalid: The caller's own was ended since the call came.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
@@ -66,7 +67,7 @@ class PostgresKeyRotation:
             if answer is not None and not await reserve(connection, answer, now):
                 return None
             # Before the row is locked, in the order of all writers.
-            await connection.execute(LOCK_CHANGES)
+            await lock_for(connection, origin)
             row = await connection.fetchrow(_LOCK_KEY, key_id)
             if row is None:
                 raise KeyNotFound

@@ -24,7 +24,11 @@ from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.login_counts import keep_network, take_back
 from authsvc.postgres.sessions import COLUMNS, session_of
 
-# Waits for a change of the password that is under way, and then finds nobody.
+# These wait for a change that is under way, of the account's state or of the user, and then find
+# nothing: else a session could begin that the change did not end.
+_LOCK_ACCOUNT: Final = """
+SELECT true FROM authsvc.accounts WHERE account_id = $1 AND state = 'ACTIVE' FOR SHARE
+"""
 _LOG_IN: Final = """
 UPDATE authsvc.users SET last_login_time = $3
  WHERE user_id = $1 AND password_change_time = $2 AND NOT disabled
@@ -90,7 +94,7 @@ class PostgresSessionTokens:
         """Keep a new session, and take back the attempt that was counted as a failure.
 
         Returns:
-            False when the user got another password since, or was disabled.
+            False when the user got another password since, or it or its account was disabled.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -98,6 +102,8 @@ class PostgresSessionTokens:
         login_time = session.create_time
 
         async def insert(connection: Connection) -> bool:
+            if not await connection.fetchval(_LOCK_ACCOUNT, session.account_id):
+                return False
             values = (user.user_id, user.password_change_time, login_time)
             if not await connection.fetchval(_LOG_IN, *values):
                 return False

@@ -38,13 +38,21 @@ UPDATE authsvc.sessions SET end_time = $2, end_reason = $3
  WHERE session_id = $1 AND end_time IS NULL
 RETURNING true
 """
+# Those that have idled too long are ended with the others: a refresh that is not committed yet may
+# just have prolonged one. Nothing prolongs `expire_time`.
 _END_ALL: Final = """
 WITH ended AS (
     UPDATE authsvc.sessions SET end_time = $2, end_reason = $3
-     WHERE user_id = $1 AND session_id <> $4 AND end_time IS NULL AND idle_expire_time > $2
-    RETURNING revision
+     WHERE user_id = $1 AND session_id <> $4 AND end_time IS NULL AND expire_time > $2
+    RETURNING revision, idle_expire_time > $2 AS was_active
 )
-SELECT count(*) AS count, coalesce(max(revision), 0) AS revision FROM ended
+SELECT count(*) FILTER (WHERE was_active) AS count, coalesce(max(revision), 0) AS revision
+  FROM ended
+"""
+_END_ALL_OF_ACCOUNT: Final = """
+UPDATE authsvc.sessions SET end_time = $2, end_reason = 'ACCOUNT_DISABLED'
+ WHERE user_id IN (SELECT user_id FROM authsvc.users WHERE account_id = $1)
+   AND end_time IS NULL AND expire_time > $2
 """
 
 
@@ -58,6 +66,11 @@ async def end_sessions_of(
     """End the active sessions of a user but for one, in a transaction."""
     row = await connection.fetchrow(_END_ALL, user_id, now, reason.value, except_session_id)
     return EndedSessions(0, 0) if row is None else EndedSessions(**row)
+
+
+async def end_sessions_of_account(connection: Connection, account_id: str, now: datetime) -> None:
+    """End the sessions of all users of an account that is disabled, in its transaction."""
+    await connection.execute(_END_ALL_OF_ACCOUNT, account_id, now)
 
 
 def session_of(row: Row) -> Session:

@@ -12,6 +12,7 @@ from authsvc.domain.errors import LastOwner
 from authsvc.domain.origin import Origin
 from authsvc.domain.sessions import SessionEndReason
 from authsvc.domain.users import User, UserRecord, UserRole, UserWithPassword
+from authsvc.postgres.actors import lock_for
 from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database, Row
 from authsvc.postgres.sessions import end_sessions_of
@@ -50,7 +51,7 @@ RETURNING {_COLUMNS}
 """
 _SET_PASSWORD: Final = f"""
 UPDATE authsvc.users SET password_hash = $2, password_change_time = $3
- WHERE user_id = $1
+ WHERE user_id = $1 AND ($4::timestamptz IS NULL OR password_change_time = $4)
 RETURNING {_COLUMNS}
 """
 _REHASH: Final = """
@@ -125,10 +126,12 @@ class PostgresUsers:
         Raises:
             EmailTaken: A user has this email address already.
             AccountNotFound: There is no such account.
+            CallerCredentialInvalid: The caller's own was ended since the call came.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def insert(connection: Connection) -> int:
+            await lock_for(connection, origin)
             revision: int = await connection.fetchval(
                 _INSERT,
                 user.user_id,
@@ -146,8 +149,12 @@ class PostgresUsers:
         revision = await self._database.change(origin, insert, deadline)
         return replace(user, revision=revision)
 
-    async def replace_user(self, user: User, origin: Origin, deadline: Deadline) -> User | None:
+    async def replace_user(
+        self, user: User, now: datetime, origin: Origin, deadline: Deadline
+    ) -> User | None:
         """Write what may change, if the user still has the revision of `user`.
+
+        The sessions of a user that is disabled are ended.
 
         Returns:
             The user with its new revision; None when it has another one, or is gone.
@@ -169,7 +176,7 @@ class PostgresUsers:
                 and not await connection.fetchval(_HAS_OTHER_OWNER, user.account_id, user.user_id)
             ):
                 raise LastOwner
-            return await connection.fetchrow(
+            row = await connection.fetchrow(
                 _REPLACE,
                 user.user_id,
                 user.revision,
@@ -177,6 +184,10 @@ class PostgresUsers:
                 user.role.value,
                 user.disabled,
             )
+            if user.disabled:
+                reason = SessionEndReason.USER_DISABLED
+                await end_sessions_of(connection, user.user_id, reason, now, except_session_id="")
+            return row
 
         row = await self._database.change(origin, write, deadline)
         return None if row is None else _user_of(row)
@@ -186,6 +197,7 @@ class PostgresUsers:
         user_id: str,
         *,
         password_hash: str,
+        last_change_time: datetime | None,
         change_time: datetime,
         except_session_id: str,
         origin: Origin,
@@ -193,15 +205,29 @@ class PostgresUsers:
     ) -> User | None:
         """Give a user another password, and end its sessions but for one.
 
+        Args:
+            user_id: The user.
+            password_hash: That of the new password.
+            last_change_time: When the present password has to have been set; None: whenever.
+            change_time: The present.
+            except_session_id: A session that goes on; may be empty.
+            origin: What the audit log is told.
+            deadline: How long it may take.
+
         Returns:
-            The user with its new revision; None when there is no such user.
+            The user with its new revision; None when there is no such user, or it has another
+            password.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def write(connection: Connection) -> Row | None:
-            row = await connection.fetchrow(_SET_PASSWORD, user_id, password_hash, change_time)
+            row = await connection.fetchrow(
+                _SET_PASSWORD, user_id, password_hash, change_time, last_change_time
+            )
+            if row is None:
+                return None
             reason = SessionEndReason.PASSWORD_CHANGED
             await end_sessions_of(connection, user_id, reason, change_time, except_session_id)
             return row

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.callers import Caller
-from authsvc.domain.errors import CallerCredentialInvalid, RefreshTokenReused
+from authsvc.domain.errors import CallerCredentialInvalid, EmailTaken, RefreshTokenReused
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.management import named_account, target_of
@@ -37,7 +37,8 @@ def denied_record(
         origin: What the audit log is told of the call.
     """
     row = row_of(error)
-    if row.code not in _DENIALS:
+    # Who is told that an address is taken has learned of a user of whatever account.
+    if row.code not in _DENIALS and not isinstance(error, EmailTaken):
         return None
     if isinstance(error, RefreshTokenReused):
         # The request names the session by a token, which is not written down.

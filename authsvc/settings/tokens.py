@@ -79,10 +79,12 @@ class TokenSettings(BaseSettings):
     )
     signing_key_lead: float = Field(
         default=900.0,
-        ge=0,
+        # A server looks for an unknown key at most once a second, and denies its tokens until then.
+        ge=2,
         le=86400,
-        description="How many seconds a new key is published before it signs. Longer than those "
-        "who verify keep the published keys: we tell them 5 minutes.",
+        description="How many seconds a new key is published before it signs; at least 2, so that "
+        "all servers know it by then. Longer than those who verify keep the published keys: we "
+        "tell them 5 minutes.",
     )
 
     # It looks at a setting above its own, so that start-up reports it with all the others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
@@ -14,7 +15,18 @@ from authsvc.domain.errors import (
     TooManyLookups,
 )
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
+from authsvc.domain.keys import KeyRecord
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+
+_OF_KNOWN_KEYS: Final = frozenset(
+    {
+        DenialReason.KEY_REVOKED,
+        DenialReason.KEY_DISABLED,
+        DenialReason.KEY_EXPIRED,
+        DenialReason.ACCOUNT_DISABLED,
+        DenialReason.ADDRESS_NOT_ALLOWED,
+    }
+)
 
 
 class AuthenticateCaller:
@@ -72,7 +84,12 @@ class AuthenticateCaller:
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
         question = _question(authorization, peer, demand)
-        return self._caller(await self._judge(question, deadline), question)
+        verdict = await self._judge(question, deadline)
+        refused = None
+        if isinstance(verdict.outcome, Denial) and verdict.outcome.reason in _OF_KNOWN_KEYS:
+            # Not by what memory has alone: the change that ended the key may just have dropped it.
+            refused = await self._judge.read_refused(question, deadline)
+        return self._caller(verdict, question, refused)
 
     async def again(
         self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
@@ -93,7 +110,9 @@ class AuthenticateCaller:
         question = _question(authorization, peer)
         return self._caller(await self._onlooker(question, deadline), question)
 
-    def _caller(self, verdict: Verdict, question: Question) -> Caller:
+    def _caller(
+        self, verdict: Verdict, question: Question, refused: KeyRecord | None = None
+    ) -> Caller:
         outcome = verdict.outcome
         if not isinstance(outcome, Denial):
             return Caller(outcome)
@@ -104,7 +123,7 @@ class AuthenticateCaller:
             if outcome.rate_limit is None or outcome.retry_after is None:
                 raise TooManyLookups
             raise CallerRateLimited(outcome.retry_after)
-        refused = self._judge.find_refused(question)
+        refused = refused or self._judge.find_refused(question)
         if refused is None:
             raise CallerCredentialInvalid(reason)
         principal = refused.principal

@@ -61,7 +61,7 @@ class SessionStore(Protocol):
             deadline: How long it may take.
 
         Returns:
-            False when the user got another password since, or was disabled.
+            False when the user got another password since, or it or its account was disabled.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
@@ -108,13 +108,22 @@ class CreateSession:
         address = command.client_address or call.address
         counted = await self._limit_logins.begin(command.email, address, call.deadline)
         try:
-            user = await self._verified_user(command, call)
-            make_tokens = await self._tokens.ready(call.deadline_from_now())
+            granted = await self._begin(command, address, counted, call)
         except Retriable:
             await self._limit_logins.take_back(counted, call.deadline_from_now())
             raise
-        if user is None:
+        if granted is None:
             raise LoginRefused
+        return granted
+
+    async def _begin(
+        self, command: CreateSessionCommand, address: str, counted: CountedAttempt, call: OpenCall
+    ) -> GrantedSession | None:
+        """Begin a session, or return None when address and password open nothing."""
+        user = await self._verified_user(command, call)
+        make_tokens = await self._tokens.ready(call.deadline_from_now())
+        if user is None:
+            return None
         now = self._clock()
         session = self._session(user, address, command.user_agent, now)
         tokens = make_tokens(session, user.role, now)
@@ -126,9 +135,7 @@ class CreateSession:
             origin=_acting(user, call.origin),
             deadline=call.deadline_from_now(),
         )
-        if not is_kept:
-            raise LoginRefused
-        return GrantedSession(session, tokens)
+        return GrantedSession(session, tokens) if is_kept else None
 
     async def _verified_user(self, command: CreateSessionCommand, call: OpenCall) -> User | None:
         user = await self._verify_password(command.email, command.password, call.deadline)

@@ -14,7 +14,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
 from authsvc.domain.denials import DENIALS, Denial, DenialReason
-from authsvc.domain.errors import RevisionNotReached
+from authsvc.domain.errors import DatabaseUnavailable, RevisionNotReached, TooManyLookups
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
 from authsvc.domain.judgement import judge_key, judge_token
 from authsvc.domain.keys import KeyRecord
@@ -189,6 +189,16 @@ class JudgeCredential:
         """
         credential = parse_credential(question.value)
         return self._remembered(credential) if isinstance(credential, bytes) else None
+
+    async def read_refused(self, question: Question, deadline: Deadline) -> KeyRecord | None:
+        """Return what `find_refused` does, read anew where it is gone; None if it cannot be."""
+        credential = parse_credential(question.value)
+        if not isinstance(credential, bytes):
+            return None
+        try:
+            return (await self._keys.find(credential, deadline)).record
+        except (DatabaseUnavailable, TooManyLookups):
+            return None
 
     async def settle(self, unsettled: Unsettled, deadline: Deadline) -> Verdict:
         """Judge a credential that memory could not judge.

@@ -71,6 +71,24 @@ class LimitLogins:
         attempt = self._attempt(email, address)
         return await self._counts.count_attempt(attempt, self._clock(), deadline)
 
+    async def begin_own(self, user_id: str, session_id: str, deadline: Deadline) -> CountedAttempt:
+        """Count, as `begin` does, an attempt at the current password by who is logged in.
+
+        By sessions, so that who has stolen one holds nobody up in the user's others.
+
+        Args:
+            user_id: The user.
+            session_id: The session it calls in; empty where there is none.
+            deadline: How long it may take.
+
+        Raises:
+            TooManyFailedLogins: It must wait.
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        digest = self._digests.digest(LoginLimit.PAIR, user_id, session_id)
+        attempt = LoginAttempt("", "", {LoginLimit.PAIR: digest})
+        return await self._counts.count_attempt(attempt, self._clock(), deadline)
+
     async def take_back(self, counted: CountedAttempt, deadline: Deadline) -> None:
         """Take back an attempt that nobody came to look at, as far as that is possible."""
         with suppress(DatabaseUnavailable):

@@ -9,11 +9,12 @@ from typing import Protocol
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
-from authsvc.domain.errors import UserNotFound, WrongPassword
+from authsvc.domain.errors import Retriable, UserNotFound, WrongPassword
 from authsvc.domain.origin import Origin
 from authsvc.domain.passwords import Password
 from authsvc.domain.users import User
 from authsvc.usecases.call import Call
+from authsvc.usecases.limit_logins import LimitLogins
 from authsvc.usecases.managed_keys import Accounts
 from authsvc.usecases.managed_users import Users, get_managed_user
 from authsvc.usecases.passwords import IsCommon, PasswordHasher, check_new_password
@@ -41,6 +42,7 @@ class UserStore(Users, Protocol):
         user_id: str,
         *,
         password_hash: str,
+        last_change_time: datetime | None,
         change_time: datetime,
         except_session_id: str,
         origin: Origin,
@@ -48,8 +50,18 @@ class UserStore(Users, Protocol):
     ) -> User | None:
         """Give a user another password, and end its sessions but for one.
 
+        Args:
+            user_id: The user.
+            password_hash: That of the new password.
+            last_change_time: When the present password has to have been set; None: whenever.
+            change_time: The present.
+            except_session_id: A session that goes on; may be empty.
+            origin: What the audit log is told.
+            deadline: How long it may take.
+
         Returns:
-            The user with its new revision; None when there is no such user.
+            The user with its new revision; None when there is no such user, or it has another
+            password.
 
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline; the password
@@ -67,10 +79,12 @@ class SetUserPassword:
         accounts: Accounts,
         store: UserStore,
         hasher: PasswordHasher,
+        limit_logins: LimitLogins,
         is_common: IsCommon,
         clock: Clock,
     ) -> None:
-        """Take the stores, what passwords need, and the source of time."""
+        """Take the stores, what passwords need, what limits guesses, and the source of time."""
+        self._limit_logins = limit_logins
         self._accounts = accounts
         self._store = store
         self._hasher = hasher
@@ -88,6 +102,7 @@ class SetUserPassword:
             InvalidRequest: The id is malformed, or the password breaks a rule.
             UserNotFound: There is no such user, or the caller may not see it.
             WrongPassword: The current password is another one, or there is none.
+            TooManyFailedLogins: Attempts before this one failed; it was not looked at.
             TooManyLogins: Too many passwords are being hashed already.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
@@ -101,12 +116,14 @@ class SetUserPassword:
         violations.raise_if_any()
         user = await get_managed_user(self._store, command.user_id, call)
         if is_self:
-            await self._require_current_password(command, call.deadline)
+            await self._require_current_password(command, call)
         await self._check(command.password, user, call.deadline)
         hashed = await self._hasher.hash(command.password)
         changed = await self._store.set_password(
             user.user_id,
             password_hash=hashed,
+            # Else who knew the password before this one could undo its change.
+            last_change_time=user.password_change_time if is_self else None,
             change_time=self._clock(),
             # Who else is logged in may be why the password is changed.
             except_session_id=call.caller.principal.session_id if is_self else "",
@@ -114,17 +131,26 @@ class SetUserPassword:
             deadline=call.deadline,
         )
         if changed is None:
-            raise UserNotFound
+            # Of the user itself: somebody has just set another password.
+            raise WrongPassword if is_self else UserNotFound
         return changed
 
-    async def _require_current_password(
-        self, command: SetUserPasswordCommand, deadline: Deadline
-    ) -> None:
-        hashed = await self._store.find_password_hash(command.user_id, deadline)
-        if hashed is None:
+    async def _require_current_password(self, command: SetUserPasswordCommand, call: Call) -> None:
+        # A token that was stolen for minutes must not do to find out the password either.
+        counted = await self._limit_logins.begin_own(
+            command.user_id, call.caller.principal.session_id, call.deadline
+        )
+        try:
+            hashed = await self._store.find_password_hash(command.user_id, call.deadline)
+            if hashed is None:
+                raise WrongPassword
+            verified = await self._hasher.verify(hashed, command.current_password)
+        except Retriable:
+            await self._limit_logins.take_back(counted, call.deadline)
+            raise
+        if not verified.matches:
             raise WrongPassword
-        if not (await self._hasher.verify(hashed, command.current_password)).matches:
-            raise WrongPassword
+        await self._limit_logins.take_back(counted, call.deadline)
 
     async def _check(self, password: Password, user: User, deadline: Deadline) -> None:
         account = await self._accounts.find_account(user.account_id, deadline)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.bounds import Violations
-from authsvc.domain.clock import Deadline
+from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AccountNotFound, EtagMismatch
 from authsvc.domain.origin import Origin
 from authsvc.domain.scopes import ADMIN
@@ -42,9 +43,11 @@ class AccountStore(Protocol):
         ...
 
     async def replace_account(
-        self, account: Account, origin: Origin, deadline: Deadline
+        self, account: Account, now: datetime, origin: Origin, deadline: Deadline
     ) -> Account | None:
         """Write what UpdateAccount may change, if the account still has its revision.
+
+        The sessions of the users of an account that is disabled are ended.
 
         Returns:
             The account with its new revision; None when it has another revision, or is gone.
@@ -59,12 +62,15 @@ class AccountStore(Protocol):
 class UpdateAccount:
     """Changes accounts."""
 
-    def __init__(self, store: AccountStore) -> None:
-        """Take the store."""
+    def __init__(self, *, store: AccountStore, clock: Clock) -> None:
+        """Take the store, and the source of time."""
         self._store = store
+        self._clock = clock
 
     async def __call__(self, command: UpdateAccountCommand, call: Call) -> Account:
         """Change an account. Disabling it counts everywhere at once, as a revocation does.
+
+        It ends the sessions of all its users.
 
         Returns:
             The changed account.
@@ -91,7 +97,9 @@ class UpdateAccount:
                 violations = Violations()
                 violations.add("account.state", "stays ACTIVE for the system account")
                 violations.raise_if_any()
-            changed = await self._store.replace_account(wanted, call.origin, call.deadline)
+            changed = await self._store.replace_account(
+                wanted, self._clock(), call.origin, call.deadline
+            )
             if changed is not None:
                 return changed
         raise EtagMismatch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
-from authsvc.domain.clock import Deadline
+from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import EtagMismatch
 from authsvc.domain.origin import Origin
 from authsvc.domain.update_masks import check_paths
@@ -41,8 +42,12 @@ class UpdateUserCommand:
 class UserStore(Users, Protocol):
     """Where users are found and changed."""
 
-    async def replace_user(self, user: User, origin: Origin, deadline: Deadline) -> User | None:
+    async def replace_user(
+        self, user: User, now: datetime, origin: Origin, deadline: Deadline
+    ) -> User | None:
         """Write what UpdateUser may change, if the user still has the revision of `user`.
+
+        The sessions of a user that is disabled are ended.
 
         Returns:
             The user with its new revision; None when it has another revision, or is gone.
@@ -58,12 +63,13 @@ class UserStore(Users, Protocol):
 class UpdateUser:
     """Changes users."""
 
-    def __init__(self, store: UserStore) -> None:
-        """Take the store."""
+    def __init__(self, *, store: UserStore, clock: Clock) -> None:
+        """Take the store, and the source of time."""
         self._store = store
+        self._clock = clock
 
     async def __call__(self, command: UpdateUserCommand, call: Call) -> User:
-        """Change a user.
+        """Change a user. Disabling it ends its sessions: they are not there when it is enabled.
 
         Returns:
             The changed user.
@@ -83,7 +89,9 @@ class UpdateUser:
             if command.etag and command.etag != found.etag:
                 raise EtagMismatch
             wanted: User = replace(found, **changes)
-            changed = await self._store.replace_user(wanted, call.origin, call.deadline)
+            changed = await self._store.replace_user(
+                wanted, self._clock(), call.origin, call.deadline
+            )
             if changed is not None:
                 return changed
         raise EtagMismatch

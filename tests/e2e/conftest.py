@@ -12,7 +12,12 @@ from tests.e2e.support import Dev, dev
 @pytest.fixture(scope="session")
 def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A running `authsvc dev`. Tokens end when they say, and usage is written soon."""
-    settings = {"AUTHSVC_TOKEN_LEEWAY": "0", "AUTHSVC_USAGE_FLUSH_INTERVAL": "0.5"}
+    settings = {
+        "AUTHSVC_TOKEN_LEEWAY": "0",
+        "AUTHSVC_USAGE_FLUSH_INTERVAL": "0.5",
+        # The machine may be busy.
+        "AUTHSVC_DATABASE_TIMEOUT": "10",
+    }
     with dev(tmp_path_factory.mktemp("dev"), settings) as started:
         yield started
 

@@ -129,14 +129,19 @@ def test_a_second_start_says_that_the_directory_is_in_use(shared_dev: Dev) -> No
 
 
 def test_bad_addresses_are_refused_before_anything_is_made(tmp_path: Path) -> None:
-    public, nonsense = run_all(
+    setting = {"AUTHSVC_LISTEN_ADDRESS": "0.0.0.0:50051"}
+    public, nonsense, set_public, overridden = run_all(
         [
             Command(["dev", "--address", "0.0.0.0:50051"], cwd=tmp_path),
             Command(["dev", "--address", "nonsense"], cwd=tmp_path),
+            Command(["dev"], cwd=tmp_path, settings=setting),
+            Command(["dev", "--address", "nonsense"], cwd=tmp_path, settings=setting),
         ]
     )
 
-    assert [public.code, nonsense.code] == [1, 1]
+    assert [public.code, nonsense.code, set_public.code, overridden.code] == [1, 1, 1, 1]
+    assert "AUTHSVC_LISTEN_ADDRESS: is not a loopback address" in set_public.err
+    assert overridden.err == nonsense.err
     assert "--address: is not a loopback address" in public.err
     assert "AUTHSVC_ALLOW_PLAINTEXT=true" in public.err
     assert "--address: must be host:port, like 127.0.0.1:50051" in nonsense.err

@@ -22,7 +22,10 @@ from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
 from tests.conftest import ENCRYPTION_KEY, execute, with_database
 from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
 
-WAITING: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+WAITING: Final = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+ WHERE NOT granted AND datname = current_database()
+"""
 TLS_SETTINGS: Final = ("AUTHSVC_TLS_CERTIFICATE_FILE", "AUTHSVC_TLS_KEY_FILE")
 
 

@@ -30,7 +30,10 @@ from tests.integration.support_http import kids_at
 if TYPE_CHECKING:
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
 
-WAITING: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+WAITING: Final = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+ WHERE NOT granted AND datname = current_database()
+"""
 # Enough that the kernel gives some to each of two workers, but for once in 2**15 times.
 CONNECTIONS: Final = 16
 PATIENT: Final = {"AUTHSVC_DATABASE_TIMEOUT": "60", "AUTHSVC_SHUTDOWN_GRACE": "60"}

@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from structlog.testing import capture_logs
 
 from authsvc.config import Settings
+from authsvc.domain.users import UserRole
 from authsvc.rpc.management import is_management
 from authsvc.rpc.origin import action_of
 from authsvc.usecases.audit_denials import ANONYMOUS_PER_MINUTE
@@ -392,6 +393,22 @@ async def test_who_may_not_judge_credentials_is_not_told_of(
     await refused(stubs, method, request, ())
 
     assert await events_of(service, outcome=OutcomeClass.DENIED) == []
+
+
+async def test_who_asks_which_addresses_are_taken_is_told(service: Service, stubs: Stubs) -> None:
+    owner = await service.create_user(UserRole.OWNER)
+    taken = await service.create_user(account=await service.create_account())
+    secret = await mint(service, user_id=owner.user_id)
+    request = user_pb.CreateUserRequest(email=taken.email, display_name="Eve", role=USER_ROLE_OWNER)
+
+    refusal = await refused(stubs, "CreateUser", request, bearer(secret))
+
+    assert refusal.reason == "EMAIL_TAKEN"
+    (event,) = await events_of(service, outcome=OutcomeClass.DENIED)
+    assert event.actor == AuditActor(ActorKind.USER, owner.user_id, owner.account_id)
+    assert (event.outcome, event.account_id) == (ErrorReason.EMAIL_TAKEN, owner.account_id)
+    assert event.request_id == refusal.request_id
+    assert taken.email not in repr(event)
 
 
 async def test_what_is_asked_wrongly_is_not_told(service: Service, stubs: Stubs) -> None:

@@ -18,6 +18,8 @@ from authsvc import app
 from authsvc.config import InvalidSettings, Settings
 from orchestrator.auth import AsyncAuthClient, FindingCode, FreshnessSource, PrincipalKind
 from orchestrator.auth.v1 import auth_service_pb2 as pb
+from orchestrator.auth.v1 import user_management_pb2 as users_pb
+from orchestrator.auth.v1 import user_pb2
 from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import Stubs, bearer, fresh_name, mint, refused, stubs_of, until
 from tests.issuing import AUDIENCE, JWKS, METADATA, OidcIssuer, ec_key, serving_issuer
@@ -179,6 +181,22 @@ async def test_a_user_of_another_issuer_may_manage_the_keys_of_its_account(
     validate = pb.ValidateCredentialRequest(credential=reader)
     outside = await refused(stubs.auth.ValidateCredential(validate, metadata=bearer(reader)))
     assert outside.reason == "CALLER_NOT_PERMITTED"
+
+
+async def test_a_user_of_another_issuer_cannot_make_a_login(
+    service: Service, stubs: Stubs, issuer: OidcIssuer
+) -> None:
+    owner, everything = await service.create_user(), bearer(token(issuer, scope="all"))
+    take_over = users_pb.SetUserPasswordRequest(user_id=owner.user_id, password="correct horse b")
+    join = users_pb.CreateUserRequest(
+        email="eve@example.com", display_name="Eve", role=user_pb2.USER_ROLE_OWNER
+    )
+
+    for attempt in (
+        stubs.accounts.SetUserPassword(take_over, metadata=everything),
+        stubs.accounts.CreateUser(join, metadata=everything),
+    ):
+        assert (await refused(attempt)).reason == "CALLER_NOT_PERMITTED"
 
 
 async def test_a_batch_may_mix_tokens_of_all_issuers(

@@ -11,8 +11,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
-from authsvc.postgres.changes import prune_changes
+from authsvc import app
+from authsvc.postgres import follower
+from authsvc.postgres.changes import CHANNEL, prune_changes
+from authsvc.postgres.database import connect
 from orchestrator.auth import AsyncAuthClient, FreshnessSource
 from tests.conftest import Service
 from tests.integration.support import connected, until, until_waiting, url_of
@@ -32,6 +36,10 @@ TERMINATE_FOLLOWERS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name = 'authsvc'
    AND (query LIKE 'LISTEN%' OR query LIKE '%pruned_through%')
+"""
+IDLE_FOLLOWERS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND state = 'idle' AND query LIKE '%pruned_through%'
 """
 WITHOUT_TRIGGERS = "SET session_replication_role = replica"
 
@@ -409,3 +417,35 @@ async def test_keys_used_all_the_time_do_not_lose_their_place_to_ones_used_once(
             await server.client.check(f"orch_{number:040x}")
             verdict = await server.client.check(favourite.secret)
             assert verdict.freshness.source is FreshnessSource.CACHE
+
+
+async def test_it_ends_when_a_change_comes_with_the_end(
+    parts: app.Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[asyncpg.Connection] = []
+
+    async def connect_in_sight(url: str) -> asyncpg.Connection:
+        opened.append(await connect(url))
+        return opened[-1]
+
+    monkeypatch.setattr(follower, "connect", connect_in_sight)
+    async with connected(parts.settings.database_url.get_secret_value()) as writer:
+        # Given a follower that waits, and is told to end by what wakes it
+        following = asyncio.create_task(parts.judging.follower.run())
+
+        async def waits() -> bool:
+            return bool(await writer.fetchval(IDLE_FOLLOWERS))
+
+        await until(waits)
+
+        def end(*_: object) -> None:
+            following.cancel()
+
+        await opened[0].add_listener(CHANNEL, end)
+
+        await writer.execute(f"NOTIFY {CHANNEL}")
+
+        # Then it does
+        async with asyncio.timeout(10):
+            await asyncio.wait([following])
+    assert following.cancelled()

@@ -263,6 +263,25 @@ async def test_an_attempt_that_nobody_looked_at_is_not_counted(service: Service)
     await sessions.log_in(person)
 
 
+async def test_an_attempt_whose_session_could_not_be_kept_is_not_counted(service: Service) -> None:
+    sessions = Sessions(service)
+    person = await a_person(service)
+
+    class Away:
+        async def insert_session(self, *_: object, **__: object) -> bool:
+            raise DatabaseUnavailable
+
+    create_session = sessions.servicer._create_session  # noqa: SLF001
+    store = create_session._store  # noqa: SLF001
+    create_session._store = Away()  # noqa: SLF001
+    for _ in range(10):
+        with pytest.raises(DatabaseUnavailable):
+            await sessions.log_in(person)
+    create_session._store = store  # noqa: SLF001
+
+    await sessions.log_in(person)
+
+
 async def test_counts_and_networks_are_deleted_when_their_time_is_over(service: Service) -> None:
     sessions = Sessions(service)
     person = await a_person(service)

@@ -197,6 +197,8 @@ async def test_a_change_by_hand_waits_its_turn_among_the_writers(
                 return bool(
                     await reader.fetchval(
                         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                        " AND database = (SELECT oid FROM pg_database"
+                        " WHERE datname = current_database())"
                     )
                 )
 

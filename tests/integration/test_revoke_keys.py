@@ -246,6 +246,24 @@ async def test_a_key_that_is_made_meanwhile_ends_too(
     assert (await client.get_key(made.key.key_id)).state is KeyState.REVOKED
 
 
+async def test_a_key_that_was_ended_meanwhile_makes_no_other(
+    service: Service, client: AsyncAuthClient
+) -> None:
+    account_id, thief = service.account.account_id, await service.create_key()
+    async with service.client(thief) as stolen:
+        async with locked(service, WRITERS_LOCKED) as connection:
+            revoking = asyncio.create_task(client.revoke_keys(account_id=account_id))
+            await until_waiting(connection, 1)
+            # Let in while its key is good, and behind the revocation in the queue for the lock
+            making = asyncio.create_task(stolen.create_key("kept"))
+            await until_waiting(connection, 2)
+        await revoking
+        with pytest.raises(Unauthenticated):
+            await making
+
+    assert {key.state for key in await keys_of(client, service)} == {KeyState.REVOKED}
+
+
 class TestShortOfTime:
     """A server that has half a second for a call."""
 

@@ -12,12 +12,14 @@ from authsvc.composition.signing import encryption_keys
 from authsvc.domain.audit import AuditFilter
 from authsvc.domain.errors import RefreshTokenReused, SessionEnded
 from authsvc.domain.refresh_tokens import RefreshToken
+from authsvc.postgres import session_housekeeping
 from authsvc.postgres.database import Connection
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.rpc.audit_denied import denied_record
 from authsvc.tokens.pair_sealing import TokenPairSealer
 from orchestrator.auth.v1 import session_management_pb2 as pb
 from tests.conftest import ORIGIN, Service
+from tests.integration.support import connected, url_of
 from tests.integration.support_sessions import Sessions, a_person
 
 GRANTED, REUSED, ENDED = "granted", "REUSED", "ENDED"
@@ -258,3 +260,22 @@ async def test_a_session_is_deleted_thirty_days_after_its_end(shared_service: Se
     sessions.clock.move(days=2)
     await housekeeping.delete_past(sessions.clock(), app.time_limit())
     assert await remaining() == {live.session.session_id}
+
+
+async def test_a_session_with_very_many_tokens_is_deleted_in_steps(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = Sessions(service)
+    person = await a_person(service)
+    granted = await sessions.log_in(person)
+    await sessions.refresh(granted.refresh_token)
+    housekeeping = PostgresSessionHousekeeping(service.parts.database)
+    monkeypatch.setattr(session_housekeeping, "_TOKENS_LIMIT", 1)
+    sessions.clock.move(days=100)
+    left = []
+    for _ in range(2):
+        await housekeeping.delete_past(sessions.clock(), app.time_limit())
+        async with connected(url_of(service)) as connection:
+            left.append(await connection.fetchval("SELECT count(*) FROM authsvc.sessions"))
+
+    assert left == [1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,8 +12,15 @@ from authsvc import app
 from authsvc.domain.errors import TooManyLogins
 from authsvc.domain.passwords import Password, Verified
 from authsvc.domain.users import User, UserRole
+from authsvc.passwords.argon2_hasher import Argon2Hasher
 from authsvc.usecases.verify_password import VerifyPassword
-from orchestrator.auth import AsyncAuthClient, InvalidArgument, PermissionDenied, Secret
+from orchestrator.auth import (
+    AsyncAuthClient,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+    Secret,
+)
 from tests.conftest import CHEAP_PASSWORDS, Service, serving
 from tests.integration.support import a_database, mint, settings_for
 
@@ -83,6 +91,20 @@ async def test_whoever_sets_its_own_password_must_know_the_current_one(
     assert await found(shared_service, user.email, PASSWORD) is None
 
 
+async def test_guesses_at_the_current_password_have_to_wait(
+    own_client: tuple[User, AsyncAuthClient],
+) -> None:
+    user, client = own_client
+    for number in range(5):
+        with pytest.raises(PermissionDenied):
+            await client.set_user_password(user.user_id, OTHER, current_password=f"guess {number}")
+
+    with pytest.raises(ResourceExhausted) as made_to_wait:
+        await client.set_user_password(user.user_id, OTHER, current_password=PASSWORD)
+
+    assert made_to_wait.value.reason == "TOO_MANY_FAILED_LOGINS"
+
+
 async def test_a_user_without_a_password_knows_no_current_one(shared_service: Service) -> None:
     user = await shared_service.create_user()
     token = await mint(shared_service, user_id=user.user_id)
@@ -105,6 +127,36 @@ async def test_a_viewer_sets_its_own_password_and_no_other(shared_service: Servi
             await client.set_user_password(other.user_id, OTHER)
 
     assert refused.value.reason == "CALLER_NOT_PERMITTED"
+
+
+async def test_who_knew_the_password_before_cannot_undo_its_change(
+    shared_service: Service,
+    shared_client: AsyncAuthClient,
+    own_client: tuple[User, AsyncAuthClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user, thief = own_client
+    hash_now, compared, go_on = Argon2Hasher.hash, asyncio.Event(), asyncio.Event()
+
+    async def hash_later(hasher: Argon2Hasher, password: Password) -> str:
+        if password.reveal() == OTHER:
+            compared.set()
+            await go_on.wait()
+        return await hash_now(hasher, password)
+
+    monkeypatch.setattr(Argon2Hasher, "hash", hash_later)
+    undoing = asyncio.create_task(
+        thief.set_user_password(user.user_id, OTHER, current_password=PASSWORD)
+    )
+    await compared.wait()
+    await shared_client.set_user_password(user.user_id, "staple correct battery")
+    go_on.set()
+
+    with pytest.raises(PermissionDenied) as refused:
+        await undoing
+
+    assert refused.value.reason == "WRONG_PASSWORD"
+    assert await found(shared_service, user.email, "staple correct battery") is not None
 
 
 @pytest.mark.parametrize("password", ["short", "unbelievable", "Default account"])

@@ -83,7 +83,6 @@ def test_of_several_accepted_algorithms_that_fit_the_first_is_meant() -> None:
         {},
         "key",
     ],
-    ids=str,
 )
 def test_a_key_that_may_not_be_used_is_left_out(key: object) -> None:
     assert [one.kid for one in read(key, GOOD)] == ["good"]

@@ -269,7 +269,7 @@ class FreshnessPromise(RuleBasedStateMachine):
         if really:
             self.position = None
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 6.0]))
+    @rule(seconds=st.sampled_from([0.125, 1.0, 6.0]))
     def let_time_pass(self, seconds: float) -> None:
         self.elapsed += seconds
 

@@ -19,6 +19,7 @@ FORMATS = [LogFormat.CONSOLE, LogFormat.JSON]
 SECRETS = [
     pytest.param(FAKE_KEY, id="key"),
     pytest.param("orch_" + "A" * 40, id="upper-case key"),
+    pytest.param("orchrt_" + "a1" * 32, id="refresh token"),
     pytest.param(JWT, id="token"),
     pytest.param(JWT.rpartition(".")[0] + ".", id="unsigned token"),
 ]

@@ -145,7 +145,7 @@ def test_a_refusal_has_no_cause_that_repeats_a_setting(environment: pytest.Monke
         ("access_token_ttl", "3601"),
         ("signing_key_lifetime", "-1"),
         ("signing_key_lifetime", "3651"),
-        ("signing_key_lead", "-1"),
+        ("signing_key_lead", "1.9"),
         ("signing_key_lead", "86401"),
         ("signing_key_lead", "nan"),
         ("encryption_key_previous", "A" * 42),

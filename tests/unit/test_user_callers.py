@@ -31,6 +31,7 @@ TABLE: dict[str, tuple[Caller, set[str], str]] = {
     "owner of another account": (a_user_caller("*", account_id=OTHER), {OTHER}, ""),
     "member": (a_user_caller("sessions:*"), set(), "*"),
     "user keys:*": (a_user_caller("keys:*"), set(), "*"),
+    "user * of another issuer": (a_user_caller("*", user_id="partner|1"), set(), ADMIN),
     "user with stray admin": (a_user_caller(ADMIN), set(), "*"),
     "system user *": (
         a_user_caller("*", account_id=SYSTEM_ACCOUNT_ID, is_system=True),

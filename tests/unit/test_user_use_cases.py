@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import (
     CallerNotPermitted,
+    DatabaseUnavailable,
     EtagMismatch,
     InvalidRequest,
     UserNotFound,
@@ -44,13 +46,16 @@ class Users:
         self.races = races
         self.hashes: list[str] = []
         self.spared: list[str] = []
+        self.expected: list[object] = []
 
     async def find_user(self, user_id: str, deadline: Deadline) -> User | None:
         assert deadline
         return self.user if user_id == self.user.user_id else None
 
-    async def replace_user(self, user: User, origin: Origin, deadline: Deadline) -> User | None:
-        assert (origin, bool(deadline)) == (ORIGIN, True)
+    async def replace_user(
+        self, user: User, now: datetime, origin: Origin, deadline: Deadline
+    ) -> User | None:
+        assert (now, origin, bool(deadline)) == (NOW, ORIGIN, True)
         if self.races:
             self.races -= 1
             self.user = replace(self.user, email="eve@example.com", revision=8)
@@ -67,6 +72,7 @@ class Users:
         user_id: str,
         *,
         password_hash: str,
+        last_change_time: object,
         change_time: object,
         except_session_id: str,
         origin: Origin,
@@ -74,6 +80,7 @@ class Users:
     ) -> User | None:
         assert (user_id, change_time, origin, bool(deadline)) == (USER_ID, NOW, ORIGIN, True)
         self.spared.append(except_session_id)
+        self.expected.append(last_change_time)
         self.hashes.append(password_hash)
         return self.user
 
@@ -118,9 +125,9 @@ class ChangingAccount:
         return self.account if account_id == ACCOUNT_ID else None
 
     async def replace_account(
-        self, account: Account, origin: Origin, deadline: Deadline
+        self, account: Account, now: datetime, origin: Origin, deadline: Deadline
     ) -> Account | None:
-        assert (origin, bool(deadline)) == (ORIGIN, True)
+        assert (now, origin, bool(deadline)) == (NOW, ORIGIN, True)
         self.races -= 1
         return account if self.races < 0 else None
 
@@ -136,14 +143,34 @@ def create_user(store: Users) -> CreateUser:
     )
 
 
-def set_password(store: Users) -> SetUserPassword:
+def update_user(store: Users) -> UpdateUser:
+    return UpdateUser(store=store, clock=lambda: NOW)
+
+
+def update_account(store: ChangingAccount) -> UpdateAccount:
+    return UpdateAccount(store=store, clock=lambda: NOW)
+
+
+def set_password(store: Users, limit: NoLimit | None = None) -> SetUserPassword:
     return SetUserPassword(
         accounts=some_accounts(),
         store=store,
         hasher=Hasher(),
+        limit_logins=limit or NoLimit(),  # type: ignore[arg-type] # as much of it as is asked for
         is_common=lambda text: text == "unbelievable",
         clock=lambda: NOW,
     )
+
+
+class NoLimit:
+    def __init__(self) -> None:
+        self.counted = 0
+
+    async def begin_own(self, *_: object) -> None:
+        self.counted += 1
+
+    async def take_back(self, *_: object) -> None:
+        self.counted -= 1
 
 
 def command(**changes: object) -> CreateUserCommand:
@@ -190,7 +217,7 @@ async def test_a_key_of_the_account_makes_no_user() -> None:
 async def test_a_race_with_another_change_is_run_again_on_what_is_there_then() -> None:
     store = Users(races=1)
 
-    changed = await UpdateUser(store)(
+    changed = await update_user(store)(
         UpdateUserCommand(USER_ID, ("display_name",), display_name="Bob"), a_call(ADMIN)
     )
 
@@ -201,21 +228,37 @@ async def test_a_race_with_another_change_is_lost_when_there_is_an_etag() -> Non
     wanted = UpdateUserCommand(USER_ID, ("disabled",), etag=USER.etag, disabled=True)
 
     with pytest.raises(EtagMismatch):
-        await UpdateUser(Users(races=1))(wanted, a_call(ADMIN))
+        await update_user(Users(races=1))(wanted, a_call(ADMIN))
 
 
 async def test_races_do_not_go_on_for_ever() -> None:
     store, account = Users(races=100), ChangingAccount(races=100)
 
     with pytest.raises(EtagMismatch):
-        await UpdateUser(store)(UpdateUserCommand(USER_ID, ("disabled",)), a_call(ADMIN))
+        await update_user(store)(UpdateUserCommand(USER_ID, ("disabled",)), a_call(ADMIN))
     with pytest.raises(EtagMismatch):
-        await UpdateAccount(account)(
+        await update_account(account)(
             UpdateAccountCommand(ACCOUNT_ID, ("display_name",), display_name="x"), a_call(ADMIN)
         )
 
     assert store.races > 90
     assert account.races > 90
+
+
+async def test_a_current_password_that_nobody_looked_at_is_not_counted() -> None:
+    class Away(Users):
+        async def find_password_hash(self, user_id: str, deadline: Deadline) -> str | None:
+            assert (user_id, bool(deadline)) == (USER_ID, True)
+            raise DatabaseUnavailable
+
+    limit, password = NoLimit(), Password("correct horse")
+
+    with pytest.raises(DatabaseUnavailable):
+        await set_password(Away(), limit)(
+            SetUserPasswordCommand(USER_ID, password, password), a_call(a_user_caller("*"))
+        )
+
+    assert limit.counted == 0
 
 
 async def test_whoever_is_the_user_must_know_the_password_whatever_else_it_may() -> None:
@@ -229,6 +272,7 @@ async def test_whoever_is_the_user_must_know_the_password_whatever_else_it_may()
     await set_password(store)(SetUserPasswordCommand(USER_ID, new, right), me)
 
     assert store.hashes == ["hash of correct horse"]
+    assert store.expected == [USER.password_change_time]
 
 
 async def test_a_user_that_is_gone_before_its_password_is_set_is_not_found() -> None:

@@ -180,14 +180,15 @@ async def test_a_deadline_is_positive_and_finite(
 
 
 async def test_a_server_that_is_not_there_is_known_before_the_deadline(connect: Any) -> None:
+    # Bound to the end of the test, so that nobody else listens there.
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{unused.getsockname()[1]}"
-    client = connect(target, api_key="k", plaintext=True, timeout=30)
-    begun = time.monotonic()
+        client = connect(target, api_key="k", plaintext=True, timeout=30)
+        begun = time.monotonic()
 
-    with pytest.raises(Unavailable) as caught:
-        await client.validate("x")
+        with pytest.raises(Unavailable) as caught:
+            await client.validate("x")
 
     assert time.monotonic() - begun < 10
     assert caught.value.reason is None

@@ -23,7 +23,8 @@ _UPGRADE = (
         expire_time       timestamptz NOT NULL,
         end_time          timestamptz,
         end_reason        text CHECK (
-            end_reason IN ('REVOKED', 'PASSWORD_CHANGED', 'REFRESH_TOKEN_REUSED')),
+            end_reason IN ('REVOKED', 'PASSWORD_CHANGED', 'REFRESH_TOKEN_REUSED',
+                           'USER_DISABLED', 'ACCOUNT_DISABLED')),
         revision          bigint NOT NULL DEFAULT 0,
         CHECK (idle_expire_time <= expire_time),
         CHECK ((end_time IS NULL) = (end_reason IS NULL))

@@ -84,7 +84,7 @@ class AccountMethods(Calls):
         """Change an account; needs the scope `authsvc:admin`. Not retried.
 
         What is disabled counts everywhere at once: all credentials of the account are denied with
-        ACCOUNT_DISABLED.
+        ACCOUNT_DISABLED, and the sessions of its users are ended for good.
 
         Args:
             account_id: Its id (`acct_…`).

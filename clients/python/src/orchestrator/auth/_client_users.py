@@ -121,7 +121,7 @@ class UserMethods(Calls):
         """Change a user. Not retried.
 
         Another role and being disabled count everywhere at once, for tokens that the user has
-        already too.
+        already too. Disabling ends the user's sessions for good.
 
         Args:
             user_id: The user's id (`user_…`).
@@ -166,7 +166,8 @@ class UserMethods(Calls):
             NotFound: There is no such user, or this client may not see it.
             PermissionDenied: This client may not do that, or the current password is another one
                 (WRONG_PASSWORD).
-            ResourceExhausted: Too many passwords are being set at once (TOO_MANY_LOGINS).
+            ResourceExhausted: Too many passwords are being set at once (TOO_MANY_LOGINS), or wrong
+                current passwords were given (TOO_MANY_FAILED_LOGINS).
             ValueError: A password is none that can be sent.
         """
         request = _user_requests.set_user_password(

@@ -261,6 +261,8 @@ class SessionEndReason(_Word):
     REVOKED = auto()
     PASSWORD_CHANGED = auto()
     REFRESH_TOKEN_REUSED = auto()
+    USER_DISABLED = auto()
+    ACCOUNT_DISABLED = auto()
 
 
 class OutcomeClass(_Word):

@@ -29,7 +29,9 @@ class _AccountStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountS
     ACCOUNT_STATE_ACTIVE: _AccountState.ValueType  # 1
     """Its credentials are judged on their own merits."""
     ACCOUNT_STATE_DISABLED: _AccountState.ValueType  # 2
-    """All its credentials are denied with ACCOUNT_DISABLED."""
+    """All its credentials are denied with ACCOUNT_DISABLED, and the sessions of its
+    users are ended.
+    """
 
 class AccountState(_AccountState, metaclass=_AccountStateEnumTypeWrapper):
     """Whether an account's credentials are good."""
@@ -39,7 +41,9 @@ ACCOUNT_STATE_UNSPECIFIED: AccountState.ValueType  # 0
 ACCOUNT_STATE_ACTIVE: AccountState.ValueType  # 1
 """Its credentials are judged on their own merits."""
 ACCOUNT_STATE_DISABLED: AccountState.ValueType  # 2
-"""All its credentials are denied with ACCOUNT_DISABLED."""
+"""All its credentials are denied with ACCOUNT_DISABLED, and the sessions of its
+users are ended.
+"""
 Global___AccountState: _TypeAlias = AccountState  # noqa: Y015
 
 @_typing.final

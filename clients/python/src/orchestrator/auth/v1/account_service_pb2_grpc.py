@@ -131,7 +131,8 @@ class AccountServiceServicer:
     def UpdateAccount(self, request, context):
         """Gives an account another name, disables it, or enables it again. What is
         disabled counts everywhere at once, as a revocation does: all its
-        credentials are denied with ACCOUNT_DISABLED.
+        credentials are denied with ACCOUNT_DISABLED. The sessions of its users are
+        ended, and stay so when it is enabled.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
         cannot be changed, or the system account would be disabled; NOT_FOUND
@@ -178,7 +179,8 @@ class AccountServiceServicer:
     def UpdateUser(self, request, context):
         """Gives a user another name or role, disables it, or enables it again. A new
         role and being disabled count everywhere at once, as a revocation does, for
-        tokens that were issued before too.
+        tokens that were issued before too. Disabling ends the user's sessions, and
+        they stay ended when it is enabled.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
         what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
@@ -196,7 +198,8 @@ class AccountServiceServicer:
         Errors: INVALID_ARGUMENT when the password breaks a rule, which the
         violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
         may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
-        (TOO_MANY_LOGINS).
+        (TOO_MANY_LOGINS), and for the user itself TOO_MANY_FAILED_LOGINS when it has
+        given wrong current passwords.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

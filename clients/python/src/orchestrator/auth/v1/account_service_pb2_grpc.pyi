@@ -62,7 +62,8 @@ class AccountServiceStub:
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
     """Gives an account another name, disables it, or enables it again. What is
     disabled counts everywhere at once, as a revocation does: all its
-    credentials are denied with ACCOUNT_DISABLED.
+    credentials are denied with ACCOUNT_DISABLED. The sessions of its users are
+    ended, and stay so when it is enabled.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
     cannot be changed, or the system account would be disabled; NOT_FOUND
@@ -93,7 +94,8 @@ class AccountServiceStub:
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_management_pb2.UpdateUserRequest, _user_management_pb2.UpdateUserResponse]
     """Gives a user another name or role, disables it, or enables it again. A new
     role and being disabled count everywhere at once, as a revocation does, for
-    tokens that were issued before too.
+    tokens that were issued before too. Disabling ends the user's sessions, and
+    they stay ended when it is enabled.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
     what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
@@ -107,7 +109,8 @@ class AccountServiceStub:
     Errors: INVALID_ARGUMENT when the password breaks a rule, which the
     violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
     may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
-    (TOO_MANY_LOGINS).
+    (TOO_MANY_LOGINS), and for the user itself TOO_MANY_FAILED_LOGINS when it has
+    given wrong current passwords.
     """
 
 @_typing.type_check_only
@@ -143,7 +146,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Gives an account another name, disables it, or enables it again. What is
     disabled counts everywhere at once, as a revocation does: all its
-    credentials are denied with ACCOUNT_DISABLED.
+    credentials are denied with ACCOUNT_DISABLED. The sessions of its users are
+    ended, and stay so when it is enabled.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
     cannot be changed, or the system account would be disabled; NOT_FOUND
@@ -174,7 +178,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_management_pb2.UpdateUserRequest, _user_management_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Gives a user another name or role, disables it, or enables it again. A new
     role and being disabled count everywhere at once, as a revocation does, for
-    tokens that were issued before too.
+    tokens that were issued before too. Disabling ends the user's sessions, and
+    they stay ended when it is enabled.
 
     Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
     what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
@@ -188,7 +193,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: INVALID_ARGUMENT when the password breaks a rule, which the
     violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
     may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
-    (TOO_MANY_LOGINS).
+    (TOO_MANY_LOGINS), and for the user itself TOO_MANY_FAILED_LOGINS when it has
+    given wrong current passwords.
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -245,7 +251,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_service_pb2.UpdateAccountResponse, _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]]:
         """Gives an account another name, disables it, or enables it again. What is
         disabled counts everywhere at once, as a revocation does: all its
-        credentials are denied with ACCOUNT_DISABLED.
+        credentials are denied with ACCOUNT_DISABLED. The sessions of its users are
+        ended, and stay so when it is enabled.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds, the mask names what
         cannot be changed, or the system account would be disabled; NOT_FOUND
@@ -300,7 +307,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_management_pb2.UpdateUserResponse, _abc.Awaitable[_user_management_pb2.UpdateUserResponse]]:
         """Gives a user another name or role, disables it, or enables it again. A new
         role and being disabled count everywhere at once, as a revocation does, for
-        tokens that were issued before too.
+        tokens that were issued before too. Disabling ends the user's sessions, and
+        they stay ended when it is enabled.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds or the mask names
         what cannot be changed; NOT_FOUND (USER_NOT_FOUND) also for a user that the
@@ -320,7 +328,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT when the password breaks a rule, which the
         violation names; NOT_FOUND (USER_NOT_FOUND) also for a user that the caller
         may not see; PERMISSION_DENIED (WRONG_PASSWORD); RESOURCE_EXHAUSTED
-        (TOO_MANY_LOGINS).
+        (TOO_MANY_LOGINS), and for the user itself TOO_MANY_FAILED_LOGINS when it has
+        given wrong current passwords.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,6 +62,10 @@ class _SessionEndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sess
     """A refresh token was presented that had been used before: two parties had it,
     and one of them is no friend.
     """
+    SESSION_END_REASON_USER_DISABLED: _SessionEndReason.ValueType  # 4
+    """The user was disabled."""
+    SESSION_END_REASON_ACCOUNT_DISABLED: _SessionEndReason.ValueType  # 5
+    """The account was disabled."""
 
 class SessionEndReason(_SessionEndReason, metaclass=_SessionEndReasonEnumTypeWrapper):
     """Why a session was ended."""
@@ -76,6 +80,10 @@ SESSION_END_REASON_REFRESH_TOKEN_REUSED: SessionEndReason.ValueType  # 3
 """A refresh token was presented that had been used before: two parties had it,
 and one of them is no friend.
 """
+SESSION_END_REASON_USER_DISABLED: SessionEndReason.ValueType  # 4
+"""The user was disabled."""
+SESSION_END_REASON_ACCOUNT_DISABLED: SessionEndReason.ValueType  # 5
+"""The account was disabled."""
 Global___SessionEndReason: _TypeAlias = SessionEndReason  # noqa: Y015
 
 @_typing.final

@@ -64,7 +64,9 @@ class _UserStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserState.V
     USER_STATE_ACTIVE: _UserState.ValueType  # 1
     """They are judged on their own merits."""
     USER_STATE_DISABLED: _UserState.ValueType  # 2
-    """They are denied with TOKEN_REVOKED. The user may be switched on again."""
+    """They are denied with TOKEN_REVOKED, and its sessions are ended. The user may
+    be switched on again.
+    """
 
 class UserState(_UserState, metaclass=_UserStateEnumTypeWrapper):
     """Whether a user's tokens are good."""
@@ -74,7 +76,9 @@ USER_STATE_UNSPECIFIED: UserState.ValueType  # 0
 USER_STATE_ACTIVE: UserState.ValueType  # 1
 """They are judged on their own merits."""
 USER_STATE_DISABLED: UserState.ValueType  # 2
-"""They are denied with TOKEN_REVOKED. The user may be switched on again."""
+"""They are denied with TOKEN_REVOKED, and its sessions are ended. The user may
+be switched on again.
+"""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,174 @@
+"""Sessions end with their user or account, those too that begin or go on at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from authsvc.domain.users import User
+from orchestrator.auth import AccountState, AsyncAuthClient, DenialReason
+from orchestrator.auth.v1 import session_management_pb2 as pb
+from orchestrator.auth.v1 import user_management_pb2 as user_pb
+from tests.conftest import Service
+from tests.integration.support import (
+    Stubs,
+    bearer,
+    connected,
+    refused,
+    until_waiting,
+    url_of,
+)
+from tests.integration.support_sessions import a_person, login_of, refresh_of
+
+WHAT = pytest.mark.parametrize("what", ["user", "account"])
+
+
+async def switch(client: AsyncAuthClient, what: str, person: User, *, on: bool) -> int:
+    """Enable or disable a user, or its account, and return the revision."""
+    if what == "user":
+        return (await client.update_user(person.user_id, disabled=not on)).revision
+    state = AccountState.ACTIVE if on else AccountState.DISABLED
+    return (await client.update_account(person.account_id, state=state)).revision
+
+
+async def ends_of(service: Service, person: User) -> list[tuple[bool, str | None]]:
+    """Return of each session of a person whether it has ended, and why."""
+    async with connected(url_of(service)) as connection:
+        rows = await connection.fetch(
+            "SELECT end_time IS NOT NULL AS ended, end_reason FROM authsvc.sessions"
+            " WHERE user_id = $1 ORDER BY session_id",
+            person.user_id,
+        )
+    return [(row["ended"], row["end_reason"]) for row in rows]
+
+
+async def another_account(service: Service) -> User:
+    return await a_person(service, account=await service.create_account())
+
+
+@WHAT
+async def test_what_is_disabled_and_enabled_again_has_no_session_left(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient, what: str
+) -> None:
+    person, bystander = [await another_account(shared_service) for _ in range(2)]
+    stolen = await shared_stubs.sessions.CreateSession(login_of(person))
+    other = await shared_stubs.sessions.CreateSession(login_of(bystander))
+
+    await switch(shared_client, what, person, on=False)
+    revision = await switch(shared_client, what, person, on=True)
+
+    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(stolen.refresh_token)))
+    assert refusal.reason == "SESSION_ENDED"
+    verdict = await shared_client.check(stolen.access_token, at_least_revision=revision)
+    assert verdict.denial is not None
+    assert verdict.denial.reason is DenialReason.TOKEN_REVOKED
+    assert await ends_of(shared_service, person) == [(True, f"{what.upper()}_DISABLED")]
+    await shared_stubs.sessions.CreateSession(login_of(person))
+    await shared_stubs.sessions.RefreshSession(refresh_of(other.refresh_token))
+
+
+@WHAT
+async def test_whoever_watches_hears_of_each_session(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient, what: str
+) -> None:
+    person = await another_account(shared_service)
+    granted = [await shared_stubs.sessions.CreateSession(login_of(person)) for _ in range(2)]
+
+    revision = await switch(shared_client, what, person, on=False)
+
+    async with shared_client.watch(revision - 1) as events:
+        told = [await anext(events) for _ in range(3)]
+    assert {getattr(event, "session_id", "") for event in told[1:]} == {
+        one.session.session_id for one in granted
+    }
+
+
+async def test_another_name_ends_no_session(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
+) -> None:
+    person = await another_account(shared_service)
+    granted = await shared_stubs.sessions.CreateSession(login_of(person))
+
+    await shared_client.update_user(person.user_id, display_name="Bob")
+    await shared_client.update_account(person.account_id, display_name="Bob's")
+
+    await shared_stubs.sessions.RefreshSession(refresh_of(granted.refresh_token))
+
+
+@WHAT
+async def test_a_log_in_at_the_moment_of_the_disabling_begins_no_session(
+    shared_service: Service, shared_stubs: Stubs, what: str
+) -> None:
+    person = await another_account(shared_service)
+    async with (
+        connected(url_of(shared_service)) as one,
+        connected(url_of(shared_service)) as other,
+        one.transaction(),
+    ):
+        # Not to be seen yet by who looks before it compares the password.
+        await one.execute(
+            f"UPDATE authsvc.users SET disabled = true WHERE user_id = '{person.user_id}'"
+            if what == "user"
+            else "UPDATE authsvc.accounts SET state = 'DISABLED'"
+            f" WHERE account_id = '{person.account_id}'"
+        )
+        log_in = asyncio.ensure_future(shared_stubs.sessions.CreateSession(login_of(person)))
+        await until_waiting(other, 1)
+
+    refusal = await refused(log_in)
+    assert refusal.reason == "LOGIN_REFUSED"
+    assert await ends_of(shared_service, person) == []
+
+
+async def idle_for_weeks(service: Service, session_id: str) -> None:
+    await service.execute(
+        "UPDATE authsvc.sessions SET idle_expire_time = create_time"
+        f" WHERE session_id = '{session_id}'"
+    )
+
+
+async def test_a_session_that_is_being_refreshed_ends_with_the_others(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    person = await another_account(shared_service)
+    granted = await shared_stubs.sessions.CreateSession(login_of(person))
+    session_id = granted.session.session_id
+    await idle_for_weeks(shared_service, session_id)
+    async with (
+        connected(url_of(shared_service)) as one,
+        connected(url_of(shared_service)) as other,
+        one.transaction(),
+    ):
+        await one.execute(
+            "UPDATE authsvc.sessions SET idle_expire_time = expire_time WHERE session_id = $1",
+            session_id,
+        )
+        change = asyncio.ensure_future(
+            shared_stubs.accounts.SetUserPassword(
+                user_pb.SetUserPasswordRequest(
+                    user_id=person.user_id, password="quite another battery"
+                ),
+                metadata=bearer(shared_service.admin_key),
+            )
+        )
+        await until_waiting(other, 1)
+
+    await change
+    assert await ends_of(shared_service, person) == [(True, "PASSWORD_CHANGED")]
+
+
+async def test_sessions_that_were_over_are_not_counted_among_those_that_are_ended(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    person = await another_account(shared_service)
+    idle = await shared_stubs.sessions.CreateSession(login_of(person))
+    await shared_stubs.sessions.CreateSession(login_of(person))
+    await idle_for_weeks(shared_service, idle.session.session_id)
+
+    ended = await shared_stubs.sessions.RevokeAllSessions(
+        pb.RevokeAllSessionsRequest(user_id=person.user_id),
+        metadata=bearer(shared_service.admin_key),
+    )
+
+    assert ended.revoked_count == 1
