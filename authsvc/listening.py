@@ -12,6 +12,8 @@ class AddressInUse(AuthsvcError):
 
     def __init__(self, address: str, setting: str = "") -> None:
         """Carry the address, and the setting that it comes from where that is not plain."""
+        self.address = address
+        self.setting = setting
         choice = f"choose another one with {setting}" if setting else "choose another one"
         super().__init__(
             f"cannot listen on {address}: the port is in use, or the address is not this "

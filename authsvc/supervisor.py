@@ -45,9 +45,10 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
         f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
     }
     with ExitStack() as held:
-        reserved, address = reserve(settings.listen_address)
+        name = f"{PREFIX}LISTEN_ADDRESS"
+        reserved, address = reserve(settings.listen_address, setting=name)
         held.enter_context(reserved)
-        environment[f"{PREFIX}LISTEN_ADDRESS"] = address
+        environment[name] = address
         http_address = None
         if settings.serves_http:
             name = f"{PREFIX}HTTP_ADDRESS"

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.failures import Failure
+from authsvc.domain.key_secrets import PREFIX as KEY_PREFIX
 from orchestrator.auth import ANONYMOUS, AuthClient
 
 AddressOption = Annotated[
@@ -40,19 +41,35 @@ _TIMEOUT_SECONDS: Final = 5.0
 
 
 def open_client(
-    address: str, api_key_file: Path | None, certificates: Path | None, *, plaintext: bool
+    address: str,
+    api_key_file: Path | None,
+    certificates: Path | None,
+    *,
+    plaintext: bool,
+    key_refusal: str | None = None,
 ) -> AuthClient:
     """Make a client from the options.
 
+    Args:
+        address: The server, as host:port.
+        api_key_file: A file with the caller's credential; None for that in AUTHSVC_API_KEY.
+        certificates: A file with the certificates to trust; None for gRPC's own list.
+        plaintext: Whether the server has no TLS.
+        key_refusal: What to say to a caller with an API key, where only a user's access token
+            makes sense; None where either does.
+
     Raises:
-        Failure: There is no key, or an option makes no sense with another one.
+        Failure: There is no key, it is refused, or an option makes no sense with another one.
         OSError: A file cannot be read.
         ConfigurationError: An option's value cannot work.
     """
     root_certificates = _read_certificates(certificates, plaintext=plaintext)
+    api_key = _read_api_key(api_key_file)
+    if key_refusal is not None and api_key.startswith(KEY_PREFIX):
+        raise Failure(key_refusal)
     return AuthClient(
         address,
-        api_key=_read_api_key(api_key_file),
+        api_key=api_key,
         plaintext=plaintext,
         root_certificates=root_certificates,
         timeout=_TIMEOUT_SECONDS,

@@ -27,6 +27,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.domain.principals import Principal
 from authsvc.domain.scopes import ADMIN, covers
+from authsvc.listening import AddressInUse
 from authsvc.logs import configure_logs
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
@@ -69,7 +70,13 @@ def dev(
             write_private(data_dir / DATABASE_URL_FILE, f"{url}\n")
             await schema.migrate(url)
             settings = _load_settings(url, ensure_encryption_key(data_dir), address)
-            await _serve(settings, data_dir, stop)
+            try:
+                await _serve(settings, data_dir, stop)
+            except AddressInUse as error:
+                if error.setting != _ADDRESS_SETTING:
+                    raise
+                choices = f"--address or {_ADDRESS_SETTING}"
+                raise AddressInUse(error.address, choices) from error
 
     run_until_signal(main)
 

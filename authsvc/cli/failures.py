@@ -96,11 +96,14 @@ def _cause(error: DatabaseUnavailable) -> str:
     return str(cause or "") or str(error)
 
 
+def _denial_reason(error: AuthServiceError) -> str:
+    return error.metadata.get("denial_reason", "").removeprefix("DENIAL_REASON_")
+
+
 def _mend_caller(error: Unauthenticated) -> tuple[str, ...]:
     if error.reason not in _OF_THE_CALLER:
         return ()
-    denial_reason = error.metadata.get("denial_reason", "").removeprefix("DENIAL_REASON_")
-    return _MENDING.get(denial_reason, (f"Give the caller's key {_WHERE}",))
+    return _MENDING.get(_denial_reason(error), (f"Give the caller's key {_WHERE}",))
 
 
 def _explain_status(error: AuthServiceError) -> str:
@@ -115,7 +118,13 @@ def _explain_status(error: AuthServiceError) -> str:
         message = "the server cannot take these values."
     lines = [f"{message} [{error.code.name}]"]
     lines += [f"  {field} {description}" for field, description in error.field_violations]
-    lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items())]
+    if error.reason is not None:
+        lines.append(f"  reason: {error.reason}")
+    for name, value in sorted(error.metadata.items()):
+        if name == "denial_reason":
+            lines.append(f"  denial reason: {_denial_reason(error)}")
+        else:
+            lines.append(f"  {name}: {value}")
     if isinstance(error, ResourceExhausted) and error.retry_delay is not None:
         lines.append(f"  try again in {wait_text(error.retry_delay)}")
     if isinstance(error, Unauthenticated):

@@ -18,7 +18,7 @@ def read_new_password() -> Secret:
     """
     if sys.stdin.isatty():
         return Secret(_ask("The new password", confirm=True))
-    return _line()
+    return _line("the password in a line of its own")
 
 
 def read_changed_password() -> tuple[Secret, Secret]:
@@ -29,7 +29,8 @@ def read_changed_password() -> tuple[Secret, Secret]:
     """
     if sys.stdin.isatty():
         return Secret(_ask("The current password")), Secret(_ask("The new password", confirm=True))
-    return _line(), _line()
+    expected = "two lines, the current password and the new one"
+    return _line(expected), _line(expected)
 
 
 def _ask(prompt: str, *, confirm: bool = False) -> str:
@@ -44,12 +45,12 @@ def _ask(prompt: str, *, confirm: bool = False) -> str:
     )
 
 
-def _line() -> Secret:
+def _line(expected: str) -> Secret:
     try:
         line = sys.stdin.readline()
     except UnicodeDecodeError:
         raise Failure("standard input is not text in UTF-8") from None
     password = line.removesuffix("\n")
     if not password:
-        raise Failure("standard input should have the password in a line of its own")
+        raise Failure(f"standard input should have {expected}")
     return Secret(password)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -36,6 +36,11 @@ class Role(StrEnum):
     MEMBER = "MEMBER"
     VIEWER = "VIEWER"
 
+
+_OWN_BY_KEY: Final = (
+    "--own is for the user itself: give its access token in AUTHSVC_API_KEY or with "
+    "--api-key-file; without --own, an owner or an admin sets the password"
+)
 
 UserArgument = Annotated[str, typer.Argument(help="The user (user_…).")]
 AccountOption = Annotated[
@@ -177,7 +182,8 @@ def set_password(
         bool,
         typer.Option(
             "--own",
-            help="The caller is this user: the current password is read too, before the new one.",
+            help="The caller is this user, with an access token: the current password is read "
+            "too, before the new one.",
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -187,8 +193,12 @@ def set_password(
     ca_file: CertificatesOption = None,
 ) -> None:
     """Set a user's password, read from standard input or a prompt."""
-    current, password = read_changed_password() if own else (None, read_new_password())
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    # Of other callers the service does not look at the current password: a wrong one would do.
+    refusal = _OWN_BY_KEY if own else None
+    with open_client(
+        address, api_key_file, ca_file, plaintext=plaintext, key_refusal=refusal
+    ) as client:
+        current, password = read_changed_password() if own else (None, read_new_password())
         changed = client.set_user_password(user_id, password, current_password=current)
     if as_json:
         print_json(changed)

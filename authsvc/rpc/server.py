@@ -18,6 +18,9 @@ from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
 
+ADDRESS_SETTING: Final = "AUTHSVC_LISTEN_ADDRESS"
+"""What names the address, for errors."""
+
 CHANNEL_OPTIONS: Final = (
     # Connections end after a while, so that replicas that came later get their share; streams
     # have a minute to resume elsewhere.
@@ -82,7 +85,7 @@ def open_server(
             credentials = grpc.ssl_server_credentials([(tls.private_key, tls.certificate_chain)])
             port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise AddressInUse(address) from error
+        raise AddressInUse(address, ADDRESS_SETTING) from error
     return server, f"{address.rpartition(':')[0]}:{port}"
 
 

@@ -36,9 +36,9 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AUTHSVC_", "ORCHESTRATOR_", "GRPC_"))
     }
-    # Several servers at once: HTTP of each takes a free port, unless a test says which.
-    defaults = {"COLUMNS": "80", "AUTHSVC_HTTP_ADDRESS": "127.0.0.1:0"}
-    return {**inherited, **defaults, **(settings or {})}
+    # Several servers at once: each takes free ports, unless a test says which.
+    ports = {"AUTHSVC_LISTEN_ADDRESS": "127.0.0.1:0", "AUTHSVC_HTTP_ADDRESS": "127.0.0.1:0"}
+    return {**inherited, "COLUMNS": "80", **ports, **(settings or {})}
 
 
 def until(found: Callable[[], T | None], what: str, seconds: float = _START_SECONDS) -> T:
@@ -240,7 +240,7 @@ def dev(cwd: Path, settings: Mapping[str, str] | None = None) -> Iterator[Dev]:
 @contextmanager
 def serve(cwd: Path, settings: Mapping[str, str]) -> Iterator[tuple[Process, str]]:
     """`authsvc serve`, and the address at which it answers."""
-    started = Process(["serve"], {"AUTHSVC_LISTEN_ADDRESS": "127.0.0.1:0", **settings}, cwd)
+    started = Process(["serve"], settings, cwd)
     try:
         yield started, started.wait_for(r'"address": "(\S+)"', started.errors)[1]
     finally:

@@ -337,7 +337,12 @@ FAILURES = {
         ["account", "list"],
         {"AUTHSVC_API_KEY": "orch_"},
         1,
-        ["[UNAUTHENTICATED]", "DENIAL_REASON_INVALID_KEY_FORMAT", "--api-key-file", "request id: "],
+        [
+            "[UNAUTHENTICATED]",
+            "denial reason: INVALID_KEY_FORMAT",
+            "--api-key-file",
+            "request id: ",
+        ],
     ),
     "no such key file": (
         ["account", "list", "--api-key-file", "missing"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -114,9 +115,26 @@ def test_a_port_in_use_is_named_and_nothing_is_left(past: Past, shared_dev: Dev)
 
     assert ended.code == 1
     assert f"cannot listen on {shared_dev.address}: the port is in use" in ended.err
+    assert "choose another one with --address or AUTHSVC_LISTEN_ADDRESS" in ended.err
     # Every line is of ours: a log line or the message.
     assert all(line.startswith(("{", "authsvc: ")) for line in ended.err.splitlines()), ended.err
     assert find_postgres(past.cwd / DATA_DIR) == set()
+
+
+def test_a_port_of_http_in_use_is_named_with_its_own_setting(past: Past) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run(
+            "dev",
+            "--address",
+            "127.0.0.1:0",
+            cwd=past.cwd,
+            settings={"AUTHSVC_HTTP_ADDRESS": address},
+        )
+
+    assert ended.code == 1
+    assert f"cannot listen on {address}: the port is in use" in ended.err
+    assert ended.err.endswith("choose another one with AUTHSVC_HTTP_ADDRESS\n")
 
 
 def test_a_second_start_says_that_the_directory_is_in_use(shared_dev: Dev) -> None:

@@ -296,3 +296,4 @@ def test_a_second_server_on_the_port_is_refused(prepared: Prepared, encrypted: E
 
     assert second.code == 1
     assert f"cannot listen on {address}: the port is in use" in second.err
+    assert "or choose another one with AUTHSVC_LISTEN_ADDRESS" in second.err

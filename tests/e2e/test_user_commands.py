@@ -127,6 +127,24 @@ def test_a_user_sets_its_own_password(shared_dev: Dev, user_id: str) -> None:
     assert all(PASSWORD not in ended.out + ended.err for ended in (wrong, right, by_admin))
 
 
+def test_its_own_password_is_not_set_with_an_api_key(shared_dev: Dev, user_id: str) -> None:
+    ended = command(shared_dev, "user", "set-password", user_id, "--own", stdin=f"wrong\n{OTHER}\n")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("authsvc: --own is for the user itself")
+
+
+def test_one_line_is_too_little_to_change_a_password(shared_dev: Dev, user_id: str) -> None:
+    token = command(shared_dev, "token", "mint", "--user", user_id).out.strip()
+
+    ended = command(
+        shared_dev, "user", "set-password", user_id, "--own", stdin=f"{OTHER}\n", key=token
+    )
+
+    assert ended.code == 1
+    assert "two lines, the current password and the new one" in ended.err
+
+
 def test_a_password_typed_at_the_prompt_is_hidden_and_asked_for_twice(
     shared_dev: Dev, user_id: str, tmp_path: Path
 ) -> None:

@@ -280,6 +280,7 @@ async def test_a_port_in_use_is_refused_before_any_worker_starts(prepared: Prepa
 
     assert ended.code == 1
     assert ended.err.startswith(f"authsvc: cannot listen on {address}: the port is in use")
+    assert ended.err.endswith("choose another one with AUTHSVC_LISTEN_ADDRESS\n")
     assert len(ended.err.splitlines()) == 1
 
 

@@ -22,6 +22,7 @@ from authsvc.listening import AddressInUse
 from authsvc.tokens.keyring import SigningKeyMissing
 from authsvc.tokens.sealing import SealBroken
 from orchestrator.auth import (
+    AlreadyExists,
     ConfigurationError,
     ErrorReason,
     InvalidArgument,
@@ -76,6 +77,20 @@ EXPLANATIONS = [
         ),
         ["Not permitted.", "required_scope: authsvc:admin", "r-1"],
         id="the scope needed, and the request id",
+    ),
+    pytest.param(
+        AlreadyExists("Taken.", reason=ErrorReason.EMAIL_TAKEN),
+        ["Taken. [ALREADY_EXISTS]", "reason: EMAIL_TAKEN"],
+        id="the reason",
+    ),
+    pytest.param(
+        Unauthenticated(
+            "Refused.",
+            reason=ErrorReason.CALLER_CREDENTIAL_INVALID,
+            metadata={"denial_reason": "DENIAL_REASON_KEY_NOT_FOUND"},
+        ),
+        ["  denial reason: KEY_NOT_FOUND"],
+        id="why the caller is refused",
     ),
     pytest.param(
         Unauthenticated("No credential.", reason=ErrorReason.CALLER_CREDENTIAL_MISSING),
