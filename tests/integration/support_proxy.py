@@ -108,6 +108,10 @@ class PostgresProxy:
             writer.close()
             return
         link = Link(writer, server_writer)
+        # Who was on its way when the others were cut is none that got through.
+        if self.refuses:
+            link.cut()
+            return
         self.links.add(link)
         try:
             await asyncio.gather(self._up(link, reader), self._down(link, server_reader))
