@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from authsvc.usecases.judge_credential import (
     Verdict,
 )
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
@@ -59,7 +60,7 @@ class JudgeBatch:
         # One moment for all of them, which is what makes a batch cheaper than single calls.
         freshness = self._keys.freshness_for(NO_DEMAND)
         judge, judge_now = self._judge.now, self._judge.judge_now
-        answers: list[Verdict | Unsettled] = []
+        answers: dict[int, Verdict | Unsettled] = {}
         known: list[tuple[int, KeyDigest, Freshness]] = []
         is_open = False
         for index, question in enumerate(questions):
@@ -67,24 +68,24 @@ class JudgeBatch:
             if isinstance(credential, bytes):
                 demand = question.demand
                 fresh = freshness if demand is NO_DEMAND else self._keys.freshness_for(demand)
-                if fresh is not None and self._remembers(credential):
+                if fresh is not None and (
+                    self._keys.knows(credential) or self._keys.knows_absent(credential)
+                ):
                     known.append((index, credential, fresh))
-                    # Memory meets the demand, so nothing is left to be demanded of a read.
-                    answers.append(Unsettled(credential, question._replace(demand=NO_DEMAND)))
                     continue
-            answer = judge(question)
+            answers[index] = answer = judge(question)
             is_open = is_open or isinstance(answer, Unsettled)
-            answers.append(answer)
-        if not is_open:
-            for index, credential, fresh in known:
-                # None for a limit that is kept elsewhere.
-                outcome = judge_now(credential, questions[index])
-                if outcome is not None:
-                    answers[index] = Verdict(outcome, fresh)
-        return answers
-
-    def _remembers(self, digest: KeyDigest) -> bool:
-        return self._keys.remembered(digest) is not None or self._keys.knows_absent(digest)
+        for index, credential, fresh in known:
+            question = questions[index]
+            # None for a limit that is kept elsewhere.
+            outcome = None if is_open else judge_now(credential, question)
+            answers[index] = (
+                # Memory meets the demand, so nothing is left to be demanded of a read.
+                Unsettled(credential, question._replace(demand=NO_DEMAND))
+                if outcome is None
+                else Verdict(outcome, fresh)
+            )
+        return [answers[index] for index in range(len(questions))]
 
     async def settle(
         self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
@@ -108,18 +109,27 @@ class JudgeBatch:
             revision = max(revision, question.demand.at_least_revision or 0)
             demand = demand if question.demand == NO_DEMAND else question.demand
         await self._judge.require_revision(revision, deadline)
-        found = await self._find_keys(unsettled, deadline, demand)
+        keys = {credential for credential, _ in unsettled if isinstance(credential, bytes)}
+        # A key may be unsettled for its limit alone, which is no reason to read it anew.
+        demanded = {credential for credential, q in unsettled if q.demand != NO_DEMAND}
+        found = await _find(self._keys, keys, keys - demanded, deadline, demand)
         verifications = await self._verify(unsettled, deadline)
         claims = [
             verification.outcome
             for verification in verifications.values()
             if not isinstance(verification.outcome, DenialReason)
         ]
-        accounts = await _find(self._accounts, {c.account_id for c in claims}, deadline, demand)
-        users = await _find(self._users, {c.user_id for c in claims} - {""}, deadline, demand)
-        sessions = await _find(
-            self._sessions, {c.known_session_id for c in claims} - {""}, deadline, demand
-        )
+
+        async def find(
+            lookup: FreshLookup[str, V], wanted: AbstractSet[str]
+        ) -> dict[str, Found[V]]:
+            # Of several demands this is but one, so memory is asked only where there is none.
+            recallable = wanted if demand == NO_DEMAND else frozenset[str]()
+            return await _find(lookup, wanted, recallable, deadline, demand)
+
+        accounts = await find(self._accounts, {c.account_id for c in claims})
+        users = await find(self._users, {c.user_id for c in claims} - {""})
+        sessions = await find(self._sessions, {c.known_session_id for c in claims} - {""})
 
         def judge_token(verification: TokenVerification, question: Question) -> Verdict:
             outcome, freshness = verification.outcome, verification.freshness
@@ -140,28 +150,6 @@ class JudgeBatch:
                 verification = verifications[answer.credential.token]
                 settled[index] = judge_token(verification, answer.question)
         return [settled[index] for index in range(len(answers))]
-
-    async def _find_keys(
-        self, unsettled: Sequence[Unsettled], deadline: Deadline, demand: FreshnessDemand
-    ) -> dict[bytes, Found[KeyRecord]]:
-        """Look up the records of keys, with one read for those not in memory.
-
-        A key may be unsettled for its limit alone, which is no reason to read it anew.
-        """
-        found: dict[bytes, Found[KeyRecord]] = {}
-        missing: set[bytes] = set()
-        for credential, question in unsettled:
-            if isinstance(credential, bytes):
-                in_memory = None
-                if question.demand == NO_DEMAND:
-                    in_memory = self._keys.find_now(credential)
-                if in_memory is None:
-                    missing.add(credential)
-                else:
-                    found[credential] = in_memory
-        if missing:
-            found |= await self._keys.read_all(list(missing), deadline, demand)
-        return found
 
     async def _judge_keys(
         self, answers: Sequence[Verdict | Unsettled], found: Mapping[bytes, Found[KeyRecord]]
@@ -211,21 +199,24 @@ class JudgeBatch:
 
 
 async def _find(
-    lookup: FreshLookup[str, V],
-    wanted: AbstractSet[str],
+    lookup: FreshLookup[K, V],
+    wanted: AbstractSet[K],
+    recallable: AbstractSet[K],
     deadline: Deadline,
     demand: FreshnessDemand,
-) -> dict[str, Found[V]]:
-    """Look up what tokens name, with one read for what is not in memory."""
-    found: dict[str, Found[V]] = {}
-    missing: list[str] = []
-    for name in wanted:
-        # Of several demands this is but one, so memory is asked only where there is none.
-        in_memory = lookup.find_now(name) if demand == NO_DEMAND else None
-        if in_memory is None:
-            missing.append(name)
-        else:
-            found[name] = in_memory
+) -> dict[K, Found[V]]:
+    """Look records up, with one read for what is not in memory.
+
+    Args:
+        lookup: Where.
+        wanted: What is looked for.
+        recallable: Those of them that memory may answer for.
+        deadline: How long the read may take.
+        demand: How fresh what is read must be.
+    """
+    recalled = {key: lookup.find_now(key) for key in recallable}
+    found = {key: one for key, one in recalled.items() if one is not None}
+    missing = [key for key in wanted if key not in found]
     if missing:
         found |= await lookup.read_all(missing, deadline, demand)
     return found
