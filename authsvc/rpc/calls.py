@@ -136,10 +136,11 @@ class Calls:
         async def behave(data: bytes, context: Context) -> bytes:
             try:
                 authorization = _metadata(context, AUTHORIZATION_KEY)
-                caller = authenticate.now(authorization, address_of(context.peer()))
+                address = address_of(context.peer())
+                caller = authenticate.now(authorization, address)
                 if caller is None:
                     deadline = CallDeadline(context, work_limit, monotonic)
-                    caller = await authenticate(authorization, deadline, address_of(context.peer()))
+                    caller = await authenticate(authorization, deadline, address)
                 else:
                     deadline = None
                 answer = serve(parse(data), caller)
