@@ -55,9 +55,8 @@ class AuthenticateCaller:
             CallerRateLimited: The caller's key is over its own limit.
             TooManyLookups: Too many guesses came from there.
         """
-        question = _question(authorization, peer)
-        answer = self._judge.now(question)
-        return self._caller(answer, question) if isinstance(answer, Verdict) else None
+        answer = self._judge.now(_question(authorization, peer))
+        return _caller(answer) if isinstance(answer, Verdict) else None
 
     async def __call__(
         self,
@@ -85,11 +84,10 @@ class AuthenticateCaller:
         """
         question = _question(authorization, peer, demand)
         verdict = await self._judge(question, deadline)
-        refused = None
         if isinstance(verdict.outcome, Denial) and verdict.outcome.reason in _OF_KNOWN_KEYS:
-            # Not by what memory has alone: the change that ended the key may just have dropped it.
-            refused = await self._judge.read_refused(question, deadline)
-        return self._caller(verdict, question, refused)
+            refused = await self._judge.find_refused(question, deadline)
+            return _caller(verdict, refused)
+        return _caller(verdict)
 
     async def again(
         self, authorization: Sequence[str], deadline: Deadline, peer: str = ""
@@ -107,27 +105,7 @@ class AuthenticateCaller:
             DatabaseUnavailable: The records could not be read before the deadline.
             TooManyLookups: Too many records are being read, or too many guesses came from there.
         """
-        question = _question(authorization, peer)
-        return self._caller(await self._onlooker(question, deadline), question)
-
-    def _caller(
-        self, verdict: Verdict, question: Question, refused: KeyRecord | None = None
-    ) -> Caller:
-        outcome = verdict.outcome
-        if not isinstance(outcome, Denial):
-            return Caller(outcome)
-        reason = outcome.reason
-        if reason is DenialReason.MISSING_CREDENTIAL:
-            raise CallerCredentialMissing
-        if reason is DenialReason.RATE_LIMITED:
-            if outcome.rate_limit is None or outcome.retry_after is None:
-                raise TooManyLookups
-            raise CallerRateLimited(outcome.retry_after)
-        refused = refused or self._judge.find_refused(question)
-        if refused is None:
-            raise CallerCredentialInvalid(reason)
-        principal = refused.principal
-        raise CallerCredentialInvalid(reason, principal.key_id, principal.account_id)
+        return _caller(await self._onlooker(_question(authorization, peer), deadline))
 
 
 def _question(
@@ -136,3 +114,19 @@ def _question(
     if len(authorization) > 1:
         raise CallerCredentialInvalid(DenialReason.INVALID_KEY_FORMAT)
     return Question(authorization[0] if authorization else "", (), demand, peer)
+
+
+def _caller(verdict: Verdict, refused: KeyRecord | None = None) -> Caller:
+    outcome = verdict.outcome
+    if not isinstance(outcome, Denial):
+        return Caller(outcome)
+    reason = outcome.reason
+    if reason is DenialReason.MISSING_CREDENTIAL:
+        raise CallerCredentialMissing
+    if reason is DenialReason.RATE_LIMITED:
+        if outcome.rate_limit is None or outcome.retry_after is None:
+            raise TooManyLookups
+        raise CallerRateLimited(outcome.retry_after)
+    if refused is None:
+        raise CallerCredentialInvalid(reason)
+    raise CallerCredentialInvalid(reason, refused.principal.key_id, refused.principal.account_id)

@@ -182,16 +182,12 @@ class JudgeCredential:
             return Verdict(DENIALS[credential], freshness)
         return self._limit(credential, question) or Unsettled(credential, question)
 
-    def find_refused(self, question: Question) -> KeyRecord | None:
+    async def find_refused(self, question: Question, deadline: Deadline) -> KeyRecord | None:
         """Return the record of a key that was just refused; None for what is no key of anybody.
 
-        From memory, where judging has left it. Seldom it is gone by then, and this None.
+        From memory, where judging has left it. The change that ended the key may just have dropped
+        it from there: then it is read, and this is None if it cannot be.
         """
-        credential = parse_credential(question.value)
-        return self._remembered(credential) if isinstance(credential, bytes) else None
-
-    async def read_refused(self, question: Question, deadline: Deadline) -> KeyRecord | None:
-        """Return what `find_refused` does, read anew where it is gone; None if it cannot be."""
         credential = parse_credential(question.value)
         if not isinstance(credential, bytes):
             return None
@@ -255,9 +251,8 @@ class JudgeCredential:
                 return None
             # A caller that repeats a bad key of its own costs nothing, and must not lock others
             # out that come from the same address.
-            if question.caller_id:
-                self._failures.count(question.client_address)
-            return DENIALS[DenialReason.KEY_NOT_FOUND]
+            is_own = not question.caller_id
+            return DENIALS[DenialReason.KEY_NOT_FOUND] if is_own else self.judge_absent(question)
         return self.judge_record(record, question)
 
     def judge_record(self, record: KeyRecord, question: Question) -> Principal | Denial | None:
