@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.accounts import Account, AccountState
@@ -14,9 +14,7 @@ from authsvc.domain.errors import AccountNotFound
 from authsvc.domain.origin import Origin
 from authsvc.domain.scopes import ADMIN
 from authsvc.usecases.call import Call
-
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
+from authsvc.usecases.pages import check_page_size, length_of_page
 
 
 class AccountStore(Protocol):
@@ -125,12 +123,11 @@ class ListAccounts:
         """
         call.caller.require(ADMIN)
         violations = Violations()
-        if page_size < 0:
-            violations.add("page_size", "is not negative")
+        check_page_size(violations, page_size)
         if page_token and not ids.is_id(page_token, ids.ACCOUNT):
             violations.add("page_token", "is the next_page_token of an earlier response")
         violations.raise_if_any()
-        size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = length_of_page(page_size)
         accounts = await self._store.list_accounts(
             after_account_id=page_token, limit=size + 1, deadline=call.deadline
         )

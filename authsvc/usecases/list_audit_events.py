@@ -12,11 +12,9 @@ from authsvc.domain.audit import AuditEvent, AuditFilter, AuditPosition, Outcome
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Deadline
 from authsvc.usecases.call import Call
-from authsvc.usecases.list_keys import PageTokens
 from authsvc.usecases.managed_keys import Accounts, get_managed_account
+from authsvc.usecases.pages import PageTokens, check_page_size, get_position, length_of_page
 
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
 MAX_ACTIONS: Final = 20
 MAX_TEXT_LENGTH: Final = 200
 
@@ -94,7 +92,7 @@ class ListAuditEvents:
         # Of an account that is gone the log remains, for those who see all.
         if not caller.sees_all_accounts():
             await get_managed_account(self._accounts, account_id, call)
-        size = min(query.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = length_of_page(query.page_size)
         events = await self._log.list_events(
             wanted, after=after, limit=size + 1, deadline=call.deadline
         )
@@ -110,15 +108,8 @@ class ListAuditEvents:
     def _position(self, token: str, listing: str) -> AuditPosition | None:
         if not token:
             return None
-        position = self._page_tokens.read(token, listing)
-        if position is None:
-            violations = Violations()
-            violations.add(
-                "page_token",
-                "is the next_page_token of an earlier response to the same account and filters",
-            )
-            violations.raise_if_any()
-        event_time, _, event_id = (position or "").partition(" ")
+        position = get_position(self._page_tokens, token, listing)
+        event_time, _, event_id = position.partition(" ")
         return AuditPosition(datetime.fromisoformat(event_time), event_id)
 
 
@@ -138,8 +129,7 @@ def _check(query: AuditQuery, account_id: str, *, may_be_any: bool) -> None:
         violations.add("outcome", "is one of the values of OutcomeClass")
     if query.start_time and query.end_time and query.end_time <= query.start_time:
         violations.add("end_time", "lies after start_time")
-    if query.page_size < 0:
-        violations.add("page_size", "is not negative")
+    check_page_size(violations, query.page_size)
     violations.raise_if_any()
 
 

@@ -13,9 +13,8 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.keys import Key, KeyFilter, KeyState
 from authsvc.usecases.call import Call
 from authsvc.usecases.managed_keys import Accounts, get_managed_account
+from authsvc.usecases.pages import PageTokens, check_page_size, get_position, length_of_page
 
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
 MAX_STATES: Final = 10
 
 
@@ -55,18 +54,6 @@ class Keys(Protocol):
         ...
 
 
-class PageTokens(Protocol):
-    """What makes page tokens that nobody else can make."""
-
-    def make(self, position: str, listing: str) -> str:
-        """Return the token of a position in a listing."""
-        ...
-
-    def read(self, token: str, listing: str) -> str | None:
-        """Return the position, or None when the token was not made for this listing."""
-        ...
-
-
 class ListKeys:
     """Returns the keys of an account in pages, oldest first."""
 
@@ -94,7 +81,7 @@ class ListKeys:
         listing = _listing(query, account_id)
         after, as_of = self._position(query.page_token, listing)
         await get_managed_account(self._accounts, account_id, call)
-        size = min(query.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = length_of_page(query.page_size)
         wanted = KeyFilter(
             account_id=account_id,
             as_of=as_of,
@@ -115,23 +102,15 @@ class ListKeys:
     def _position(self, token: str, listing: str) -> tuple[str, datetime]:
         if not token:
             return "", self._clock()
-        position = self._page_tokens.read(token, listing)
-        if position is None:
-            violations = Violations()
-            violations.add(
-                "page_token",
-                "is the next_page_token of an earlier response to the same account and filters",
-            )
-            violations.raise_if_any()
-        after, _, as_of = (position or "").partition(" ")
+        position = get_position(self._page_tokens, token, listing)
+        after, _, as_of = position.partition(" ")
         return after, datetime.fromisoformat(as_of)
 
 
 def _check(query: ListKeysQuery, account_id: str) -> None:
     violations = Violations()
     violations.check_id("account_id", account_id, ids.ACCOUNT)
-    if query.page_size < 0:
-        violations.add("page_size", "is not negative")
+    check_page_size(violations, query.page_size)
     if len(query.states) > MAX_STATES:
         violations.add("states", f"has at most {MAX_STATES} entries")
     for index, state in enumerate(query.states[:MAX_STATES]):

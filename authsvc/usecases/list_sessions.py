@@ -11,8 +11,8 @@ from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.sessions import Session
 from authsvc.usecases.call import Call
-from authsvc.usecases.list_keys import PageTokens
 from authsvc.usecases.managed_users import Users, get_managed_user
+from authsvc.usecases.pages import PageTokens
 
 DEFAULT_PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 1000

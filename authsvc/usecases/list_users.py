@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Deadline
 from authsvc.domain.users import User
 from authsvc.usecases.call import Call
-from authsvc.usecases.list_keys import PageTokens
 from authsvc.usecases.managed_keys import Accounts
 from authsvc.usecases.managed_users import (
     Users,
     get_account_of_users,
     get_managed_user,
 )
-
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
+from authsvc.usecases.pages import PageTokens, check_page_size, length_of_page
 
 
 class UserLists(Protocol):
@@ -98,15 +95,14 @@ class ListUsers:
         after = self._page_tokens.read(page_token, listing) if page_token else ""
         violations = Violations()
         violations.check_id("account_id", account_id, ids.ACCOUNT)
-        if page_size < 0:
-            violations.add("page_size", "is not negative")
+        check_page_size(violations, page_size)
         if after is None:
             violations.add(
                 "page_token", "is the next_page_token of an earlier response to the same account"
             )
         violations.raise_if_any()
         await get_account_of_users(self._accounts, account_id, call)
-        size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = length_of_page(page_size)
         users = await self._users.list_users(
             account_id, after_user_id=after or "", limit=size + 1, deadline=call.deadline
         )

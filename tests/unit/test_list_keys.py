@@ -18,12 +18,11 @@ from authsvc.domain.errors import (
 from authsvc.domain.keys import KeyFilter, KeyState
 from authsvc.tokens.page_tokens import PageTokens
 from authsvc.usecases.list_keys import (
-    DEFAULT_PAGE_SIZE,
-    MAX_PAGE_SIZE,
     KeyPage,
     ListKeys,
     ListKeysQuery,
 )
+from authsvc.usecases.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from tests.unit.examples import (
     ACCOUNT_ID,
     NOW,
