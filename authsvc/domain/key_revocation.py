@@ -1,10 +1,11 @@
-"""The end of many keys at once: what is written of each, and how far one step got."""
+"""The end of keys: why, what is written of each of many, and how far one step got."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from authsvc.domain.bounds import Violations
 from authsvc.domain.keys import RevocationReason
 from authsvc.domain.origin import Origin
 
@@ -30,3 +31,22 @@ class RevokedChunk:
     """The greatest id among them; empty when there are none."""
     revision: int
     """The revision of the last change; 0 when there are none."""
+
+
+def check_why(
+    violations: Violations, reason: RevocationReason | None, note: str
+) -> RevocationReason:
+    """Check why keys are to be ended.
+
+    Args:
+        violations: Collects what is wrong.
+        reason: None stands for a value that this version does not know.
+        note: The words of who ends them; may be empty.
+
+    Returns:
+        The reason, which is good when nothing is wrong.
+    """
+    if reason is None:
+        violations.add("reason", "is one of the values of RevocationReason")
+    violations.check_note("note", note)
+    return reason or RevocationReason.UNSPECIFIED

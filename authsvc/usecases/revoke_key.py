@@ -10,6 +10,7 @@ from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import KeyNotFound
+from authsvc.domain.key_revocation import check_why
 from authsvc.domain.key_secrets import digest_of, is_key_secret
 from authsvc.domain.keys import Key, KeyOwner, RevocationReason
 from authsvc.domain.origin import Origin
@@ -120,8 +121,6 @@ def _check(command: RevokeKeyCommand) -> RevocationReason:
         violations.check_id("key_id", command.key_id, ids.KEY)
     else:
         violations.add("target", "is required: key_id or secret")
-    if command.reason is None:
-        violations.add("reason", "is one of the values of RevocationReason")
-    violations.check_note("note", command.note)
+    reason = check_why(violations, command.reason, command.note)
     violations.raise_if_any()
-    return command.reason or RevocationReason.UNSPECIFIED
+    return reason

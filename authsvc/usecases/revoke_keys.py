@@ -12,7 +12,7 @@ from authsvc.domain.audit import AuditRecord, Target, TargetKind
 from authsvc.domain.bounds import Violations
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import DatabaseUnavailable
-from authsvc.domain.key_revocation import Revocation, RevokedChunk
+from authsvc.domain.key_revocation import Revocation, RevokedChunk, check_why
 from authsvc.domain.keys import RevocationReason
 from authsvc.usecases.audit_denials import AuditStore
 from authsvc.usecases.call import Call
@@ -149,13 +149,11 @@ class RevokeKeys:
 def _check(command: RevokeKeysCommand, account_id: str) -> RevocationReason:
     violations = Violations()
     violations.check_id("account_id", account_id, ids.ACCOUNT)
-    if command.reason is None:
-        violations.add("reason", "is one of the values of RevocationReason")
-    violations.check_note("note", command.note)
+    reason = check_why(violations, command.reason, command.note)
     if len(command.except_key_ids) > MAX_EXCEPTED:
         violations.add("except_key_ids", f"has at most {MAX_EXCEPTED} entries")
     else:
         for index, key_id in enumerate(command.except_key_ids):
             violations.check_id(f"except_key_ids[{index}]", key_id, ids.KEY)
     violations.raise_if_any()
-    return command.reason or RevocationReason.UNSPECIFIED
+    return reason
