@@ -68,10 +68,7 @@ def judge_token(
         # A token says what its user might do when it was issued; the role may have changed since.
         if user.most_scopes is not None:
             scopes = narrowed(scopes, user.most_scopes)
-    # Sessions are deleted some time after they end, so one that is unknown was ended.
-    if claims.known_session_id and (
-        session is None or session.ended or session.user_id != claims.subject
-    ):
+    if claims.known_session_id and is_lost(session, claims.subject):
         return DENIALS[DenialReason.TOKEN_REVOKED]
     principal = Principal(
         kind=PrincipalKind.USER,
@@ -85,6 +82,17 @@ def judge_token(
     if account.state is AccountState.DISABLED:
         return DENIALS[DenialReason.ACCOUNT_DISABLED]
     return _judge_scopes(principal, required_scopes)
+
+
+def is_lost(session: SessionRecord | None, user_id: str) -> bool:
+    """Tell whether the session that a user's token names is no more, or never was the user's.
+
+    Args:
+        session: The session; None where there is none.
+        user_id: The subject of the token.
+    """
+    # Sessions are deleted some time after they end, so one that is unknown was ended.
+    return session is None or session.ended or session.user_id != user_id
 
 
 def _judge_scopes(principal: Principal, required_scopes: Sequence[str]) -> Principal | Denial:

@@ -25,6 +25,7 @@ from authsvc.domain.finding_hints import hint_for
 from authsvc.domain.findings import Finding, FindingCode
 from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.ids import SESSION, USER, is_id
+from authsvc.domain.judgement import is_lost
 from authsvc.domain.keys import Key, KeyState, OwnedKey
 from authsvc.domain.scopes import VALIDATE, covers, narrowed
 from authsvc.domain.users import UserRecord
@@ -248,8 +249,7 @@ class ExplainCredential:
         if not is_id(read.session_id, SESSION):
             return False
         found = await self._sessions.find_session_records([read.session_id], deadline)
-        session = found.get(read.session_id)
-        return session is None or session.ended or session.user_id != read.subject
+        return is_lost(found.get(read.session_id), read.subject)
 
     def _key_faults(
         self, known: OwnedKey, client_address: str, missing: tuple[str, ...]
