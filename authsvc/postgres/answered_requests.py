@@ -91,10 +91,9 @@ class PostgresAnswers:
             if answer is not None and not await reserve(connection, answer, key.create_time):
                 return None
             await lock_for(connection, origin)
-            if answer is None:
-                return await insert_key(connection, key, digest)
             kept = await insert_key(connection, key, digest)
-            await complete(connection, answer, kept.revision)
+            if answer is not None:
+                await complete(connection, answer, kept.revision)
             return kept
 
         return await self._database.change(origin, insert, deadline)
