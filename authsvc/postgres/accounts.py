@@ -49,11 +49,7 @@ class PostgresAccounts:
         self, account_ids: Sequence[str], deadline: Deadline
     ) -> Mapping[str, Account]:
         """Return those accounts that exist."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_FIND_MANY, account_ids)
-
-        rows = await self._database.run(fetch, deadline)
+        rows = await self._database.fetch_rows(deadline, _FIND_MANY, account_ids)
         return {row["account_id"]: account_of(row) for row in rows}
 
     async def find_first_account(self, deadline: Deadline) -> Account | None:
@@ -65,11 +61,8 @@ class PostgresAccounts:
         self, *, after_account_id: str, limit: int, deadline: Deadline
     ) -> list[Account]:
         """Return up to `limit` accounts whose ids sort after `after_account_id`, in order."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_LIST, after_account_id, limit)
-
-        return [account_of(row) for row in await self._database.run(fetch, deadline)]
+        rows = await self._database.fetch_rows(deadline, _LIST, after_account_id, limit)
+        return [account_of(row) for row in rows]
 
     async def insert_account(self, account: Account, origin: Origin, deadline: Deadline) -> Account:
         """Keep a new account, and return it with the revision of this change."""

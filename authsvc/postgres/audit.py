@@ -71,10 +71,8 @@ class PostgresAuditLog:
         """Return up to `limit` events, newest first, that are older than the one at `after`."""
         statement, values = events_statement(wanted, after, limit)
 
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(statement, *values)
-
-        return [_event(row) for row in await self._database.run(fetch, deadline)]
+        rows = await self._database.fetch_rows(deadline, statement, *values)
+        return [_event(row) for row in rows]
 
     async def maintain(self, deadline: Deadline) -> None:
         """Make the tables of this month and the next two, if they are not there yet."""

@@ -182,6 +182,10 @@ class Database:
         """Return the first row of a statement, or None. See `run`."""
         return await self.run(lambda connection: connection.fetchrow(statement, *values), deadline)
 
+    async def fetch_rows(self, deadline: Deadline, statement: str, *values: Any) -> list[Row]:  # noqa: ANN401 - asyncpg takes any value
+        """Return all rows of a statement. See `run`."""
+        return await self.run(lambda connection: connection.fetch(statement, *values), deadline)
+
     async def ping(self, deadline: Deadline) -> None:
         """Ask the database for a sign of life.
 

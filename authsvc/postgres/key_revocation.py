@@ -44,11 +44,7 @@ class PostgresKeyRevocation:
         self, account_id: str, key_ids: Collection[str], deadline: Deadline
     ) -> frozenset[str]:
         """Return those of the ids that are keys of the account."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_FIND_IDS, account_id, key_ids)
-
-        rows = await self._database.run(fetch, deadline)
+        rows = await self._database.fetch_rows(deadline, _FIND_IDS, account_id, key_ids)
         return frozenset(row["key_id"] for row in rows)
 
     async def revoke_keys(

@@ -95,10 +95,8 @@ class PostgresKeys:
             row = await self._database.fetch_row(deadline, _FIND_RECORD, digests[0])
             return {} if row is None else {digests[0]: _record(row)}
 
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_FIND_RECORDS, digests)
-
-        return {row["digest"]: _record(row) for row in await self._database.run(fetch, deadline)}
+        rows = await self._database.fetch_rows(deadline, _FIND_RECORDS, digests)
+        return {row["digest"]: _record(row) for row in rows}
 
     async def find_key_owner(self, key_id: str, deadline: Deadline) -> KeyOwner | None:
         """Return whose key has this id, or None."""

@@ -59,21 +59,19 @@ class PostgresManagedKeys:
         self, wanted: KeyFilter, *, after_key_id: str, limit: int, deadline: Deadline
     ) -> list[Key]:
         """Return up to `limit` keys whose ids sort after `after_key_id`, in order."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(
-                LIST_KEYS,
-                wanted.account_id,
-                after_key_id,
-                [state.value for state in wanted.states],
-                wanted.as_of,
-                wanted.name_prefix,
-                wanted.last_used_before,
-                wanted.expiring_before,
-                limit,
-            )
-
-        return [key_of(row) for row in await self._database.run(fetch, deadline)]
+        rows = await self._database.fetch_rows(
+            deadline,
+            LIST_KEYS,
+            wanted.account_id,
+            after_key_id,
+            [state.value for state in wanted.states],
+            wanted.as_of,
+            wanted.name_prefix,
+            wanted.last_used_before,
+            wanted.expiring_before,
+            limit,
+        )
+        return [key_of(row) for row in rows]
 
     async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
         """Write what may change, if the key still has the revision of `key`.

@@ -65,11 +65,11 @@ class PostgresRecordedUsage:
         self, account_id: str, period: UsagePeriod, deadline: Deadline
     ) -> dict[datetime, dict[str, int]]:
         """Return the counts of all keys of an account in a period."""
-
-        async def read(connection: Connection) -> list[Row]:
-            return await connection.fetch(_READ_ACCOUNT_COUNTS, account_id, *_values(period))
-
-        return _outcomes(await self._database.run(read, deadline))
+        return _outcomes(
+            await self._database.fetch_rows(
+                deadline, _READ_ACCOUNT_COUNTS, account_id, *_values(period)
+            )
+        )
 
     async def maintain(self, retention: timedelta, deadline: Deadline) -> None:
         """Make room for the months to come, and remove what is older than the retention.

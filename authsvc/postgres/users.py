@@ -75,11 +75,7 @@ class PostgresUsers:
         self, user_ids: Sequence[str], deadline: Deadline
     ) -> Mapping[str, UserRecord]:
         """Return the records of those users that exist."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_FIND_RECORDS, user_ids)
-
-        rows = await self._database.run(fetch, deadline)
+        rows = await self._database.fetch_rows(deadline, _FIND_RECORDS, user_ids)
         return {
             row["user_id"]: UserRecord(
                 row["user_id"], row["account_id"], UserRole(row["role"]), row["disabled"]
@@ -103,11 +99,8 @@ class PostgresUsers:
         self, account_id: str, *, after_user_id: str, limit: int, deadline: Deadline
     ) -> list[User]:
         """Return up to `limit` users whose ids sort after `after_user_id`, in order."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_LIST, account_id, after_user_id, limit)
-
-        return [_user_of(row) for row in await self._database.run(fetch, deadline)]
+        rows = await self._database.fetch_rows(deadline, _LIST, account_id, after_user_id, limit)
+        return [_user_of(row) for row in rows]
 
     async def insert_user(
         self,
