@@ -6,14 +6,7 @@ from typing import Annotated
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from authsvc.cli.usage import account_usage
 from orchestrator.auth import Account, AccountState
@@ -30,17 +23,15 @@ AccountArgument = Annotated[str, typer.Argument(help="The account (acct_…).")]
 
 
 @app.command("create")
+@with_connection
 def create(
+    connection: Connection,
     display_name: Annotated[str, typer.Argument(help="The name that people see.")],
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Create an account."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         account = client.create_account(display_name)
     if as_json:
         print_json(account)
@@ -49,16 +40,14 @@ def create(
 
 
 @app.command("list")
+@with_connection
 def list_accounts(
+    connection: Connection,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """List all accounts, oldest first."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         accounts = list(client.list_accounts())
     if as_json:
         print_json(accounts)
@@ -70,20 +59,18 @@ def list_accounts(
 
 
 @app.command("disable")
+@with_connection
 def disable(
+    connection: Connection,
     account_id: AccountArgument,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Disable an account: all its keys and tokens are denied at once, until it is enabled.
 
     The sessions of its users end, and they log in anew when it is enabled.
     """
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         updated = client.update_account(account_id, state=AccountState.DISABLED)
     if as_json:
         print_json(updated)
@@ -92,17 +79,15 @@ def disable(
 
 
 @app.command("enable")
+@with_connection
 def enable(
+    connection: Connection,
     account_id: AccountArgument,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Enable a disabled account: its keys and tokens are judged on their own merits again."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         updated = client.update_account(account_id, state=AccountState.ACTIVE)
     if as_json:
         print_json(updated)

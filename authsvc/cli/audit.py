@@ -9,14 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.audit_output import COLUMNS, audit_row
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key_options import asking_for_account, parse_duration
 from authsvc.cli.output import JsonOption, print_json, print_rows
 from orchestrator.auth import OutcomeClass
@@ -39,7 +32,9 @@ def _group() -> None:
 
 
 @app.command("list")
+@with_connection
 def list_events(
+    connection: Connection,
     *,
     account: Annotated[
         str | None,
@@ -67,14 +62,10 @@ def list_events(
         int, typer.Option(min=1, help="How many to show, the newest.")
     ] = DEFAULT_LIMIT,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """List what was done to keys, accounts and users, and what was refused, newest first."""
     with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
+        connection.open_client() as client,
         asking_for_account(account, "see what was done to keys"),
     ):
         found = client.list_audit_events(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Concatenate, Final
 
 import typer
 
@@ -40,40 +44,73 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 _TIMEOUT_SECONDS: Final = 5.0
 
 
-def open_client(
-    address: str,
-    api_key_file: Path | None,
-    certificates: Path | None,
-    *,
-    plaintext: bool,
-    key_refusal: str | None = None,
-) -> AuthClient:
-    """Make a client from the options.
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a command reaches a server: its options address, plaintext, api_key_file and ca_file."""
 
-    Args:
-        address: The server, as host:port.
-        api_key_file: A file with the caller's credential; None for that in AUTHSVC_API_KEY.
-        certificates: A file with the certificates to trust; None for gRPC's own list.
-        plaintext: Whether the server has no TLS.
-        key_refusal: What to say to a caller with an API key, where only a user's access token
-            makes sense; None where either does.
+    address: str
+    plaintext: bool
+    api_key_file: Path | None
+    ca_file: Path | None
 
-    Raises:
-        Failure: There is no key, it is refused, or an option makes no sense with another one.
-        OSError: A file cannot be read.
-        ConfigurationError: An option's value cannot work.
+    def open_client(self, *, key_refusal: str | None = None) -> AuthClient:
+        """Make a client from the options.
+
+        Args:
+            key_refusal: What to say to a caller with an API key, where only a user's access token
+                makes sense; None where either does.
+
+        Raises:
+            Failure: There is no key, it is refused, or an option makes no sense with another one.
+            OSError: A file cannot be read.
+            ConfigurationError: An option's value cannot work.
+        """
+        root_certificates = _read_certificates(self.ca_file, plaintext=self.plaintext)
+        api_key = _read_api_key(self.api_key_file)
+        if key_refusal is not None and api_key.startswith(KEY_PREFIX):
+            raise Failure(key_refusal)
+        return AuthClient(
+            self.address,
+            api_key=api_key,
+            plaintext=self.plaintext,
+            root_certificates=root_certificates,
+            timeout=_TIMEOUT_SECONDS,
+        )
+
+
+def with_connection(command: Callable[Concatenate[Connection, ...], None]) -> Callable[..., None]:
+    """Put the options of a connection behind a command's own, and give it the connection first.
+
+        @app.command("get")
+        @with_connection
+        def get(connection: Connection, key_id: KeyArgument) -> None:
+            with connection.open_client() as client:
+                ...
+
+    The command opens the client itself: wrong usage is told before a missing key is.
     """
-    root_certificates = _read_certificates(certificates, plaintext=plaintext)
-    api_key = _read_api_key(api_key_file)
-    if key_refusal is not None and api_key.startswith(KEY_PREFIX):
-        raise Failure(key_refusal)
-    return AuthClient(
-        address,
-        api_key=api_key,
-        plaintext=plaintext,
-        root_certificates=root_certificates,
-        timeout=_TIMEOUT_SECONDS,
-    )
+    own = inspect.signature(command, eval_str=True)
+    options = inspect.signature(_connection, eval_str=True).parameters
+
+    @wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - what the signature below says
+        connection = _connection(**{name: given.pop(name) for name in options})
+        command(connection, **given)
+
+    _, *parameters = own.parameters.values()
+    # typer makes the options of it.
+    vars(run)["__signature__"] = own.replace(parameters=[*parameters, *options.values()])
+    return run
+
+
+def _connection(
+    *,
+    address: AddressOption = DEFAULT_ADDRESS,
+    plaintext: PlaintextOption = False,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CertificatesOption = None,
+) -> Connection:
+    return Connection(address, plaintext, api_key_file, ca_file)
 
 
 def open_anonymous_client(

@@ -9,31 +9,22 @@ from typing import Annotated
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key import DENIED_EXIT_CODE, read_credential
 from authsvc.cli.key_options import ClientIpOption, rate_text, request_context
 from authsvc.cli.output import JsonOption, print_fields, print_json
 from orchestrator.auth import Explanation, Finding, Key
 
 
+@with_connection
 def explain(
+    connection: Connection,
     *,
     scope: Annotated[
         list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
     ] = None,
     client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     r"""Tell why a credential is refused: a key or a JWT, read from standard input or a prompt.
 
@@ -43,7 +34,7 @@ def explain(
 
     Exit code 0: it is good. 3: it is denied. 1: it could not be judged.
     """
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         explanation = client.explain(
             read_credential("The credential"),
             required_scopes=scope or (),

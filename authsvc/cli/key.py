@@ -9,14 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.failures import Failure
 from authsvc.cli.key_options import (
     AllowAddressOption,
@@ -65,7 +58,9 @@ def parse_metadata(pairs: list[str]) -> dict[str, str]:
 
 
 @app.command("create")
+@with_connection
 def create(
+    connection: Connection,
     name: Annotated[str, typer.Argument(help="What people will know the key by.")],
     *,
     account: Annotated[
@@ -98,17 +93,10 @@ def create(
     ] = None,
     request_id: RequestIdOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Create a key and show its secret, this once."""
     notes = parse_metadata(metadata or [])
-    with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "make keys"),
-    ):
+    with connection.open_client() as client, asking_for_account(account, "make keys"):
         created = client.create_key(
             name,
             account_id=account,
@@ -130,7 +118,9 @@ app.command("usage")(key_usage)
 
 
 @app.command("revoke")
+@with_connection
 def revoke(
+    connection: Connection,
     key_id: Annotated[
         str | None, typer.Argument(help="The key (key_…). Without it: --secret.")
     ] = None,
@@ -144,16 +134,12 @@ def revoke(
     ] = None,
     note: Annotated[str, typer.Option(help="A note for people, kept with the key.")] = "",
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """End a key for good. Repeating it changes nothing."""
     if (key_id is None) != secret:
         raise typer.BadParameter("give either a key id or --secret")
     check_reason(reason)
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         if key_id is None:
             revoked = client.revoke_key(
                 secret=Secret(read_credential("The key's secret")), reason=reason, note=note
@@ -167,23 +153,21 @@ def revoke(
 
 
 @app.command("validate")
+@with_connection
 def validate(
+    connection: Connection,
     *,
     scope: Annotated[
         list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
     ] = None,
     client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Judge a credential: a key or a JWT, read from standard input or a prompt.
 
     Exit code 0: it is good. 3: it is denied. 1: it could not be judged.
     """
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         verdict = client.check(
             read_credential("The credential"),
             required_scopes=scope or (),

@@ -11,14 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.failures import Failure
 from authsvc.cli.import_file import FileFormat, Line, read_keys
 from authsvc.cli.output import JsonOption, print_json, print_rows
@@ -62,7 +55,9 @@ class _Told:
     why: list[str]
 
 
+@with_connection
 def import_keys(
+    connection: Connection,
     file: Annotated[Path, typer.Argument(help="A file of keys: JSON Lines or CSV.")],
     *,
     account: Annotated[str, typer.Option(help="The account that the keys act for (acct_…).")],
@@ -75,10 +70,6 @@ def import_keys(
         typer.Option("--format", help="How the file is written. Default: as its name ends."),
     ] = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Import keys of another system: their holders go on with the secrets that they have.
 
@@ -96,7 +87,7 @@ def import_keys(
     mode = ImportMode.ALL_OR_NOTHING if all_or_nothing else ImportMode.EACH_BY_ITSELF
     told: list[_Told] = []
     try:
-        with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+        with connection.open_client() as client:
             for chunk in [lines] if all_or_nothing else _chunks(lines):
                 keys = [line.key for line in chunk]
                 imported = client.import_keys(

@@ -10,11 +10,11 @@ import typer
 from authsvc.cli.connection import (
     DEFAULT_ADDRESS,
     AddressOption,
-    ApiKeyFileOption,
     CertificatesOption,
+    Connection,
     PlaintextOption,
     open_anonymous_client,
-    open_client,
+    with_connection,
 )
 from authsvc.cli.failures import Failure
 from authsvc.cli.key import read_credential
@@ -32,7 +32,9 @@ from orchestrator.auth import (
 _TIMEOUT_SECONDS: Final = 30.0
 
 
+@with_connection
 def revoke_all(
+    connection: Connection,
     *,
     account: Annotated[
         str | None,
@@ -48,18 +50,11 @@ def revoke_all(
     note: Annotated[str, typer.Option(help="A note for people, kept with each key.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """End every live key of an account for good, the caller's own too, unless it is excepted."""
     check_reason(reason)
     spared = excepted or []
-    with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "end"),
-    ):
+    with connection.open_client() as client, asking_for_account(account, "end"):
         if not yes:
             whose = account or "the account of the caller's own key"
             but = f" but {', '.join(spared)}" if spared else ""

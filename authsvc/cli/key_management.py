@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key import app
 from authsvc.cli.key_import import import_keys
 from authsvc.cli.key_incidents import report_leak, revoke_all
@@ -30,17 +23,15 @@ app.command("report-leak")(report_leak)
 
 
 @app.command("get")
+@with_connection
 def get(
+    connection: Connection,
     key_id: KeyArgument,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Show a key, without its secret."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         key = client.get_key(key_id)
     if as_json:
         print_json(key)
@@ -49,7 +40,9 @@ def get(
 
 
 @app.command("list")
+@with_connection
 def list_keys(
+    connection: Connection,
     *,
     account: Annotated[
         str | None,
@@ -77,19 +70,12 @@ def list_keys(
         ),
     ] = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """List the keys of an account, oldest first, revoked ones too."""
     if KeyState.UNKNOWN in (state or ()):
         raise typer.BadParameter("give --state as active, disabled, expired or revoked")
     now = datetime.now(UTC)
-    with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "list keys"),
-    ):
+    with connection.open_client() as client, asking_for_account(account, "list keys"):
         keys = list(
             client.list_keys(
                 account_id=account,

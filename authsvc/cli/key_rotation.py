@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key_options import (
     RequestIdOption,
     parse_duration,
@@ -26,7 +19,9 @@ from authsvc.cli.output import JsonOption, as_text, print_json
 from orchestrator.auth import Key, KeyState
 
 
+@with_connection
 def rotate(
+    connection: Connection,
     key_id: Annotated[str, typer.Argument(help="The key (key_…).")],
     *,
     overlap: Annotated[
@@ -47,13 +42,9 @@ def rotate(
     ] = None,
     request_id: RequestIdOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Give a key a successor and show its secret, this once. The old key goes on for a while."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         rotated = client.rotate_key(
             key_id, overlap=overlap, ttl=ttl, request_id=request_id_text(request_id)
         )

@@ -7,14 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key import parse_metadata
 from authsvc.cli.key_options import KeyArgument, parse_duration, parse_rate_limit
 from authsvc.cli.key_output import key_fields
@@ -25,7 +18,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+@with_connection
 def update(
+    connection: Connection,
     key_id: KeyArgument,
     *,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
@@ -72,10 +67,6 @@ def update(
         str | None, typer.Option(help="Change it only if this is still its etag.")
     ] = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Change a key. What is not named stays as it is."""
     new_name, scopes = _given(name), _given(scope)
@@ -98,7 +89,7 @@ def update(
     changes = (new_name, scopes, expire_time, notes, disabled, addresses, limit)
     if all(change is UNSET for change in changes):
         raise typer.BadParameter("say what to change: see --help")
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         updated = client.update_key(
             key_id,
             name=new_name,

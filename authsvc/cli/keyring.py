@@ -14,14 +14,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.local_database import (
     DEFAULT_DATA_DIR,
     DataDirOption,
@@ -105,7 +98,9 @@ async def _list(data_dir: Path) -> list[_Listed]:
 
 
 @app.command("rotate")
+@with_connection
 def rotate(
+    connection: Connection,
     *,
     compromised: Annotated[
         bool,
@@ -116,10 +111,6 @@ def rotate(
         ),
     ] = False,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Make the next signing key. It signs after AUTHSVC_SIGNING_KEY_LEAD, and nobody notices.
 
@@ -128,7 +119,7 @@ def rotate(
     """
     words = SigningKeyRotationUrgency
     urgency = words.COMPROMISED if compromised else words.SCHEDULED
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         rotated = client.rotate_signing_key(urgency)
     if as_json:
         print_json(rotated)

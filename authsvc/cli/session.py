@@ -6,14 +6,7 @@ from typing import Annotated
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from orchestrator.auth import Session
 
@@ -32,17 +25,15 @@ UserArgument = Annotated[
 
 
 @app.command("list")
+@with_connection
 def list_sessions(
+    connection: Connection,
     user_id: UserArgument = None,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """List where a user is logged in, oldest first."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         sessions = list(client.list_sessions(user_id))
     if as_json:
         print_json(sessions)
@@ -65,7 +56,9 @@ def list_sessions(
 
 
 @app.command("revoke")
+@with_connection
 def revoke(
+    connection: Connection,
     session_id: Annotated[
         str | None,
         typer.Argument(
@@ -74,13 +67,9 @@ def revoke(
     ] = None,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """End a session: its tokens are denied at once."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         revoked = client.revoke_session(session_id)
     if as_json:
         print_json(revoked)
@@ -89,20 +78,18 @@ def revoke(
 
 
 @app.command("revoke-all")
+@with_connection
 def revoke_all(
+    connection: Connection,
     user_id: UserArgument = None,
     *,
     keep: Annotated[
         str | None, typer.Option("--except", help="A session (sess_…) that goes on.")
     ] = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """End all sessions of a user: log out everywhere."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         revoked = client.revoke_all_sessions(user_id, except_session_id=keep)
     if as_json:
         print_json(revoked)

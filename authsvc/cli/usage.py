@@ -10,14 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key_options import asking_for_account, parse_duration
 from authsvc.cli.output import JsonOption, as_text, print_fields, print_json, print_rows
 from orchestrator.auth import (
@@ -70,16 +63,14 @@ ByOption = Annotated[
 ]
 
 
+@with_connection
 def key_usage(
+    connection: Connection,
     key_id: Annotated[str, typer.Argument(help="The key (key_…).")],
     *,
     since: SinceOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Show how often a key is used, from where, and who asked about it.
 
@@ -87,7 +78,7 @@ def key_usage(
     may be missing.
     """
     start_time, granularity = _period(since, by)
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         usage = client.get_key_usage(key_id, start_time=start_time, granularity=granularity)
         if as_json:
             print_json(usage)
@@ -97,7 +88,9 @@ def key_usage(
     _print_key_usage(key, usage, rotation)
 
 
+@with_connection
 def account_usage(
+    connection: Connection,
     account_id: Annotated[
         str | None,
         typer.Argument(help="The account (acct_…). Optional with a key of that account."),
@@ -106,10 +99,6 @@ def account_usage(
     since: SinceOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Show how often all keys of an account are used together.
 
@@ -117,7 +106,7 @@ def account_usage(
     """
     start_time, granularity = _period(since, by)
     with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
+        connection.open_client() as client,
         asking_for_account(account_id, "see the usage of keys", "its id"),
     ):
         usage = client.get_account_usage(account_id, start_time=start_time, granularity=granularity)

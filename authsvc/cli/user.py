@@ -7,14 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from authsvc.cli.connection import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    ApiKeyFileOption,
-    CertificatesOption,
-    PlaintextOption,
-    open_client,
-)
+from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key_options import asking_for_account
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
 from authsvc.cli.passwords import read_changed_password, read_new_password
@@ -50,7 +43,9 @@ AccountOption = Annotated[
 
 
 @app.command("create")
+@with_connection
 def create(
+    connection: Connection,
     email: Annotated[str, typer.Argument(help="The email address.")],
     *,
     name: Annotated[str, typer.Option(help="The name that people see.")],
@@ -65,16 +60,9 @@ def create(
         ),
     ] = False,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Create a user of an account."""
-    with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "make users"),
-    ):
+    with connection.open_client() as client, asking_for_account(account, "make users"):
         created = client.create_user(
             email,
             display_name=name,
@@ -89,17 +77,15 @@ def create(
 
 
 @app.command("get")
+@with_connection
 def get(
+    connection: Connection,
     user_id: UserArgument,
     *,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Show a user."""
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         user = client.get_user(user_id)
     if as_json:
         print_json(user)
@@ -108,20 +94,15 @@ def get(
 
 
 @app.command("list")
+@with_connection
 def list_users(
+    connection: Connection,
     *,
     account: AccountOption = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """List the users of an account, oldest first."""
-    with (
-        open_client(address, api_key_file, ca_file, plaintext=plaintext) as client,
-        asking_for_account(account, "list users"),
-    ):
+    with connection.open_client() as client, asking_for_account(account, "list users"):
         users = list(client.list_users(account_id=account))
     if as_json:
         print_json(users)
@@ -136,7 +117,9 @@ def list_users(
 
 
 @app.command("update")
+@with_connection
 def update(
+    connection: Connection,
     user_id: UserArgument,
     *,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
@@ -150,17 +133,13 @@ def update(
         str | None, typer.Option(help="Change it only if this is still its etag.")
     ] = None,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Change a user. What is not named stays as it is."""
     if enable and disable:
         raise typer.BadParameter("give either --enable or --disable")
     if name is None and role is None and not (enable or disable):
         raise typer.BadParameter("say what to change: see --help")
-    with open_client(address, api_key_file, ca_file, plaintext=plaintext) as client:
+    with connection.open_client() as client:
         updated = client.update_user(
             user_id,
             display_name=UNSET if name is None else name,
@@ -175,7 +154,9 @@ def update(
 
 
 @app.command("set-password")
+@with_connection
 def set_password(
+    connection: Connection,
     user_id: UserArgument,
     *,
     own: Annotated[
@@ -187,17 +168,11 @@ def set_password(
         ),
     ] = False,
     as_json: JsonOption = False,
-    address: AddressOption = DEFAULT_ADDRESS,
-    plaintext: PlaintextOption = False,
-    api_key_file: ApiKeyFileOption = None,
-    ca_file: CertificatesOption = None,
 ) -> None:
     """Set a user's password, read from standard input or a prompt."""
     # Of other callers the service does not look at the current password: a wrong one would do.
     refusal = _OWN_BY_KEY if own else None
-    with open_client(
-        address, api_key_file, ca_file, plaintext=plaintext, key_refusal=refusal
-    ) as client:
+    with connection.open_client(key_refusal=refusal) as client:
         current, password = read_changed_password() if own else (None, read_new_password())
         changed = client.set_user_password(user_id, password, current_password=current)
     if as_json:

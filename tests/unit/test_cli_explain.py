@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from authsvc.cli import commands
-from authsvc.cli import explain as command
+from authsvc.cli.connection import Connection
 from orchestrator.auth import (
     Denial,
     DenialReason,
@@ -109,7 +109,7 @@ def explain(
     stdin: str | bytes = "x",
 ) -> Any:  # noqa: ANN401 - the runner's result, and what was asked
     client = Client(explanation)
-    monkeypatch.setattr(command, "open_client", lambda *_, **__: client)
+    monkeypatch.setattr(Connection, "open_client", lambda *_, **__: client)
     ended = CliRunner().invoke(commands.app, ["explain", *arguments], input=stdin)
     return SimpleNamespace(code=ended.exit_code, out=ended.output, asked=client.asked)
 
