@@ -5,13 +5,11 @@ Nothing of the credential is printed.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key import DENIED_EXIT_CODE, read_credential
-from authsvc.cli.key_options import ClientIpOption, rate_text, request_context
+from authsvc.cli.key_options import ClientIpOption, RequiredScopeOption, rate_text, request_context
 from authsvc.cli.output import JsonOption, print_fields, print_json
 from orchestrator.auth import Explanation, Finding, Key
 
@@ -20,9 +18,7 @@ from orchestrator.auth import Explanation, Finding, Key
 def explain(
     connection: Connection,
     *,
-    scope: Annotated[
-        list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
-    ] = None,
+    scope: RequiredScopeOption = None,
     client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
 ) -> None:

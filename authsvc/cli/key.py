@@ -12,9 +12,12 @@ import typer
 from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.failures import Failure
 from authsvc.cli.key_options import (
+    AccountOption,
     AllowAddressOption,
     ClientIpOption,
+    ReasonOption,
     RequestIdOption,
+    RequiredScopeOption,
     asking_for_account,
     check_reason,
     parse_duration,
@@ -29,7 +32,6 @@ from authsvc.cli.usage import key_usage
 from orchestrator.auth import (
     Principal,
     RateLimit,
-    RevocationReason,
     Secret,
     Verdict,
 )
@@ -63,10 +65,7 @@ def create(
     connection: Connection,
     name: Annotated[str, typer.Argument(help="What people will know the key by.")],
     *,
-    account: Annotated[
-        str | None,
-        typer.Option(help="The account (acct_…). Optional with a key of that account."),
-    ] = None,
+    account: AccountOption = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(metavar="SCOPE", help="What the key may do; repeatable. Default: *."),
@@ -129,9 +128,7 @@ def revoke(
         bool,
         typer.Option("--secret", help="Read the key's secret from standard input or a prompt."),
     ] = False,
-    reason: Annotated[
-        RevocationReason | None, typer.Option(help="Why.", case_sensitive=False)
-    ] = None,
+    reason: ReasonOption = None,
     note: Annotated[str, typer.Option(help="A note for people, kept with the key.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -157,9 +154,7 @@ def revoke(
 def validate(
     connection: Connection,
     *,
-    scope: Annotated[
-        list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
-    ] = None,
+    scope: RequiredScopeOption = None,
     client_ip: ClientIpOption = None,
     as_json: JsonOption = False,
 ) -> None:

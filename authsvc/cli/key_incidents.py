@@ -18,7 +18,7 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.failures import Failure
 from authsvc.cli.key import read_credential
-from authsvc.cli.key_options import asking_for_account, check_reason
+from authsvc.cli.key_options import AccountOption, ReasonOption, asking_for_account, check_reason
 from authsvc.cli.output import JsonOption, print_fields, print_json
 from orchestrator.auth import (
     AuthClient,
@@ -36,17 +36,12 @@ _TIMEOUT_SECONDS: Final = 30.0
 def revoke_all(
     connection: Connection,
     *,
-    account: Annotated[
-        str | None,
-        typer.Option(help="The account (acct_…). Optional with a key of that account."),
-    ] = None,
+    account: AccountOption = None,
     excepted: Annotated[
         list[str] | None,
         typer.Option("--except", metavar="KEY", help="A key (key_…) to leave alone; repeatable."),
     ] = None,
-    reason: Annotated[
-        RevocationReason | None, typer.Option(help="Why.", case_sensitive=False)
-    ] = None,
+    reason: ReasonOption = None,
     note: Annotated[str, typer.Option(help="A note for people, kept with each key.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     as_json: JsonOption = False,

@@ -11,7 +11,7 @@ from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key import app
 from authsvc.cli.key_import import import_keys
 from authsvc.cli.key_incidents import report_leak, revoke_all
-from authsvc.cli.key_options import KeyArgument, asking_for_account, parse_duration
+from authsvc.cli.key_options import AccountOption, KeyArgument, asking_for_account, parse_duration
 from authsvc.cli.key_output import key_fields
 from authsvc.cli.key_update import update
 from authsvc.cli.output import JsonOption, print_fields, print_json, print_rows
@@ -44,10 +44,7 @@ def get(
 def list_keys(
     connection: Connection,
     *,
-    account: Annotated[
-        str | None,
-        typer.Option(help="The account (acct_…). Optional with a key of that account."),
-    ] = None,
+    account: AccountOption = None,
     state: Annotated[
         list[KeyState] | None,
         typer.Option(help="Only keys in this state; repeatable.", case_sensitive=False),

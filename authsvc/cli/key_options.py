@@ -21,6 +21,14 @@ _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([^/]+)")
 _PERIODS: Final = {"s": "1s", "min": "1m", "h": "1h", "day": "1d"}
 
 KeyArgument = Annotated[str, typer.Argument(help="The key (key_…).")]
+AccountOption = Annotated[
+    str | None,
+    typer.Option(help="The account (acct_…). Optional with a key of that account."),
+]
+RequiredScopeOption = Annotated[
+    list[str] | None, typer.Option(metavar="SCOPE", help="A scope it must have; repeatable.")
+]
+ReasonOption = Annotated[RevocationReason | None, typer.Option(help="Why.", case_sensitive=False)]
 
 RequestIdOption = Annotated[
     uuid.UUID | None,

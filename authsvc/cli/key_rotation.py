@@ -9,6 +9,7 @@ import typer
 
 from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.key_options import (
+    KeyArgument,
     RequestIdOption,
     parse_duration,
     parse_overlap,
@@ -22,7 +23,7 @@ from orchestrator.auth import Key, KeyState
 @with_connection
 def rotate(
     connection: Connection,
-    key_id: Annotated[str, typer.Argument(help="The key (key_…).")],
+    key_id: KeyArgument,
     *,
     overlap: Annotated[
         timedelta | None,

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from authsvc.cli.connection import Connection, with_connection
-from authsvc.cli.key_options import asking_for_account, parse_duration
+from authsvc.cli.key_options import KeyArgument, asking_for_account, parse_duration
 from authsvc.cli.output import JsonOption, as_text, print_fields, print_json, print_rows
 from orchestrator.auth import (
     AccountUsage,
@@ -66,7 +66,7 @@ ByOption = Annotated[
 @with_connection
 def key_usage(
     connection: Connection,
-    key_id: Annotated[str, typer.Argument(help="The key (key_…).")],
+    key_id: KeyArgument,
     *,
     since: SinceOption = None,
     by: ByOption = None,
