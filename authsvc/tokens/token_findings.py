@@ -6,8 +6,6 @@ at the first fault.
 
 from __future__ import annotations
 
-import jwt
-
 from authsvc.domain.access_tokens import (
     ACCOUNT_CLAIM,
     TokenReading,
@@ -27,6 +25,7 @@ from authsvc.tokens.compact import (
     read_json,
 )
 from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.signatures import signed_payload
 from authsvc.tokens.stored_keys import VerificationKey
 
 
@@ -38,7 +37,6 @@ class AccessTokenExaminer:
         self._keyring = keyring
         self._rules = rules
         self._clock = clock
-        self._jws = jwt.PyJWS()
 
     async def examine(self, token: str, deadline: Deadline) -> TokenReading:
         """Examine a token.
@@ -65,7 +63,7 @@ class AccessTokenExaminer:
             findings += () if fault is None else (Finding(fault),)
             # Another member may change what a signature means.
             if key is not None and header.keys() <= HEADER_MEMBERS:
-                is_genuine = self._is_signed(token, key)
+                is_genuine = _is_signed(token, key)
                 findings += () if is_genuine else (Finding(FindingCode.TOKEN_SIGNATURE),)
         if payload is None:
             findings.append(Finding(FindingCode.TOKEN_PAYLOAD_UNREADABLE))
@@ -101,13 +99,13 @@ class AccessTokenExaminer:
             return None, FindingCode.TOKEN_ALGORITHM
         return key, None
 
-    def _is_signed(self, token: str, key: VerificationKey) -> bool:
-        try:
-            decode_segment(token.rpartition(".")[2])
-            self._jws.decode(token, key.key, algorithms=[key.algorithm.value])
-        except (Malformed, jwt.PyJWTError):
-            return False
-        return True
+
+def _is_signed(token: str, key: VerificationKey) -> bool:
+    try:
+        signed_payload(token, key.key, key.algorithm)
+    except Malformed:
+        return False
+    return True
 
 
 def _read_object(segment: str) -> dict[str, object] | None:

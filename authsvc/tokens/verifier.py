@@ -6,10 +6,7 @@ wrong with a token is TOKEN_INVALID, and never an exception.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-
-import jwt
 
 from authsvc.domain.access_tokens import AccessTokenClaims, TokenRules, TokenVerification
 from authsvc.domain.clock import Clock, Deadline
@@ -18,6 +15,7 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.record_cache import RecordCache
 from authsvc.tokens.compact import Malformed, decode_segment, read_header, read_json
 from authsvc.tokens.keyring import Keyring
+from authsvc.tokens.signatures import signed_payload, token_digest
 from authsvc.tokens.stored_keys import VerificationKey
 
 
@@ -45,7 +43,6 @@ class AccessTokenVerifier:
         self._keyring = keyring
         self._rules = rules
         self._clock = clock
-        self._jws = jwt.PyJWS()
         # A signature that was good with a key stays good with that key: only the keyring and the
         # time have to be asked again.
         self._verified: RecordCache[bytes, _Verified] = RecordCache(remembered)
@@ -56,7 +53,7 @@ class AccessTokenVerifier:
         Args:
             token: Three base64url segments joined by dots, the last possibly empty.
         """
-        verified = self._verified.find(_digest(token))
+        verified = self._verified.find(token_digest(token))
         if verified is None:
             return None
         current = self._keyring.find_verification_key_now(verified.kid)
@@ -67,7 +64,7 @@ class AccessTokenVerifier:
 
     def knows(self, token: str) -> bool:
         """Tell whether a token was verified before."""
-        return _digest(token) in self._verified
+        return token_digest(token) in self._verified
 
     async def verify(
         self, token: str, demand: FreshnessDemand, deadline: Deadline
@@ -94,28 +91,21 @@ class AccessTokenVerifier:
             met = demand != NO_DEMAND
             if key is None or header.algorithm != key.algorithm.value:
                 return TokenVerification(DenialReason.TOKEN_INVALID, freshness, met)
-            verified = self._verified.find(_digest(token))
+            verified = self._verified.find(token_digest(token))
             if verified is not None and verified.key is key:
                 outcome = self._rules.judge_expiry(verified.claims, self._clock())
                 return TokenVerification(outcome, freshness, met)
-            claims = self._read_claims(token, key)
+            claims = _read_claims(token, key)
         except Malformed:
             return TokenVerification(DenialReason.TOKEN_INVALID, freshness, met)
         outcome = self._rules.read(claims, self._clock())
         if isinstance(outcome, AccessTokenClaims):
             verified = _Verified(header.kid, key, outcome)
-            self._verified.keep(_digest(token), verified, (), self._verified.stamp)
+            self._verified.keep(token_digest(token), verified, (), self._verified.stamp)
         return TokenVerification(outcome, freshness, met)
 
-    def _read_claims(self, token: str, key: VerificationKey) -> dict[str, object]:
-        decode_segment(token.rpartition(".")[2])
-        try:
-            payload = self._jws.decode(token, key.key, algorithms=[key.algorithm.value])
-        except jwt.PyJWTError:
-            raise Malformed("signature") from None
-        decode_segment(token.split(".")[1])
-        return read_json(payload)
 
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("ascii")).digest()
+def _read_claims(token: str, key: VerificationKey) -> dict[str, object]:
+    payload = signed_payload(token, key.key, key.algorithm)
+    decode_segment(token.split(".")[1])
+    return read_json(payload)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import jwt
-
 from authsvc.domain.access_tokens import TokenReading
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.findings import Finding, FindingCode
@@ -34,7 +32,6 @@ class AllTokensExaminer:
         self._own = own
         self._verifier = verifier
         self._clock = clock
-        self._jws = jwt.PyJWS()
 
     async def examine(self, token: str, deadline: Deadline) -> TokenReading:
         """Examine a token.
@@ -86,7 +83,7 @@ class AllTokensExaminer:
             unclear = FindingCode.TOKEN_KEY_UNCLEAR if keys else FindingCode.TOKEN_KEY_NOT_OF_ISSUER
             return [*found, Finding(unclear)], False
         try:
-            read_signed(self._jws, token, keys[0])
+            read_signed(token, keys[0])
         except Malformed:
             return [*found, Finding(FindingCode.TOKEN_SIGNATURE)], False
         return found, True

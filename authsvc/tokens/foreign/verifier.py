@@ -7,13 +7,10 @@ is TOKEN_INVALID; nothing is fetched for it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-
-import jwt
 
 from authsvc.domain.access_tokens import AccessTokenClaims, TokenVerification
 from authsvc.domain.clock import Clock, Deadline
@@ -25,6 +22,7 @@ from authsvc.tokens.compact import Malformed, decode_segment, read_json
 from authsvc.tokens.foreign.headers import read_foreign_header
 from authsvc.tokens.foreign.issuer_keys import IssuerKeys
 from authsvc.tokens.foreign.key_sets import IssuerKey
+from authsvc.tokens.signatures import signed_payload, token_digest
 
 
 class TokenVerifier(Protocol):
@@ -86,14 +84,13 @@ class AllTokensVerifier:
         self._issuers = {issuer.rules.issuer: issuer for issuer in issuers}
         self._verified: RecordCache[bytes, _Verified] = RecordCache(remembered)
         self._clock = clock
-        self._jws = jwt.PyJWS()
 
     def verify_now(self, token: str) -> TokenVerification | None:
         """Return what memory has to say about a token, or None when it must be verified."""
         own = self._own.verify_now(token)
         if own is not None:
             return own
-        verified = self._verified.find(_digest(token))
+        verified = self._verified.find(token_digest(token))
         # A key that its issuer withdrew is good for nothing any more.
         if verified is None or not verified.issuer.keys.holds(verified.key):
             return None
@@ -102,7 +99,7 @@ class AllTokensVerifier:
 
     def knows(self, token: str) -> bool:
         """Tell whether a token was verified before."""
-        return self._own.knows(token) or _digest(token) in self._verified
+        return self._own.knows(token) or token_digest(token) in self._verified
 
     async def verify(
         self, token: str, demand: FreshnessDemand, deadline: Deadline
@@ -143,34 +140,25 @@ class AllTokensVerifier:
             keys = await issuer.keys.find(header.kid, header.algorithm, deadline)
             if len(keys) != 1:
                 return DenialReason.TOKEN_INVALID
-            payload = read_signed(self._jws, token, keys[0])
+            payload = read_signed(token, keys[0])
         except Malformed:
             return DenialReason.TOKEN_INVALID
         outcome = issuer.rules.read(payload, self._clock())
         if isinstance(outcome, AccessTokenClaims):
             verified = _Verified(issuer, keys[0], outcome)
-            self._verified.keep(_digest(token), verified, (), self._verified.stamp)
+            self._verified.keep(token_digest(token), verified, (), self._verified.stamp)
         return outcome
 
 
-def read_signed(jws: jwt.PyJWS, token: str, key: IssuerKey) -> dict[str, object]:
+def read_signed(token: str, key: IssuerKey) -> dict[str, object]:
     """Return the payload of a token that is signed with a key.
 
     Raises:
         Malformed: It is not, or has a payload that is no JSON object with unique members.
     """
-    decode_segment(token.rpartition(".")[2])
-    try:
-        payload = jws.decode(token, key.key, algorithms=[key.algorithm.value])
-    except jwt.PyJWTError:
-        raise Malformed("signature") from None
-    return read_json(payload)
+    return read_json(signed_payload(token, key.key, key.algorithm))
 
 
 def _verification(outcome: AccessTokenClaims | DenialReason, now: datetime) -> TokenVerification:
     # No record was asked, so the account's alone settles how fresh the answer is.
     return TokenVerification(outcome, Freshness(FreshnessSource.DATABASE, now))
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("ascii")).digest()
