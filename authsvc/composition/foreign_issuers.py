@@ -12,7 +12,7 @@ from datetime import timedelta
 from authsvc.config import InvalidSettings, Settings
 from authsvc.domain.clock import Clock
 from authsvc.settings.issuers import IssuerEntry
-from authsvc.settings.issuers_file import check_issuers_file, read_issuers
+from authsvc.settings.issuers_file import check_issuers_file
 from authsvc.tokens.foreign.examiner import AllTokensExaminer
 from authsvc.tokens.foreign.fetching import Fetcher
 from authsvc.tokens.foreign.issuer_keys import IssuerKeys
@@ -58,8 +58,7 @@ def build_token_readers(
         return TokenReaders(own_verifier, own_examiner)
     try:
         # Settings checked the file, but it may have changed since.
-        check_issuers_file(settings.issuers_file, own_issuer=settings.token_issuer)
-        entries = read_issuers(settings.issuers_file)
+        entries = check_issuers_file(settings.issuers_file, own_issuer=settings.token_issuer)
     except ValueError as error:
         raise InvalidSettings(
             [f"AUTHSVC_ISSUERS_FILE: {line}" for line in str(error).splitlines()]

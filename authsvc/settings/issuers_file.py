@@ -57,8 +57,8 @@ def read_issuers(path: Path) -> list[IssuerEntry]:
     ]
 
 
-def check_issuers_file(path: Path, *, own_issuer: str | None) -> None:
-    """Check a file of issuers, and the files that it names.
+def check_issuers_file(path: Path, *, own_issuer: str | None) -> list[IssuerEntry]:
+    """Check a file of issuers, and the files that it names, and return the issuers.
 
     Args:
         path: The file.
@@ -80,6 +80,7 @@ def check_issuers_file(path: Path, *, own_issuer: str | None) -> None:
         problems += [f"issuer[{index}].{problem}" for problem in _file_problems(entry)]
     if problems:
         raise ValueError("\n".join(problems))
+    return entries
 
 
 def _file_problems(entry: IssuerEntry) -> list[str]:

@@ -140,21 +140,9 @@ class Keyring:
         """
         snapshot = self._find_snapshot(None, None)
         if snapshot is None:
-            snapshot = await self._read_or_stale(deadline)
+            snapshot, _ = await self._read_or_stale(None, None, deadline)
         published = (json_web_key(kid, key) for kid, key in snapshot.keys.items())
         return [key for key in published if key is not None]
-
-    async def _read_or_stale(self, deadline: Deadline) -> _Snapshot:
-        stale = self._find_stale_snapshot()
-        if stale is not None and self._database_away and self._reading.locked():
-            # As in `find_verification_key`.
-            return stale
-        try:
-            return await self._read(None, None, deadline)
-        except DatabaseUnavailable:
-            if stale is None:
-                raise
-            return stale
 
     async def refresh(self, deadline: Deadline) -> None:
         """Read the keyring anew, now that it has changed.
@@ -193,18 +181,8 @@ class Keyring:
         snapshot = self._find_snapshot(kid, after)
         if snapshot is not None:
             return snapshot.keys.get(kid), snapshot.freshness
-        stale = None if fresh else self._find_stale(kid)
-        if stale is not None and self._database_away and self._reading.locked():
-            # One call at a time finds out whether the database is back.
-            return stale
-        try:
-            snapshot = await self._read(kid, after, deadline)
-        except DatabaseUnavailable:
-            if stale is None:
-                raise
-            return stale
-        freshness = Freshness(FreshnessSource.DATABASE, snapshot.freshness.as_of)
-        return snapshot.keys.get(kid), freshness
+        snapshot, source = await self._read_or_stale(kid, after, deadline)
+        return snapshot.keys.get(kid), Freshness(source, snapshot.freshness.as_of)
 
     def _find_snapshot(self, kid: str | None, after: int | None) -> _Snapshot | None:
         """Return the snapshot if it can answer.
@@ -223,23 +201,34 @@ class Keyring:
         limit = self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()
         return snapshot if self._monotonic() - snapshot.read_at <= limit else None
 
-    def _find_stale(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
-        """Return a key of a snapshot that may answer while the database is away, or None.
+    async def _read_or_stale(
+        self, kid: str | None, after: int | None, deadline: Deadline
+    ) -> tuple[_Snapshot, FreshnessSource]:
+        """Read the keyring; where that fails, return what may answer while the database is away.
+
+        Raises:
+            DatabaseUnavailable: It could not be read, and nothing may answer.
+        """
+        stale = self._find_stale_snapshot(kid) if after is None else None
+        if stale is not None and self._database_away and self._reading.locked():
+            # One call at a time finds out whether the database is back.
+            return stale, FreshnessSource.STALE
+        try:
+            return await self._read(kid, after, deadline), FreshnessSource.DATABASE
+        except DatabaseUnavailable:
+            if stale is None:
+                raise
+            return stale, FreshnessSource.STALE
+
+    def _find_stale_snapshot(self, kid: str | None) -> _Snapshot | None:
+        """Return the snapshot if it may answer while the database is away, or None.
 
         A key that is not in it may have come to exist, so that is no answer.
         """
-        snapshot = self._find_stale_snapshot()
-        if snapshot is None:
-            return None
-        key = snapshot.keys.get(kid)
-        freshness = Freshness(FreshnessSource.STALE, snapshot.freshness.as_of)
-        return None if key is None else (key, freshness)
-
-    def _find_stale_snapshot(self) -> _Snapshot | None:
         snapshot = self._snapshot
         if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
             return None
-        return snapshot
+        return snapshot if kid is None or kid in snapshot.keys else None
 
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
         """Read the keyring again and again before it is too old, until cancelled.
