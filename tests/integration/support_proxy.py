@@ -99,16 +99,13 @@ class PostgresProxy:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        if self.refuses:
-            writer.close()
-            return
         try:
             server_reader, server_writer = await _dial(self.target)
         except OSError:
             writer.close()
             return
         link = Link(writer, server_writer)
-        # Who was on its way when the others were cut is none that got through.
+        # Looked at last: who was on its way when the others were cut does not get through either.
         if self.refuses:
             link.cut()
             return
