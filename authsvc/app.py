@@ -207,8 +207,7 @@ async def serve(
         clock=utc_now,
     )
     health = build_health(parts.database, parts.judging, services, time_limit)
-    # HTTP first and last: its port is known to be free before calls are taken, and the public
-    # keys are there while the last calls end.
+    # HTTP first and last: its port is free before calls are taken, and the keys outlast them.
     async with serving_http_of(
         parts.settings,
         get_jwks=parts.signing.get_jwks,
@@ -275,7 +274,7 @@ async def _serve_grpc(
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
     finally:
-        # One limit for all: whoever stops the process waits only so long (docs/operations.md).
+        # One limit for all of it: whoever stops the process waits only so long: docs/operations.md.
         last_deadline = time_limit()
         for task in background:
             task.cancel()
