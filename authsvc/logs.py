@@ -18,7 +18,7 @@ from authsvc.config_values import LogFormat, LogLevel
 _SECRET: Final = re.compile(
     r"orch_[0-9a-fA-F]{40}|orchrt_[0-9a-f]{64}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|(?i:(?P<url>\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@\"']{0,64}:)[^\s@\"']{1,512}(?=@))"
-    r"|(?i:(?P<header>\bauthorization[\"'\\]{0,2}\s?[:=,]\s?b?[\"'\\]{0,2}(?:(?:bearer|basic)\s)?)"
+    r"|(?i:(?P<header>\bauthorization[\"'\\]{0,2}\s?[:=,]\s?(?:b?[\"'\\]{1,2})?(?:(?:bearer|basic)\s)?)"
     r"[^\s\"',)\\]+)"
 )
 _REDACTED: Final = "[redacted]"
