@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Protocol
 
 import grpc
 
@@ -24,6 +25,15 @@ from authsvc.metrics.workers import Workers
 from authsvc.rpc.health import Health
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.version import VERSION
+
+
+class Shedding(Protocol):
+    """What refuses calls beyond a limit."""
+
+    in_flight: int
+    """How many calls are under way that it counts."""
+    shed: int
+    """How many it has refused."""
 
 
 class Meter:
@@ -51,12 +61,10 @@ class Meter:
         self._lags = Durations()
         self.calls = CallCounts()
         """Is to be told of every call."""
-        self.calls_in_flight: Callable[[], int] | None = None
-        """How many calls are being served."""
-        self.calls_shed: Callable[[], int] | None = None
-        """How many were refused because of overload."""
-        self.certificates: dict[str, Callable[[], datetime | None]] = {}
-        """When each certificate expires, by what it is: `server` or `client_ca`."""
+        self.shedding: Shedding | None = None
+        """What refuses calls beyond a limit."""
+        self.expiry_times: Callable[[], Mapping[str, datetime]] = dict
+        """Tells when each certificate expires, by what it is: `server` or `client_ca`."""
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
@@ -95,16 +103,13 @@ class Meter:
         yield Sample(catalog.WORKER_RESTARTS, self._place.restarts)
         yield Sample(catalog.READY, ready)
         yield Sample(catalog.DATABASE_UP, self._health.database_answers)
-        for name, expiry in self.certificates.items():
-            expires_at = expiry()
-            if expires_at is not None:
-                yield Sample(catalog.CERTIFICATE_EXPIRY, expires_at.timestamp(), (name,))
+        for name, expiry_time in self.expiry_times().items():
+            yield Sample(catalog.CERTIFICATE_EXPIRY, expiry_time.timestamp(), (name,))
         yield durations_sample(catalog.EVENT_LOOP_LAG, self._lags)
         yield from process_samples()
 
     def _of_calls(self) -> Iterator[Sample]:
         yield from self.calls.samples()
-        if self.calls_in_flight is not None:
-            yield Sample(catalog.RPC_IN_FLIGHT, self.calls_in_flight())
-        if self.calls_shed is not None:
-            yield Sample(catalog.RPC_SHED, self.calls_shed())
+        if self.shedding is not None:
+            yield Sample(catalog.RPC_IN_FLIGHT, self.shedding.in_flight)
+            yield Sample(catalog.RPC_SHED, self.shedding.shed)

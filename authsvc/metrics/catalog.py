@@ -92,10 +92,12 @@ RPC_DURATION: Final = _histogram(
     "How long gRPC calls took in the service. Of a stream, its whole life.",
     "method",
 )
-RPC_IN_FLIGHT: Final = _gauge("rpc_in_flight", "gRPC calls that are being served.")
+RPC_IN_FLIGHT: Final = _gauge(
+    "rpc_in_flight", "gRPC calls under way, but for validations, which seldom wait."
+)
 RPC_SHED: Final = _counter(
     "rpc_shed_total",
-    "gRPC calls refused at once because of overload; they are in rpc_requests_total too.",
+    "gRPC calls refused at once as OVERLOADED; they are in rpc_requests_total too.",
 )
 
 # Verdicts.
