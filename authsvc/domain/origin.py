@@ -40,3 +40,7 @@ class Origin:
     """Under which the log has the call."""
     address: str = ""
     """The IP address of the peer; empty when there is none."""
+    actor_session_id: str = ""
+    """The session of ours that the actor's access token belongs to; empty for all others."""
+    actor_scopes: tuple[str, ...] = ()
+    """What the actor might do when the call was let in. A change needs that it still may."""

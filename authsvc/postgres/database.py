@@ -7,10 +7,8 @@ cannot do it. Works with PostgreSQL 14 and newer.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -20,6 +18,7 @@ from asyncpg.connect_utils import SessionAttribute
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
+from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
 from authsvc.postgres.errors import translate
 
 T = TypeVar("T")
@@ -160,10 +159,40 @@ class Database:
     async def change(
         self, origin: Origin, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
     ) -> T:
-        """Change what is audited, whole or not at all.
+        """Change what is audited, whole or not at all, one change after the other.
+
+        The lock of all changes is taken before any row is locked, so that no two of them wait for
+        each other.
 
         Args:
             origin: Where the change comes from; triggers write it to the audit log.
+            work: As for `run`. Nobody else changes anything meanwhile.
+            deadline: As for `run`.
+
+        Raises:
+            CallerCredentialInvalid: The actor's own credential was ended since the call came.
+            CallerNotPermitted: It was narrowed since.
+            DatabaseUnavailable: There was no connection or no answer in time.
+            AuthsvcError: What a violated constraint means.
+        """
+
+        async def begin_and_work(connection: Connection) -> T:
+            found = await connection.fetchrow(BEGIN_CHANGE, origin_value(origin))
+            assert found is not None  # noqa: S101 - a function without a set has one row
+            check_actor(origin, found)
+            return await work(connection)
+
+        return await self.run_in_transaction(begin_and_work, deadline)
+
+    async def add_audited(
+        self, origin: Origin, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
+    ) -> T:
+        """Add what is audited, but is no change that others have to hear of, such as a log-in.
+
+        It takes no turn among the changes, and nobody looks whether its actor is good: `work` does.
+
+        Args:
+            origin: As for `change`.
             work: As for `run`.
             deadline: As for `run`.
 
@@ -173,7 +202,7 @@ class Database:
         """
 
         async def tell_and_work(connection: Connection) -> T:
-            await connection.execute(_TELL_ORIGIN, json.dumps(asdict(origin)))
+            await connection.execute(_TELL_ORIGIN, origin_value(origin))
             return await work(connection)
 
         return await self.run_in_transaction(tell_and_work, deadline)

@@ -125,7 +125,7 @@ class PostgresSessionTokens:
             await take_back(connection, counted, succeeded=True)
             return True
 
-        return await self._database.change(origin, insert, deadline)
+        return await self._database.add_audited(origin, insert, deadline)
 
     async def refresh(
         self, digest: bytes, decide: Decide, deadline: Deadline

@@ -1,0 +1,63 @@
+"""The beginning of every change; changes of the keyring in the change log."""
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+_UPGRADE = (
+    # One round trip for what every change begins with. What it reads of the actor it reads with the
+    # lock in hand: as the function is volatile, each of its statements sees what was committed
+    # before that statement, and not before the call of the function.
+    """
+    CREATE FUNCTION authsvc.begin_change(
+        origin jsonb, OUT ended text, OUT scopes text[], OUT role text)
+    LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        PERFORM set_config('authsvc.origin', origin::text, true);
+        PERFORM pg_advisory_xact_lock(107157092040705);
+        IF origin->>'actor_kind' = 'KEY' THEN
+            SELECT CASE WHEN k.revoke_time IS NOT NULL THEN 'KEY_REVOKED'
+                        WHEN k.disabled THEN 'KEY_DISABLED' END,
+                   k.scopes
+              INTO ended, scopes
+              FROM authsvc.keys k WHERE k.key_id = origin->>'actor_id';
+        ELSIF origin->>'actor_kind' = 'USER' THEN
+            SELECT CASE WHEN u.disabled THEN 'TOKEN_REVOKED' END, u.role
+              INTO ended, role
+              FROM authsvc.users u WHERE u.user_id = origin->>'actor_id';
+            IF origin->>'actor_session_id' <> '' AND NOT EXISTS (
+                SELECT FROM authsvc.sessions s
+                 WHERE s.session_id = origin->>'actor_session_id' AND s.end_time IS NULL)
+            THEN
+                ended := 'TOKEN_REVOKED';
+            END IF;
+        ELSE
+            RETURN;
+        END IF;
+        IF ended IS NULL AND EXISTS (
+            SELECT FROM authsvc.accounts a
+             WHERE a.account_id = origin->>'actor_account_id' AND a.state = 'DISABLED')
+        THEN
+            ended := 'ACCOUNT_DISABLED';
+        END IF;
+    END
+    $$
+    """,
+)
+
+_DOWNGRADE = ("DROP FUNCTION authsvc.begin_change",)
+
+
+def upgrade() -> None:
+    """Go forward."""
+    for statement in _UPGRADE:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Go back."""
+    for statement in _DOWNGRADE:
+        op.execute(statement)
