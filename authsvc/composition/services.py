@@ -45,5 +45,12 @@ def build_services(
         AUTH_SERVICE: auth_servicer(settings, database, judging, issue_key=issue_key, clock=clock),
         _ACCOUNT_SERVICE: account_servicer(settings, database, hasher=hasher, clock=clock),
         _AUDIT_SERVICE: audit_servicer(settings, database),
-        _SESSION_SERVICE: session_servicer(settings, database, signing, hasher=hasher, clock=clock),
+        _SESSION_SERVICE: session_servicer(
+            settings,
+            database,
+            signing,
+            failures=judging.failures,
+            hasher=hasher,
+            clock=clock,
+        ),
     }

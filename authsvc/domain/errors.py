@@ -154,7 +154,7 @@ class Retriable(AuthsvcError):
 
 
 class CallerRateLimited(Retriable):
-    """The caller's own key is over its limit of requests."""
+    """The caller is over a limit: of its own key, of the session it refreshes, or of guesses."""
 
     def __init__(self, retry_after: timedelta) -> None:
         """Carry how long until one request will pass."""

@@ -179,7 +179,7 @@ class Database:
         async def begin_and_work(connection: Connection) -> T:
             found = await connection.fetchrow(BEGIN_CHANGE, origin_value(origin))
             assert found is not None  # noqa: S101 - a function without a set has one row
-            check_actor(origin, found)
+            check_actor(origin, dict(found))
             return await work(connection)
 
         return await self.run_in_transaction(begin_and_work, deadline)

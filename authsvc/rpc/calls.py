@@ -178,17 +178,25 @@ class Calls:
     def _open_behaviour(self, name: str, parse: Parse, serve: OpenMethod) -> Behaviour:
         """Return the way of a method that anybody may call.
 
-        A credential that comes with such a call is left unread: it can neither help nor harm.
+        A credential that comes with such a call is left unread, unless the method asks who calls.
         """
-        work_limit, monotonic = self._work_limit, self._monotonic
-        is_audited = is_management(name)
+        authenticate, work_limit = self._authenticate, self._work_limit
+        monotonic, is_audited = self._monotonic, is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
             request_id, address = self._request_id(context), address_of(context.peer())
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
             deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
             try:
-                call = OpenCall(deadline, address, origin, new_deadline)
+                authorization = _metadata(context, AUTHORIZATION_KEY)
+                find_caller = functools.partial(authenticate, authorization, deadline, address)
+                call = OpenCall(
+                    deadline,
+                    address,
+                    origin,
+                    new_deadline,
+                    find_caller if any(authorization) else None,
+                )
                 response = await serve(parse(data), call)
                 return response.SerializeToString()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here

@@ -124,7 +124,8 @@ ERROR_TABLE: Final = MappingProxyType(
         errors.CallerRateLimited: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_RATE_LIMITED,
-            "The caller's own key is over its rate limit; wait as long as the retry delay says.",
+            "Over a rate limit: that of the caller's own key, of refreshes of one session, or of "
+            "unknown refresh tokens from one address; wait as long as the retry delay says.",
             logging.INFO,
         ),
         errors.UserNotFound: Row(

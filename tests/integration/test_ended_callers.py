@@ -25,6 +25,7 @@ from tests.integration.support import (
     locked,
     mint,
     refused,
+    stubs_of,
     until_waiting,
     url_of,
 )
@@ -32,9 +33,7 @@ from tests.integration.support_sessions import a_person, login_of
 from tests.integration.test_callers import METHODS, OPEN, REQUESTS, call
 
 READS: Final = ("Get", "List", "Validate", "BatchValidate", "Watch", "Explain")
-CHANGES: Final = [
-    name for name in METHODS if name not in OPEN and not name.startswith(READS)
-]
+CHANGES: Final = [name for name in METHODS if name not in OPEN and not name.startswith(READS)]
 
 
 async def key_id_of(service: Service, secret: str) -> str:
@@ -56,19 +55,20 @@ async def done_by(service: Service, actor_id: str) -> list[str]:
 
 
 async def ended_while_it_waits(
-    service: Service, stubs: Stubs, name: str, request: Message, secret: str, end: str
+    service: Service, name: str, request: Message, *, credential: str, end: str
 ) -> Refusal:
     """Run a statement that ends the caller while its call waits for the writers' lock."""
-    async with locked(service, WRITERS_LOCKED) as connection:
-        waiting = asyncio.ensure_future(call(stubs.channel, name, request, bearer(secret)))
-        await until_waiting(connection, 1)
-        assert await connection.execute(end) == "UPDATE 1"
-    return await refused(waiting)
+    async with stubs_of(service.address) as stubs:
+        async with locked(service, WRITERS_LOCKED) as connection:
+            waiting = asyncio.ensure_future(call(stubs.channel, name, request, bearer(credential)))
+            await until_waiting(connection, 1)
+            assert await connection.execute(end) == "UPDATE 1"
+        return await refused(waiting)
 
 
 @pytest.mark.parametrize("name", CHANGES)
 async def test_no_change_is_made_by_a_key_that_was_revoked_meanwhile(
-    shared_service: Service, shared_stubs: Stubs, name: str
+    shared_service: Service, name: str
 ) -> None:
     request = await REQUESTS[name](shared_service)
     secret = await shared_service.create_key("authsvc:admin", account=shared_service.system)
@@ -76,11 +76,10 @@ async def test_no_change_is_made_by_a_key_that_was_revoked_meanwhile(
 
     refusal = await ended_while_it_waits(
         shared_service,
-        shared_stubs,
         name,
         request,
-        secret,
-        f"UPDATE authsvc.keys SET revoke_time = now() WHERE key_id = '{key_id}'",
+        credential=secret,
+        end=f"UPDATE authsvc.keys SET revoke_time = now() WHERE key_id = '{key_id}'",
     )
 
     assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
@@ -96,18 +95,17 @@ async def test_no_change_is_made_by_a_key_that_was_revoked_meanwhile(
     ],
 )
 async def test_no_change_is_made_by_a_key_that_was_disabled_or_narrowed_meanwhile(
-    shared_service: Service, shared_stubs: Stubs, change: str, reason: str
+    shared_service: Service, change: str, reason: str
 ) -> None:
     secret = await shared_service.create_key("*")
     key_id = await key_id_of(shared_service, secret)
 
     refusal = await ended_while_it_waits(
         shared_service,
-        shared_stubs,
         "UpdateKey",
         key_pb.UpdateKeyRequest(key=Key(key_id=key_id, name=fresh_name())),
-        secret,
-        f"UPDATE authsvc.keys SET {change} WHERE key_id = '{key_id}'",
+        credential=secret,
+        end=f"UPDATE authsvc.keys SET {change} WHERE key_id = '{key_id}'",
     )
 
     assert refusal.reason == reason
@@ -144,11 +142,10 @@ async def test_no_change_is_made_by_a_person_who_lost_the_right_meanwhile(
 
     refusal = await ended_while_it_waits(
         shared_service,
-        shared_stubs,
         "CreateKey",
         pb.CreateKeyRequest(name=fresh_name()),
-        granted.access_token,
-        "UPDATE authsvc." + end.format(**named),
+        credential=granted.access_token,
+        end="UPDATE authsvc." + end.format(**named),
     )
 
     assert refusal.reason == reason

@@ -496,6 +496,7 @@ async def test_a_refused_attempt_is_audited_under_the_request_id_of_its_status()
         PRINCIPAL.account_id,
         str(call.trailers["x-request-id"]),
         "192.0.2.1",
+        actor_scopes=tuple(sorted(PRINCIPAL.scopes)),
     )
     assert record.target == Target(TargetKind.KEY, KEY_ID)
     assert record.outcome == "ERROR_REASON_KEY_NOT_FOUND"
@@ -579,4 +580,5 @@ async def test_a_use_case_is_told_where_its_call_comes_from() -> None:
         PRINCIPAL.account_id,
         "mine",
         "192.0.2.1",
+        actor_scopes=tuple(sorted(PRINCIPAL.scopes)),
     )

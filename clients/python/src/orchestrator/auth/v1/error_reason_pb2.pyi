@@ -105,10 +105,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     arguments. Make a new request id for a new request.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
-    """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
-    status carries `google.rpc.RetryInfo` with the time until one call will
-    pass. A judged key that is over its limit is no error: it is a `Denial` with
-    DENIAL_REASON_RATE_LIMITED.
+    """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
+    session was refreshed too often, or too many unknown refresh tokens came from
+    one address. The status carries `google.rpc.RetryInfo` with the time until
+    one call will pass. A judged key that is over its limit is no error: it is a
+    `Denial` with DENIAL_REASON_RATE_LIMITED.
     """
     ERROR_REASON_TOO_MANY_REPORTS: _ErrorReason.ValueType  # 22
     """RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
@@ -256,10 +257,11 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 20
 arguments. Make a new request id for a new request.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
-"""RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
-status carries `google.rpc.RetryInfo` with the time until one call will
-pass. A judged key that is over its limit is no error: it is a `Denial` with
-DENIAL_REASON_RATE_LIMITED.
+"""RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
+session was refreshed too often, or too many unknown refresh tokens came from
+one address. The status carries `google.rpc.RetryInfo` with the time until
+one call will pass. A judged key that is over its limit is no error: it is a
+`Denial` with DENIAL_REASON_RATE_LIMITED.
 """
 ERROR_REASON_TOO_MANY_REPORTS: ErrorReason.ValueType  # 22
 """RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
