@@ -17,7 +17,9 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.keys import Key, KeyState, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.rate_limits import RateLimit
+from authsvc.rpc.undecided_conversion import undecided_response
 from authsvc.usecases.create_key import CreateKeyCommand
+from authsvc.usecases.judge_batch import Undecided
 from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
 from authsvc.usecases.watch_revocations import Event, Heartbeat, Reset
@@ -110,13 +112,18 @@ def validate_credential_response(verdict: Verdict) -> bytes:
     return outcome.presented(present) + freshness.presented(_present_freshness)
 
 
-def batch_response(verdicts: Iterable[Verdict]) -> bytes:
+def batch_response(verdicts: Iterable[Verdict | Undecided]) -> bytes:
     """Convert verdicts to a serialised `BatchValidateCredentialsResponse`.
 
     Each is a repeated field 1 of wire type 2: its tag, its length, its bytes.
     """
     parts: list[bytes] = []
-    for outcome, freshness in verdicts:
+    for verdict in verdicts:
+        if isinstance(verdict, Undecided):
+            undecided = undecided_response(verdict)
+            parts += (_entry_head(len(undecided)), undecided)
+            continue
+        outcome, freshness = verdict
         present = _present_principal if isinstance(outcome, Principal) else _present_denial
         first, second = outcome.presented(present), freshness.presented(_present_freshness)
         parts += (_entry_head(len(first) + len(second)), first, second)

@@ -14,7 +14,7 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
-from authsvc.usecases.judge_batch import JudgeBatch
+from authsvc.usecases.judge_batch import JudgeBatch, Undecided
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 
 MAX_BATCH: Final = 1000
@@ -47,6 +47,7 @@ class ValidateCredential:
 
         Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
+            IssuerUnavailable: The keys of a token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """
@@ -83,11 +84,11 @@ class BatchValidateCredentials:
 
     async def settle(
         self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Judge the credentials that memory could not judge.
 
         Returns:
-            One verdict for each answer, in the same order.
+            One verdict for each answer, in the same order; none for a token whose issuer is away.
 
         Raises:
             DatabaseUnavailable: Some record could not be read before the deadline.

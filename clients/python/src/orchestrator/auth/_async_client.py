@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from orchestrator.auth._model import Anonymous, Explanation, Principal, RequestContext, Verdict
+    from orchestrator.auth._model import (
+        Anonymous,
+        Explanation,
+        Principal,
+        RequestContext,
+        Undecided,
+        Verdict,
+    )
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.auth_service_pb2 import (
         WatchRevocationsRequest,
@@ -124,7 +131,7 @@ class AsyncAuthClient(
         questions: Iterable[Question | Secret | str | None],
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Return the verdicts on many credentials: see `AuthClient.check_many`."""
         request = _requests.batch_validate_credentials(questions)
         method = self._open().auth.BatchValidateCredentials

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Explanation,
         Principal,
         RequestContext,
+        Undecided,
         Verdict,
     )
     from orchestrator.auth._secret import Secret
@@ -168,8 +169,11 @@ class AuthClient(
         questions: Iterable[Question | Secret | str | None],
         *,
         timeout: float | None = None,
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Return the verdicts on many credentials, in their order, from one call.
+
+        In the place of a verdict is an `Undecided`, which counts as false, where nobody could tell
+        though the service was there: the keys of a token's issuer could not be fetched.
 
         Args:
             questions: The credentials, each alone, as `validate` takes it, or in a `Question` with
@@ -177,7 +181,7 @@ class AuthClient(
             timeout: Seconds for all of them; default: the client's.
 
         Raises:
-            AuthServiceError: Nobody could decide on one of them; there is no verdict at all then.
+            AuthServiceError: Nobody could decide on any of them; there is no verdict at all then.
             InvalidArgument: There are too many, or one breaks its bounds; see `field_violations`.
             TypeError: `questions` is a `str`, or one of them is what `validate` refuses.
             ValueError: One has both demands on freshness.
