@@ -46,9 +46,26 @@ _UPGRADE = (
     END
     $$
     """,
+    # A server of the version before takes it for the change of an account, which nobody has.
+    """
+    CREATE FUNCTION authsvc.log_keyring_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM authsvc.append_change('KEYRING_CHANGED', 'keyring', '');
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE TRIGGER signing_keys_log_change
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authsvc.signing_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION authsvc.log_keyring_change()
+    """,
 )
 
-_DOWNGRADE = ("DROP FUNCTION authsvc.begin_change",)
+_DOWNGRADE = (
+    "DROP TRIGGER signing_keys_log_change ON authsvc.signing_keys",
+    "DROP FUNCTION authsvc.log_keyring_change, authsvc.begin_change",
+)
 
 
 def upgrade() -> None:
