@@ -113,6 +113,7 @@ def list_users(
             (u.user_id, u.role, u.state, u.create_time, u.last_login_time, u.email, u.display_name)
             for u in users
         ],
+        empty="There are no users.",
     )
 
 
