@@ -6,7 +6,7 @@ from authsvc.postgres import schema
 from authsvc.postgres.changes import read_changes
 from tests.integration.support import connected
 
-BEFORE = "0010"
+BEFORE = "0011"
 INSERT_KEY = """
 INSERT INTO authsvc.signing_keys (kid, algorithm, public_key, sealed_private_key, create_time)
 VALUES ('jwk_1', 'ES256', 'x', 'x', now())

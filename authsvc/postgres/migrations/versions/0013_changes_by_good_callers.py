@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -51,9 +51,11 @@ _UPGRADE = (
     CREATE INDEX sessions_live_of_account ON authsvc.sessions (account_id) WHERE end_time IS NULL
     """,
     "CREATE INDEX accounts_disabled ON authsvc.accounts (account_id) WHERE state = 'DISABLED'",
-    # A server of the version before takes it for the change of an account, which nobody has.
+    # With its owner's rights, as all that write the change log. A server of the version before
+    # takes it for the change of an account, which nobody has.
     """
-    CREATE FUNCTION authsvc.log_keyring_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION authsvc.log_keyring_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
         PERFORM authsvc.append_change('KEYRING_CHANGED', 'keyring', '');
         RETURN NULL;
