@@ -48,6 +48,15 @@ def check_database_url(url: SecretStr) -> SecretStr:
     """Check the address of a database; the error does not repeat it."""
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    try:
+        wanted = parse_qs(urlsplit(url.get_secret_value()).query).get("target_session_attrs", [])
+    except ValueError:
+        wanted = []  # Whoever connects says what is wrong.
+    if any(each != "read-write" for each in wanted):
+        raise ValueError(
+            "target_session_attrs must be read-write, which it is when left out: records and "
+            "their changes are read from the primary"
+        )
     return url
 
 

@@ -15,12 +15,12 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
-from authsvc.postgres.errors import translate
+from authsvc.postgres.connecting import connect_to_primary
+from authsvc.postgres.errors import is_of_a_former_primary, translate
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -28,9 +28,6 @@ Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 APPLICATION_NAME: Final = "authsvc"
-# Records and changes are read from the same server: a standby that lags behind would have old
-# records kept under the watermark of the primary, for ever.
-_PRIMARY: Final = SessionAttribute.read_write
 # Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
 _TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
 # How long an interrupted statement may take to end before its connection is given up.
@@ -56,11 +53,8 @@ async def connect(url: str) -> Connection:
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
-        return await asyncpg.connect(
-            url,
-            timeout=10,
-            target_session_attrs=_PRIMARY,
-            server_settings={"application_name": APPLICATION_NAME},
+        return await connect_to_primary(
+            url, server_settings={"application_name": APPLICATION_NAME}
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -103,8 +97,7 @@ class Database:
                 url,
                 min_size=1,
                 max_size=pool_size,
-                timeout=10,
-                target_session_attrs=_PRIMARY,
+                connect=connect_to_primary,
                 reset=_keep_session,
                 server_settings={
                     "application_name": APPLICATION_NAME,
@@ -134,9 +127,17 @@ class Database:
         """
         try:
             async with asyncio.timeout(deadline.remaining()):
-                return await self._on_connection(work)
+                try:
+                    return await self._on_connection(work)
+                except asyncpg.ReadOnlySQLTransactionError:
+                    # Refused by a server that is no longer the primary, so nothing was done.
+                    return await self._on_connection(work)
         except Exception as error:
             raise translate(error) from error
+
+    async def leave_server(self) -> None:
+        """Replace every connection before it is used again: another server is the primary now."""
+        await self._pool.expire_connections()
 
     async def run_in_transaction(
         self, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
@@ -205,7 +206,9 @@ class Database:
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
             raise
-        except BaseException:
+        except BaseException as error:
+            if is_of_a_former_primary(error):
+                await self.leave_server()
             await self._pool.release(connection)
             raise
         await self._pool.release(connection)

@@ -8,7 +8,7 @@ is missed but time, and the watermark shows how much.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -31,6 +31,8 @@ _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
 _PRUNE_LIMIT: Final = 5000
+# The first part of a WAL file's name; each promotion begins a new one.
+_TIMELINE: Final = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class ChangeFollower:
         url: str,
         listeners: Sequence[ChangeListener],
         *,
+        leave_server: Callable[[], Awaitable[None]],
         retention: timedelta,
         clock: Clock,
         monotonic: Callable[[], float],
@@ -53,6 +56,8 @@ class ChangeFollower:
         Args:
             url: The database.
             listeners: Are told of changes, on the event loop.
+            leave_server: Is called when another server has become the primary, before anything
+                is read from it.
             retention: How old changes become before they are pruned.
             clock: Tells when a read began.
             monotonic: Tells the same in seconds of a clock that never goes back.
@@ -60,11 +65,13 @@ class ChangeFollower:
         """
         self._url = url
         self._listeners = listeners
+        self._leave_server = leave_server
         self._retention = retention
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
         self._position: int | None = None
+        self._timeline: str | None = None
         self._has_read = False
         self._pruned_at = monotonic()
 
@@ -88,6 +95,7 @@ class ChangeFollower:
             wake = asyncio.Event()
             async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                 await connection.add_listener(CHANNEL, lambda *_: wake.set())
+                await self._notice_failover(connection)
             connection.add_termination_listener(lambda _: wake.set())
             while True:
                 wake.clear()
@@ -101,6 +109,19 @@ class ChangeFollower:
         finally:
             # Orderly closing would wait for a server that may be gone.
             connection.terminate()
+
+    async def _notice_failover(self, connection: Connection) -> None:
+        """Forget everything when this is not the history that was followed before.
+
+        A standby that was promoted may lack the latest changes and give their numbers to others,
+        so the numbers alone do not show it.
+        """
+        timeline = await connection.fetchval(_TIMELINE)
+        if self._timeline not in {None, timeline}:
+            log.warning("database failed over", timeline=timeline)
+            self._position = None
+            await self._leave_server()
+        self._timeline = timeline
 
     async def _read(self, connection: Connection) -> None:
         """Read until nothing is left to read."""
