@@ -19,7 +19,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from authsvc.postgres.embedded.account import choose_account, place_files
 from authsvc.postgres.embedded.process import find_programs, run_program
 from orchestrator.auth import AuthClient, AuthServiceError
 
-_AUTHSVC: Final = str(Path(sys.executable).parent / "authsvc")
+_AUTHSVC: Final = (sys.executable, "-m", "authsvc")
 _LONG_SECONDS: Final = 60.0
 _OUTAGE_SECONDS: Final = 2.0
 _WRITE_SECONDS: Final = 4.0
@@ -83,9 +83,10 @@ class StandbyPair:
 
     def kill_primary(self) -> None:
         """Kill the primary with all of its processes, without a word to anybody."""
-        os.killpg(self.primary.postmaster_pid, signal.SIGKILL)
-        for pid in _children_of(self.primary.postmaster_pid):
-            os.kill(pid, signal.SIGKILL)
+        postmaster = self.primary.postmaster_pid
+        for pid in [postmaster, *_children_of(postmaster)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def promote(self) -> None:
         """Make the standby the primary."""
@@ -279,7 +280,7 @@ async def _until(reached: Callable[[], bool]) -> None:
 
 def _command(settings: dict[str, str], *arguments: str) -> str:
     return subprocess.run(
-        [_AUTHSVC, *arguments], env=settings, check=True, capture_output=True, text=True
+        [*_AUTHSVC, *arguments], env=settings, check=True, capture_output=True, text=True
     ).stdout
 
 
@@ -288,7 +289,7 @@ def _served(settings: dict[str, str], home: Path) -> Iterator[str]:
     log = home / "service.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [_AUTHSVC, "serve"], env={**settings, "AUTHSVC_LOG_FORMAT": "json"}, stderr=out
+            [*_AUTHSVC, "serve"], env={**settings, "AUTHSVC_LOG_FORMAT": "json"}, stderr=out
         )
     try:
         yield _address(process, log)
