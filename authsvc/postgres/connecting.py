@@ -62,9 +62,7 @@ async def _first_connected(
     end = None if silence is None else asyncio.get_running_loop().time() + silence
     while pending := [attempt for attempt in attempts if not attempt.done()]:
         left = None if end is None else max(0.0, end - asyncio.get_running_loop().time())
-        done, _ = await asyncio.wait(
-            pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             return None
         if connected := _connected(attempts):

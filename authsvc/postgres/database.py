@@ -53,9 +53,7 @@ async def connect(url: str) -> Connection:
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
-        return await connect_to_primary(
-            url, server_settings={"application_name": APPLICATION_NAME}
-        )
+        return await connect_to_primary(url, server_settings={"application_name": APPLICATION_NAME})
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
             # Its words repeat what cannot be read.
