@@ -91,7 +91,7 @@ class Database:
         """
         limit = str(round(statement_timeout.total_seconds() * 1000))
         try:
-            pool = await asyncpg.create_pool(
+            pool = await asyncpg.create_pool(  # type: ignore[call-overload] # its stubs list each option
                 url,
                 min_size=1,
                 max_size=pool_size,
