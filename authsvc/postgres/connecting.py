@@ -19,6 +19,7 @@ from authsvc.domain.database_hosts import hosts_of
 _PRIMARY: Final = SessionAttribute.read_write
 _SILENCE_SECONDS: Final = 0.5
 _HOST_SECONDS: Final = 5.0
+_ONLY_HOST_SECONDS: Final = 10.0
 
 
 async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:  # noqa: ANN401 - the driver's own
@@ -32,10 +33,10 @@ async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asy
         Exception: What the driver says of the last host, when none would do.
     """
     options["target_session_attrs"] = _PRIMARY
-    options["timeout"] = _HOST_SECONDS
     hosts = hosts_of(url)
     if len(hosts) < 2:  # noqa: PLR2004 - one host or the driver's default
-        return await asyncpg.connect(url, **options)
+        return await asyncpg.connect(url, timeout=_ONLY_HOST_SECONDS, **options)
+    options["timeout"] = _HOST_SECONDS
     attempts: list[asyncio.Task[asyncpg.Connection[asyncpg.Record]]] = []
     won = None
     try:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+import asyncpg
 import structlog
 
 from authsvc.domain.changes import ChangeListener, Watermark
@@ -31,7 +32,7 @@ _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
 _PRUNE_LIMIT: Final = 5000
-# The first part of a WAL file's name; each promotion begins a new one.
+# The first part of the name of the WAL's file; each promotion begins a new one.
 _TIMELINE: Final = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 
 log = structlog.get_logger()
@@ -72,6 +73,7 @@ class ChangeFollower:
         self._jitter = jitter
         self._position: int | None = None
         self._timeline: str | None = None
+        self._knows_timelines = True
         self._has_read = False
         self._pruned_at = monotonic()
 
@@ -114,14 +116,31 @@ class ChangeFollower:
         """Forget everything when this is not the history that was followed before.
 
         A standby that was promoted may lack the latest changes and give their numbers to others,
-        so the numbers alone do not show it.
+        so the numbers alone do not show it. Where the database does not tell its timeline, every
+        new connection may be one to another history.
         """
-        timeline = await connection.fetchval(_TIMELINE)
-        if self._timeline not in {None, timeline}:
-            log.warning("database failed over", timeline=timeline)
-            self._position = None
+        before, timeline = self._timeline, await self._find_timeline(connection)
+        if before is not None and (not timeline or timeline != before):
+            if timeline:
+                log.warning("database failed over", timeline=timeline)
             await self._leave_server()
+            self._position = None
         self._timeline = timeline
+
+    async def _find_timeline(self, connection: Connection) -> str:
+        """Return the database's timeline; empty where it is kept from us."""
+        try:
+            timeline: str = await connection.fetchval(_TIMELINE)
+        except (asyncpg.SyntaxOrAccessError, asyncpg.FeatureNotSupportedError) as error:
+            if self._knows_timelines:
+                self._knows_timelines = False
+                log.warning(
+                    "database does not tell its timeline: records in memory are dropped with each "
+                    "new connection; GRANT EXECUTE on pg_current_wal_lsn and pg_walfile_name",
+                    cause=repr(translate(error)),
+                )
+            return ""
+        return timeline
 
     async def _read(self, connection: Connection) -> None:
         """Read until nothing is left to read."""
