@@ -37,6 +37,14 @@ _LIMIT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that was answered: from when to when."""
+
+    began: float
+    told: float
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """A key whose creation was acknowledged."""
 
@@ -57,8 +65,7 @@ class Seen:
     """The others, by status; `denied` among them."""
     longest_gap: float = 0.0
     """Seconds between two good validations."""
-    reads: list[float] = field(default_factory=list)
-    """When each that was answered began."""
+    reads: list[Answered] = field(default_factory=list)
     failed_reads: Counter[str] = field(default_factory=Counter)
     made: list[Made] = field(default_factory=list)
     failed_writes: Counter[str] = field(default_factory=Counter)
@@ -138,7 +145,7 @@ class Load:
             except grpc.aio.AioRpcError as error:
                 self.seen.failed_reads[error.code().name] += 1
             else:
-                self.seen.reads.append(began)
+                self.seen.reads.append(Answered(began, time.monotonic()))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _write(self, client: AsyncAuthClient) -> None:
