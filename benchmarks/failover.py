@@ -132,8 +132,8 @@ async def observe_failover(home: Path) -> Outcome:
                     and seen.health[-1] == "SERVING"
                 )
             )
-        postgres = await postgres_version(pair.standby_url)
-        connection = await asyncpg.connect(pair.standby_url)
+        postgres = await postgres_version(pair.standby.url())
+        connection = await asyncpg.connect(pair.standby.url())
         try:
             rows = await connection.fetch(
                 "SELECT key_id, name FROM authsvc.keys WHERE account_id = $1", service.account_id

@@ -38,18 +38,13 @@ class StandbyPair:
 
     def __init__(self, primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
         """Use `standby_pair`."""
-        self._primary, self._standby = primary, standby
+        self.primary, self.standby = primary, standby
 
     @property
     def url(self) -> str:
         """The URL that names both, the first primary first."""
-        (first, port), (second, _) = _socket(self._primary), _socket(self._standby)
+        (first, port), (second, _) = _socket(self.primary), _socket(self.standby)
         return f"postgresql://postgres@/postgres?host={quote(first)},{quote(second)}&port={port}"
-
-    @property
-    def standby_url(self) -> str:
-        """The URL of the one that is to take over."""
-        return self._standby.url()
 
     async def hold_a_commit(self) -> None:
         """Have commits wait, and wait until that of a key does, which the standby has on its disk.
@@ -57,12 +52,12 @@ class StandbyPair:
         From here on the key is made, though nobody is told. Somebody must be making keys.
         """
         await _execute(
-            self._primary.url(),
+            self.primary.url(),
             _SET.format("synchronous_commit", "remote_apply"),
             "SELECT pg_reload_conf()",
         )
-        await _execute(self._standby.url(), "SELECT pg_wal_replay_pause()")
-        connection = await asyncpg.connect(self._primary.url())
+        await _execute(self.standby.url(), "SELECT pg_wal_replay_pause()")
+        connection = await asyncpg.connect(self.primary.url())
         try:
             async with asyncio.timeout(_LONG_SECONDS):
                 while not await connection.fetchval(_IS_HELD):  # noqa: ASYNC110 - no event
@@ -72,13 +67,13 @@ class StandbyPair:
 
     def kill_primary(self) -> None:
         """Kill the primary with all of its processes, without a word to anybody."""
-        for pid in family(self._primary.postmaster_pid):
+        for pid in family(self.primary.postmaster_pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     async def promote(self) -> None:
         """Make the standby the primary; it waits for no other one."""
-        await _execute(self._standby.url(), "SELECT pg_promote()")
+        await _execute(self.standby.url(), "SELECT pg_promote()")
 
 
 @asynccontextmanager

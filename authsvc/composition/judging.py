@@ -152,6 +152,7 @@ def build_judging(
             settings.database_url.get_secret_value(),
             # Records first: the others speak of what they hold.
             [records, log, feed],
+            history=database.history,
             leave_server=database.leave_server,
             retention=timedelta(hours=settings.change_retention),
             clock=clock,

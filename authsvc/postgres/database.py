@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
@@ -21,6 +22,7 @@ from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
 from authsvc.postgres.connecting import connect_to_primary
 from authsvc.postgres.errors import is_of_a_former_primary, translate
+from authsvc.postgres.history import History
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -45,15 +47,21 @@ class DatabaseUrlUnreadable(AuthsvcError):
         )
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, history: History | None = None) -> Connection:
     """Open a connection outside of any pool, for migrations and for following changes.
+
+    Args:
+        url: The database.
+        history: What this process has met, if it must not go back to an older primary.
 
     Raises:
         DatabaseUrlUnreadable: The URL makes no sense.
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
-        return await connect_to_primary(url, server_settings={"application_name": APPLICATION_NAME})
+        return await connect_to_primary(
+            url, history=history, server_settings={"application_name": APPLICATION_NAME}
+        )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
             # Its words repeat what cannot be read.
@@ -68,9 +76,12 @@ async def _keep_session(_connection: object) -> None:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], history: History) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self.history = history
+        """What the pool's connections have met, and whoever connects beside it is to heed."""
+        history.when_newer(self.leave_server)
         self._releases: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -89,13 +100,14 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
+        history = History()
         limit = str(round(statement_timeout.total_seconds() * 1000))
         try:
-            pool = await asyncpg.create_pool(  # type: ignore[call-overload] # its stubs list each option
+            pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=pool_size,
-                connect=connect_to_primary,
+                connect=partial(connect_to_primary, history=history),
                 reset=_keep_session,
                 server_settings={
                     "application_name": APPLICATION_NAME,
@@ -106,7 +118,7 @@ class Database:
             )
         except Exception as error:
             raise translate(error) from error
-        database = cls(pool)
+        database = cls(pool, history)
         try:
             yield database
         finally:

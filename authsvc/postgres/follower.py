@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
 import structlog
 
 from authsvc.domain.changes import ChangeListener, Watermark
@@ -23,6 +22,7 @@ from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.changes import CHANNEL, prune_changes, read_changes
 from authsvc.postgres.database import Connection, connect
 from authsvc.postgres.errors import translate
+from authsvc.postgres.history import UNTOLD, History, NotThePrimary
 
 PAGE_SIZE: Final = 1000
 POLL_SECONDS: Final = 1.0
@@ -32,8 +32,6 @@ _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
 _PRUNE_LIMIT: Final = 5000
-# The first part of the name of the WAL's file; each promotion begins a new one.
-_TIMELINE: Final = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 
 log = structlog.get_logger()
 
@@ -46,6 +44,7 @@ class ChangeFollower:
         url: str,
         listeners: Sequence[ChangeListener],
         *,
+        history: History,
         leave_server: Callable[[], Awaitable[None]],
         retention: timedelta,
         clock: Clock,
@@ -57,8 +56,9 @@ class ChangeFollower:
         Args:
             url: The database.
             listeners: Are told of changes, on the event loop.
-            leave_server: Is called when another server has become the primary, before anything
-                is read from it.
+            history: What this process has met of the database; its pool has met some already.
+            leave_server: Is called when another server may have become the primary without its
+                timeline telling it, before anything is read from it.
             retention: How old changes become before they are pruned.
             clock: Tells when a read began.
             monotonic: Tells the same in seconds of a clock that never goes back.
@@ -66,14 +66,14 @@ class ChangeFollower:
         """
         self._url = url
         self._listeners = listeners
+        self._history = history
         self._leave_server = leave_server
         self._retention = retention
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
         self._position: int | None = None
-        self._timeline: str | None = None
-        self._knows_timelines = True
+        self._timeline = history.newest
         self._has_read = False
         self._pruned_at = monotonic()
 
@@ -92,15 +92,17 @@ class ChangeFollower:
 
     async def _follow_once(self) -> None:
         """Follow on one connection until it fails."""
-        connection = await connect(self._url)
+        connection = await connect(self._url, self._history)
         try:
             wake = asyncio.Event()
             async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
-                await connection.add_listener(CHANNEL, lambda *_: wake.set())
                 await self._notice_failover(connection)
+                await connection.add_listener(CHANNEL, lambda *_: wake.set())
             connection.add_termination_listener(lambda _: wake.set())
             while True:
                 wake.clear()
+                if self._history.newest != self._timeline:
+                    raise NotThePrimary("a connection of this process has met a newer primary")
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                     await self._read(connection)
                     await self._prune(connection)
@@ -119,28 +121,15 @@ class ChangeFollower:
         so the numbers alone do not show it. Where the database does not tell its timeline, every
         new connection may be one to another history.
         """
-        before, timeline = self._timeline, await self._find_timeline(connection)
-        if before is not None and (not timeline or timeline != before):
-            if timeline:
-                log.warning("database failed over", timeline=timeline)
-            await self._leave_server()
+        # Asked once more: the pool may have met a newer one since this connection was opened.
+        met = await self._history.admit(connection)
+        if self._timeline is not None and (met == UNTOLD or met != self._timeline):
+            if met == UNTOLD:
+                await self._leave_server()
+            else:
+                log.warning("database failed over", timeline=met.number)
             self._position = None
-        self._timeline = timeline
-
-    async def _find_timeline(self, connection: Connection) -> str:
-        """Return the database's timeline; empty where it is kept from us."""
-        try:
-            timeline: str = await connection.fetchval(_TIMELINE)
-        except (asyncpg.SyntaxOrAccessError, asyncpg.FeatureNotSupportedError) as error:
-            if self._knows_timelines:
-                self._knows_timelines = False
-                log.warning(
-                    "database does not tell its timeline: records in memory are dropped with each "
-                    "new connection; GRANT EXECUTE on pg_current_wal_lsn and pg_walfile_name",
-                    cause=repr(translate(error)),
-                )
-            return ""
-        return timeline
+        self._timeline = met
 
     async def _read(self, connection: Connection) -> None:
         """Read until nothing is left to read."""
