@@ -90,12 +90,15 @@ class Outcome:
         return sum(count - 1 for count in self.stored.values())
 
     @property
+    def health_returned(self) -> bool:
+        """Whether overall health told of the outage and of its end."""
+        return "NOT_SERVING" in self.seen.health and self.seen.health[-1] == "SERVING"
+
+    @property
     def found_again(self) -> int:
-        """How many keys were made before the kill, and told to a repeat after it."""
+        """How many keys were made before the kill and told after it: to a repeat of the call."""
         return sum(
-            made.told > self.killed
-            and made.calls > 1
-            and made.key.key.create_time < self.killed_time
+            made.told > self.killed and made.key.key.create_time < self.killed_time
             for made in self.seen.made
         )
 
@@ -223,7 +226,6 @@ def _yes(answer: bool) -> str:  # noqa: FBT001 - its only argument
     return "yes" if answer else "no"
 
 
-_HEALTH: Final = ["SERVING", "NOT_SERVING", "SERVING"]
 _ROWS: Final[tuple[tuple[str, Callable[[Outcome], str]], ...]] = (
     ("good validations", lambda one: f"{one.seen.validations.total():,}"),
     ("of these, marked STALE", lambda one: f"{one.seen.validations['STALE']:,}"),
@@ -238,7 +240,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Outcome], str]], ...]] = (
     ("of these, made before the kill and told after it", lambda one: str(one.found_again)),
     ("acknowledged keys lost", lambda one: str(one.lost)),
     ("keys made twice", lambda one: str(one.duplicates)),
-    ("overall health turned NOT_SERVING and back", lambda one: _yes(one.seen.health == _HEALTH)),
+    ("overall health turned NOT_SERVING and back", lambda one: _yes(one.health_returned)),
 )
 
 

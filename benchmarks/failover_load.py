@@ -49,8 +49,6 @@ class Made:
     """A key whose creation was acknowledged."""
 
     key: CreatedKey
-    calls: int
-    """How many the caller made for it."""
     told: float
     """When the answer came."""
 
@@ -150,10 +148,9 @@ class Load:
 
     async def _write(self, client: AsyncAuthClient) -> None:
         while True:
-            calls, created = 0, None
+            created = None
             name, request_id = f"made {len(self.seen.made)}", str(uuid.uuid4())
             while created is None:
-                calls += 1
                 try:
                     created = await client.create_key(
                         name,
@@ -164,7 +161,7 @@ class Load:
                 except AuthServiceError as error:
                     self.seen.failed_writes[type(error).__name__] += 1
                     await asyncio.sleep(_PAUSE_SECONDS)
-            self.seen.made.append(Made(created, calls, time.monotonic()))
+            self.seen.made.append(Made(created, time.monotonic()))
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
         stub = health_pb2_grpc.HealthStub(channel)
