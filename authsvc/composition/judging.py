@@ -152,6 +152,8 @@ def build_judging(
             settings.database_url.get_secret_value(),
             # What is kept first: the others speak of it.
             [records, keyring, log, feed],
+            history=database.history,
+            leave_server=database.leave_server,
             retention=timedelta(hours=settings.change_retention),
             clock=clock,
             monotonic=time.monotonic,

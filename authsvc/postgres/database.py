@@ -10,16 +10,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
 from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
-from authsvc.postgres.errors import translate
+from authsvc.postgres.connecting import connect_to_primary
+from authsvc.postgres.errors import is_of_a_former_primary, translate
+from authsvc.postgres.history import History
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -27,9 +29,6 @@ Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 APPLICATION_NAME: Final = "authsvc"
-# Records and changes are read from the same server: a standby that lags behind would have old
-# records kept under the watermark of the primary, for ever.
-_PRIMARY: Final = SessionAttribute.read_write
 # Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
 _TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
 # How long an interrupted statement may take to end before its connection is given up.
@@ -47,19 +46,20 @@ class DatabaseUrlUnreadable(AuthsvcError):
         )
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, history: History | None = None) -> Connection:
     """Open a connection outside of any pool, for migrations and for following changes.
+
+    Args:
+        url: The database.
+        history: What this process has met, if it must not go back to an older primary.
 
     Raises:
         DatabaseUrlUnreadable: The URL makes no sense.
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
-        return await asyncpg.connect(
-            url,
-            timeout=10,
-            target_session_attrs=_PRIMARY,
-            server_settings={"application_name": APPLICATION_NAME},
+        return await connect_to_primary(
+            url, history=history, server_settings={"application_name": APPLICATION_NAME}
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -75,9 +75,12 @@ async def _keep_session(_connection: object) -> None:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], history: History) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self.history = history
+        """What the pool's connections have met, and whoever connects beside it is to heed."""
+        history.when_newer(self.leave_server)
         self._releases: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -96,14 +99,14 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
+        history = History()
         limit = str(round(statement_timeout.total_seconds() * 1000))
         try:
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=pool_size,
-                timeout=10,
-                target_session_attrs=_PRIMARY,
+                connect=partial(connect_to_primary, history=history),
                 reset=_keep_session,
                 server_settings={
                     "application_name": APPLICATION_NAME,
@@ -114,7 +117,7 @@ class Database:
             )
         except Exception as error:
             raise translate(error) from error
-        database = cls(pool)
+        database = cls(pool, history)
         try:
             yield database
         finally:
@@ -133,9 +136,17 @@ class Database:
         """
         try:
             async with asyncio.timeout(deadline.remaining()):
-                return await self._on_connection(work)
+                try:
+                    return await self._on_connection(work)
+                except asyncpg.ReadOnlySQLTransactionError:
+                    # Refused by a server that is no longer the primary, so nothing was done.
+                    return await self._on_connection(work)
         except Exception as error:
             raise translate(error) from error
+
+    async def leave_server(self) -> None:
+        """Replace every connection before it is used again: another server is the primary now."""
+        await self._pool.expire_connections()
 
     async def run_in_transaction(
         self, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
@@ -234,7 +245,9 @@ class Database:
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
             raise
-        except BaseException:
+        except BaseException as error:
+            if is_of_a_former_primary(error):
+                await self.leave_server()
             await self._pool.release(connection)
             raise
         await self._pool.release(connection)
