@@ -17,7 +17,7 @@ from authsvc.rpc import (
     rotation_conversion,
     usage_conversion,
 )
-from authsvc.rpc.calls import Rest
+from authsvc.rpc.instant_calls import Rest
 from authsvc.rpc.observation import Answer
 from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.create_key import CreateKey
@@ -110,14 +110,14 @@ class AuthServicer:
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)
         if verdicts is not None:
-            return Answer(conversion.batch_response(verdicts))
+            return _batch_answer(verdicts)
         return partial(self._settle_batch, answers)
 
     async def _settle_batch(
         self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
     ) -> Answer:
         verdicts = await self._batch_validate_credentials.settle(answers, deadline)
-        return Answer(conversion.batch_response(verdicts))
+        return _batch_answer(verdicts)
 
     async def watch_revocations(
         self, request: pb.WatchRevocationsRequest, call: Call
@@ -223,3 +223,8 @@ def _answer(verdict: Verdict) -> Answer:
     outcome = verdict.outcome
     denial = outcome.reason.name if isinstance(outcome, Denial) else ""
     return Answer(conversion.validate_credential_response(verdict), denial)
+
+
+def _batch_answer(verdicts: Sequence[Verdict]) -> Answer:
+    denials = (outcome.reason.name for outcome, _ in verdicts if isinstance(outcome, Denial))
+    return Answer(conversion.batch_response(verdicts), next(denials, ""))
