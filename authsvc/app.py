@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from authsvc.composition.call_log import build_call_log
 from authsvc.composition.http import serving_http_of
 from authsvc.composition.judging import Judging, build_judging, outage_max_staleness
 from authsvc.composition.keys import key_issuer
@@ -234,11 +235,13 @@ async def _serve_grpc(
         does_without={AUTH_SERVICE.full_name: parts.judging.can_serve_stale},
     )
     audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
+    call_log = build_call_log(settings)
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judging.judge, onlooker=parts.judging.onlooker),
         audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
+        observers=[call_log],
     )
     server, address = open_server(
         settings.listen_address,
@@ -268,13 +271,14 @@ async def _serve_grpc(
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
     finally:
-        # One limit for all of it: whoever stops the process waits only so long (docs/operations.md).
+        # One limit for all: whoever stops the process waits only so long (docs/operations.md).
         last_deadline = time_limit()
         for task in background:
             task.cancel()
         await asyncio.wait(background, timeout=last_deadline.remaining())
         await audit_denials.finish(last_deadline)
         await parts.usage.finish(last_deadline)
+        call_log.finish()
 
 
 def _background(parts: Parts) -> list[asyncio.Task[None]]:
