@@ -103,11 +103,10 @@ def in_order(worker: int | None = None) -> Processor:
     """Put what every line has first, and leave out fields that have no value."""
 
     def ordered(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        first: EventDict = {name: event.pop(name) for name in _FIRST_FIELDS if name in event}
-        first |= {name: value for name, value in event.items() if value is not None}
-        if worker is not None:
-            first["worker"] = worker
-        return first
+        first = {name: event.pop(name) for name in _FIRST_FIELDS if name in event}
+        rest = {name: value for name, value in event.items() if value is not None}
+        last = {} if worker is None else {"worker": worker}
+        return {**first, **rest, **last}
 
     return ordered
 

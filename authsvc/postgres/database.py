@@ -21,6 +21,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
 from authsvc.postgres.errors import translate
+from authsvc.postgres.statement_spans import StatementSpans, watching
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -76,15 +77,23 @@ async def _keep_session(_connection: object) -> None:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[asyncpg.Record], spans: StatementSpans | None = None
+    ) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self._spans = spans
         self._releases: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, pool_size: int, statement_timeout: timedelta
+        cls,
+        url: str,
+        *,
+        pool_size: int,
+        statement_timeout: timedelta,
+        spans: StatementSpans | None = None,
     ) -> AsyncIterator[Database]:
         """Open the pool, and close it at the end.
 
@@ -93,6 +102,7 @@ class Database:
             pool_size: The most connections; at least 1.
             statement_timeout: How long the server itself lets a statement run, wait for a lock,
                 or leave a transaction idle.
+            spans: Makes spans of statements and of waits for a connection; None without traces.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached.
@@ -106,6 +116,7 @@ class Database:
                 timeout=10,
                 target_session_attrs=_PRIMARY,
                 reset=_keep_session,
+                init=None if spans is None else watching(spans),
                 server_settings={
                     "application_name": APPLICATION_NAME,
                     "statement_timeout": limit,
@@ -115,7 +126,7 @@ class Database:
             )
         except Exception as error:
             raise translate(error) from error
-        database = cls(pool)
+        database = cls(pool, spans)
         try:
             yield database
         finally:
@@ -195,7 +206,12 @@ class Database:
         await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
 
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        connection: Any = await self._pool.acquire()
+        connection: Any
+        if self._spans is None:
+            connection = await self._pool.acquire()
+        else:
+            with self._spans.waiting():
+                connection = await self._pool.acquire()
         try:
             result = await work(connection)
         except asyncio.CancelledError:

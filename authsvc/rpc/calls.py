@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -23,19 +23,15 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
+from authsvc.rpc.behaviours import Behaviour, Parse, StreamingBehaviour
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
 from authsvc.rpc.endings import Endings, RunningCall
-from authsvc.rpc.instant_calls import (
-    AUTHORIZATION_KEY,
-    Behaviour,
-    MethodNow,
-    Parse,
-    instant_behaviour,
-)
+from authsvc.rpc.instant_calls import AUTHORIZATION_KEY, MethodNow, instant_behaviour
 from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of, call_origin
 from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
@@ -43,7 +39,6 @@ from authsvc.usecases.call import Call, OpenCall
 Method = Callable[[Any, Call], Awaitable[Message]]
 OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
-StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -61,6 +56,7 @@ class Calls:
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
         observers: Sequence[CallObserver] = (),
+        spans: CallSpans | None = None,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -70,12 +66,15 @@ class Calls:
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
             observers: Are told of every call when it ends, whatever its end.
+            spans: Makes a span for each call; None without traces.
         """
         self._authenticate = authenticate
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
-        self._endings = Endings(observers, monotonic)
+        self._spans = spans
+        notes = () if spans is None else (span_notes(spans),)
+        self._endings = Endings((*observers, *notes), monotonic)
         self._request_ids = RequestIds()
 
     def add_service(
@@ -108,30 +107,33 @@ class Calls:
         parse: Parse = GetMessageClass(method.input_type).FromString
         name, attribute = action_of(method), _snake_case(method.name)
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._streaming_behaviour(name, parse, getattr(servicer, attribute))
-            )
+            stream = self._streaming_behaviour(name, parse, getattr(servicer, attribute))
+            if self._spans is not None:
+                stream = traced_stream(name, stream, self._spans)
+            return grpc.unary_stream_rpc_method_handler(stream)
+        behave = self._unary_behaviour(name, parse, servicer, attribute)
+        if self._spans is not None:
+            behave = traced(name, behave, self._spans)
+        return grpc.unary_unary_rpc_method_handler(behave)
+
+    def _unary_behaviour(
+        self, name: str, parse: Parse, servicer: object, attribute: str
+    ) -> Behaviour:
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._open_behaviour(name, parse, serve_open)
-            )
+            return self._open_behaviour(name, parse, serve_open)
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._behaviour(name, parse, getattr(servicer, attribute))
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            instant_behaviour(
-                name,
-                parse,
-                serve_now,
-                authenticate=self._authenticate,
-                work_limit=self._work_limit,
-                monotonic=self._monotonic,
-                request_ids=self._request_ids,
-                endings=self._endings,
-            )
+            return self._behaviour(name, parse, getattr(servicer, attribute))
+        return instant_behaviour(
+            name,
+            parse,
+            serve_now,
+            authenticate=self._authenticate,
+            work_limit=self._work_limit,
+            monotonic=self._monotonic,
+            request_ids=self._request_ids,
+            endings=self._endings,
         )
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
@@ -203,7 +205,7 @@ class Calls:
         authenticate, work_limit = self._authenticate, self._work_limit
         endings = self._endings
 
-        async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
+        async def behave(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
             metadata = metadata_of(context)
             running = self._running(name, context, metadata)
             request_id, address = running.request_id, running.address

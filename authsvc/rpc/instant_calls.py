@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
-from google.protobuf.message import Message
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
+from authsvc.rpc.behaviours import Behaviour, Parse
 from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.endings import Endings, RunningCall
 from authsvc.rpc.observation import Answer, FinishedCall
@@ -17,8 +17,6 @@ from authsvc.rpc.origin import address_of
 from authsvc.rpc.request_ids import RequestIds, metadata_of, metadata_values
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 
-Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
-Parse = Callable[[bytes], Message]
 Rest = Callable[[Deadline], Awaitable[Answer]]
 """What is left of a call that cannot be answered without waiting."""
 MethodNow = Callable[[Any, Caller], Answer | Rest]
