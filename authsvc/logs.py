@@ -43,6 +43,7 @@ def configure_logs(
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=28,
+            sort_keys=False,
             exception_formatter=structlog.dev.plain_traceback,
         )
         if console

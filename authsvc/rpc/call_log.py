@@ -35,6 +35,7 @@ class Ending(NamedTuple):
     method: str
     code: grpc.StatusCode
     reason: str
+    level: int
 
 
 class CallLog:
@@ -75,7 +76,7 @@ class CallLog:
             if call.caller_id:
                 _write(call)
                 return
-        ending = Ending(method, code, reason)
+        ending = Ending(method, code, reason, _level(call))
         count = self._counts.get(ending, 0)
         self._counts[ending] = count + 1
         if count == 0:
@@ -91,7 +92,8 @@ class CallLog:
     def _tell_left_out(self, ending: Ending) -> None:
         count = self._counts.pop(ending, 0) - LINES_PER_SECOND
         if count > 0:
-            log.warning(
+            log.log(
+                ending.level,
                 "calls left out of the log",
                 count=count,
                 method=ending.method,
@@ -102,11 +104,10 @@ class CallLog:
 
 def _write(call: FinishedCall) -> None:
     error = call.error
-    row = None if error is None else row_of(error)
-    is_fault = row is INTERNAL
+    is_fault = error is not None and row_of(error) is INTERNAL
     cause = None if error is None or is_fault else error.__cause__
     log.log(
-        row.log_level if row else _level(call),
+        _level(call),
         _event(call),
         method=call.method,
         code=call.code.name,
@@ -131,6 +132,8 @@ def _event(call: FinishedCall) -> str:
 
 
 def _level(call: FinishedCall) -> int:
+    if call.error is not None:
+        return row_of(call.error).log_level
     # That a client has gone is its own affair; that it waited in vain may be ours.
     late = call.code is grpc.StatusCode.DEADLINE_EXCEEDED
     return logging.WARNING if late else logging.INFO

@@ -18,6 +18,7 @@ from authsvc.config import InvalidSettings
 from authsvc.domain import ids
 from authsvc.traces.export import exporting
 from orchestrator.auth.v1.auth_service_pb2 import (
+    BatchValidateCredentialsRequest,
     ValidateCredentialRequest,
     WatchRevocationsRequest,
 )
@@ -113,6 +114,22 @@ async def test_a_validation_is_a_span_of_its_callers_trace_with_one_for_its_stat
     assert "$1" in statement.attributes["db.query.text"]
     assert statement.span.start_time_unix_nano >= call.span.start_time_unix_nano
     assert (call.resource["service.name"], collector.headers[-1]["x-tenant"]) == ("authsvc", "ours")
+
+
+async def test_a_batch_has_the_reason_of_its_first_denial(
+    traced: Service, traced_stubs: Stubs, collector: Collector
+) -> None:
+    parent = Parent()
+    credentials = (traced.admin_key, f"orch_{secrets.token_hex(20)}", "malformed")
+    await traced_stubs.auth.BatchValidateCredentials(
+        BatchValidateCredentialsRequest(
+            requests=[ValidateCredentialRequest(credential=each) for each in credentials]
+        ),
+        metadata=(*bearer(traced.admin_key), *parent.metadata),
+    )
+
+    (call,) = [s for n, s in (await _spans(collector, parent, _has_call)).items() if "/" in n]
+    assert call.attributes["authsvc.reason"] == "KEY_NOT_FOUND"
 
 
 async def test_no_secret_is_exported(

@@ -167,6 +167,7 @@ def test_calls_that_end_alike_have_so_many_lines_a_second_and_then_their_count(
     assert [line["event"] for line in lines] == [lines[0]["event"]] * LINES_PER_SECOND
     assert (last["event"], last["count"]) == ("calls left out of the log", 7)
     assert (last["method"], last["reason"]) == (call.method, call.reason or None)
+    assert last["log_level"] == lines[0]["log_level"]
 
 
 def test_when_none_was_left_out_there_is_no_count() -> None:
