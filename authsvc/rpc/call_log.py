@@ -67,16 +67,15 @@ class CallLog:
 
     def __call__(self, call: FinishedCall) -> None:
         """Write the line of a call, or leave it out."""
-        method, code, reason, *_ = call
-        if code is _OK and not reason:
-            if method in SAMPLED_METHODS:
+        if call.code is _OK and not call.reason:
+            if call.method in SAMPLED_METHODS:
                 if self._random() < self._sample:
                     _write(call)
                 return
             if call.caller_id:
                 _write(call)
                 return
-        ending = Ending(method, code, reason, _level(call))
+        ending = Ending(call.method, call.code, call.reason, _level(call))
         count = self._counts.get(ending, 0)
         self._counts[ending] = count + 1
         if count == 0:

@@ -14,7 +14,7 @@ from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.endings import Endings, RunningCall
 from authsvc.rpc.observation import Answer, FinishedCall
 from authsvc.rpc.origin import address_of
-from authsvc.rpc.request_ids import RequestIds, metadata_of, metadata_values
+from authsvc.rpc.request_ids import RequestIds, metadata_values
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 
 Rest = Callable[[Deadline], Awaitable[Answer]]
@@ -56,7 +56,7 @@ def instant_behaviour(
 
     async def behave(data: bytes, context: Context) -> bytes:
         started = monotonic() if is_observed else 0.0
-        metadata = metadata_of(context)
+        metadata = context.invocation_metadata() or ()
         address = address_of(context.peer())
         caller: Caller | None = None
         try:
