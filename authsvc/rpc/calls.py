@@ -1,18 +1,16 @@
 """The path of every call: authenticate where need be, hand over, turn errors into statuses.
 
 A plain function around each method and not a chain of interceptors: the check of a credential is
-short, and so must be its way (docs/adr/0006). This module alone ends calls with a status.
+short, and so must be its way (docs/adr/0006). The shortest is in `instant_calls`.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import re
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NoReturn
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import grpc
 import structlog
@@ -22,36 +20,26 @@ from google.protobuf.message_factory import GetMessageClass
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import InvalidRequest
 from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
+from authsvc.rpc.behaviours import Behaviour, Parse, StreamingBehaviour
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
-from authsvc.rpc.error_table import INTERNAL, row_of
+from authsvc.rpc.endings import Endings, RunningCall
+from authsvc.rpc.instant_calls import AUTHORIZATION_KEY, MethodNow, instant_behaviour
 from authsvc.rpc.management import is_management
+from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of, call_origin
-from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
+from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
 
 Method = Callable[[Any, Call], Awaitable[Message]]
 OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
-Rest = Callable[[Deadline], Awaitable[bytes]]
-"""What is left of a call that cannot be answered without waiting."""
-MethodNow = Callable[[Any, Caller], bytes | Rest]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
-StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
-Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
-Parse = Callable[[bytes], Message]
 
-AUTHORIZATION_KEY: Final = "authorization"
-
-# With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
-_ATTEMPT_SECONDS: Final = 0.2
-# A negative value tells the client's gRPC library not to retry by itself (gRFC A6).
-_NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 log = structlog.get_logger()
@@ -67,6 +55,8 @@ class Calls:
         audit_denials: AuditDenials,
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
+        observers: Sequence[CallObserver] = (),
+        spans: CallSpans | None = None,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -75,13 +65,17 @@ class Calls:
             audit_denials: Is told of refused attempts at management.
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
+            observers: Are told of every call when it ends, whatever its end.
+            spans: Makes a span for each call; None without traces.
         """
         self._authenticate = authenticate
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
-        self._request_id_prefix = secrets.token_hex(4)
-        self._request_numbers = itertools.count(1)
+        self._spans = spans
+        notes = () if spans is None else (span_notes(spans),)
+        self._endings = Endings((*observers, *notes), monotonic)
+        self._request_ids = RequestIds()
 
     def add_service(
         self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
@@ -93,7 +87,7 @@ class Calls:
             service: The service's descriptor.
             servicer: Has a coroutine function `create_key(request, call)` for a method
                 `CreateKey`; or, for one that seldom has to wait, a plain function
-                `create_key_now(request, caller)`. That returns the serialised answer, or a
+                `create_key_now(request, caller)`. That returns an `Answer`, or a
                 coroutine function that makes it and takes the deadline of the call. A method
                 that needs no caller is a coroutine function `create_key_open(request, call)`.
 
@@ -113,65 +107,65 @@ class Calls:
         parse: Parse = GetMessageClass(method.input_type).FromString
         name, attribute = action_of(method), _snake_case(method.name)
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._streaming_behaviour(name, parse, getattr(servicer, attribute))
-            )
+            stream = self._streaming_behaviour(name, parse, getattr(servicer, attribute))
+            if self._spans is not None:
+                stream = traced_stream(name, stream, self._spans)
+            return grpc.unary_stream_rpc_method_handler(stream)
+        behave = self._unary_behaviour(name, parse, servicer, attribute)
+        if self._spans is not None:
+            behave = traced(name, behave, self._spans)
+        return grpc.unary_unary_rpc_method_handler(behave)
+
+    def _unary_behaviour(
+        self, name: str, parse: Parse, servicer: object, attribute: str
+    ) -> Behaviour:
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._open_behaviour(name, parse, serve_open)
-            )
+            return self._open_behaviour(name, parse, serve_open)
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._behaviour(name, parse, getattr(servicer, attribute))
-            )
-        return grpc.unary_unary_rpc_method_handler(self._behaviour_now(name, parse, serve_now))
-
-    def _behaviour_now(self, name: str, parse: Parse, serve: MethodNow) -> Behaviour:
-        """Return the way of a method that seldom waits. Almost every call goes it."""
-        authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic = self._monotonic
-
-        async def behave(data: bytes, context: Context) -> bytes:
-            try:
-                authorization = _metadata(context, AUTHORIZATION_KEY)
-                address = address_of(context.peer())
-                caller = authenticate.now(authorization, address)
-                if caller is None:
-                    deadline = CallDeadline(context, work_limit, monotonic)
-                    caller = await authenticate(authorization, deadline, address)
-                else:
-                    deadline = None
-                answer = serve(parse(data), caller)
-                if isinstance(answer, bytes):
-                    return answer
-                return await answer(deadline or CallDeadline(context, work_limit, monotonic))
-            except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error)
-
-        return behave
+            return self._behaviour(name, parse, getattr(servicer, attribute))
+        return instant_behaviour(
+            name,
+            parse,
+            serve_now,
+            authenticate=self._authenticate,
+            work_limit=self._work_limit,
+            monotonic=self._monotonic,
+            request_ids=self._request_ids,
+            endings=self._endings,
+        )
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic, is_audited = self._monotonic, is_management(name)
+        monotonic, endings = self._monotonic, self._endings
+        is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            request_id, address = self._request_id(context), address_of(context.peer())
-            deadline, caller = CallDeadline(context, work_limit, monotonic), None
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
+            request_id, address = running.request_id, running.address
+            deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = _metadata(context, AUTHORIZATION_KEY)
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
                 caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                running.caller = caller
                 origin = call_origin(caller, name, request_id, address)
                 response = await serve(parse(data), Call(caller, deadline, origin))
-                return response.SerializeToString()
+                answer = response.SerializeToString()
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    origin = call_origin(caller, name, request_id, address)
-                    await self._audit(error, _parsed(parse, data), caller, origin, deadline)
-                await self._abort(name, context, error, request_id)
+                    known = running.caller
+                    origin = call_origin(known, name, request_id, address)
+                    await self._audit(error, _parsed(parse, data), known, origin, deadline)
+                await endings.refuse(running, context, error)
+            else:
+                return answer
+            finally:
+                endings.tell_end(running, context)
 
         return behave
 
@@ -181,14 +175,17 @@ class Calls:
         A credential that comes with such a call is left unread, unless the method asks who calls.
         """
         authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic, is_audited = self._monotonic, is_management(name)
+        monotonic, endings = self._monotonic, self._endings
+        is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            request_id, address = self._request_id(context), address_of(context.peer())
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
+            request_id, address = running.request_id, running.address
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
             deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
             try:
-                authorization = _metadata(context, AUTHORIZATION_KEY)
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 find_caller = functools.partial(authenticate, authorization, deadline, address)
                 call = OpenCall(
                     deadline,
@@ -198,11 +195,16 @@ class Calls:
                     find_caller if any(authorization) else None,
                 )
                 response = await serve(parse(data), call)
-                return response.SerializeToString()
+                answer = response.SerializeToString()
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
                     await self._audit(error, _parsed(parse, data), None, origin, new_deadline())
-                await self._abort(name, context, error, request_id)
+                await endings.refuse(running, context, error)
+            else:
+                return answer
+            finally:
+                endings.tell_end(running, context)
 
         return behave
 
@@ -210,23 +212,33 @@ class Calls:
         self, name: str, parse: Parse, serve: StreamingMethod
     ) -> StreamingBehaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
+        endings = self._endings
 
-        async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
-            request_id = self._request_id(context)
+        async def behave(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
+            request_id, address = running.request_id, running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = _metadata(context, AUTHORIZATION_KEY)
-                address = address_of(context.peer())
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 caller = await authenticate(authorization, deadline, address)
+                running.caller = caller
                 call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
                     call.caller = await authenticate.again(authorization, deadline, address)
                     yield response.SerializeToString()
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error, request_id)
+                await endings.refuse(running, context, error)
+            finally:
+                endings.tell_end(running, context)
 
         return behave
+
+    def _running(self, name: str, context: Context, metadata: Metadata) -> RunningCall:
+        request_id, address = self._request_ids(metadata), address_of(context.peer())
+        return RunningCall(name, self._monotonic(), request_id, address)
 
     async def _audit(
         self,
@@ -243,45 +255,6 @@ class Calls:
                 await self._audit_denials(record, deadline)
         except Exception:
             log.exception("refused attempt not audited", request_id=origin.request_id)
-
-    async def _abort(
-        self, method: str, context: Context, error: Exception, request_id: str = ""
-    ) -> NoReturn:
-        if isinstance(error, DecodeError):
-            error = InvalidRequest(())
-        row = row_of(error)
-        request_id = request_id or self._request_id(context)
-        log.log(
-            row.log_level,
-            "call failed",
-            method=method,
-            request_id=request_id,
-            code=row.code.name,
-            error=type(error).__name__,
-            detail=str(error) if row is not INTERNAL else None,
-            cause=repr(error.__cause__) if error.__cause__ and row is not INTERNAL else None,
-            exc_info=error if row is INTERNAL else None,
-        )
-        trailing = trailing_metadata(error, row, request_id)
-        left: float | None = context.time_remaining()
-        if left is not None and left < _ATTEMPT_SECONDS:
-            trailing = (*trailing, _NO_RETRY)
-        await context.abort(row.code, row.text, trailing)
-
-    def _request_id(self, context: Context) -> str:
-        """Return the caller's own request id where it sent a usable one, else a new one."""
-        sent = _metadata(context, REQUEST_ID_KEY)
-        if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
-            return sent[0]
-        return f"{self._request_id_prefix}-{next(self._request_numbers)}"
-
-
-def _metadata(context: Context, name: str) -> list[str]:
-    return [
-        value if isinstance(value, str) else value.decode("latin-1")
-        for key, value in context.invocation_metadata() or ()
-        if key == name
-    ]
 
 
 def _parsed(parse: Parse, data: bytes) -> Message | None:

@@ -65,3 +65,10 @@ class RunningSettings(BaseSettings):
         description="`console` for people, `json` for machines; `auto` is `console` on a "
         "terminal and `json` elsewhere.",
     )
+    log_sample: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="The share of the calls of `ValidateCredential` and `BatchValidateCredentials` "
+        "without a denial that get a log line; 0 to 1. Other calls always get one (docs/logs.md).",
+    )

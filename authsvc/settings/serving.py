@@ -106,6 +106,12 @@ class ServingSettings(BaseSettings):
         return address
 
     @property
+    def encryption_key_texts(self) -> tuple[str, ...]:
+        """The encryption keys as they were given: they have no form by which a log knows them."""
+        keys = (self.encryption_key, self.encryption_key_previous)
+        return tuple(key.get_secret_value().strip() for key in keys if key is not None)
+
+    @property
     def worker_count(self) -> int:
         """How many processes serve."""
         return (os.cpu_count() or 1) if self.workers == "auto" else self.workers

@@ -15,6 +15,7 @@ import grpc.aio
 from orchestrator.auth._errors import ConfigurationError
 from orchestrator.auth._model import Anonymous
 from orchestrator.auth._secret import Secret, revealed
+from orchestrator.auth._trace_context import trace_context
 
 DEFAULT_TIMEOUT: Final = 2.0
 """Seconds that a call may take, its retries included, unless it says otherwise."""
@@ -159,10 +160,14 @@ class Connection:
         return grpc.aio.secure_channel(self.target, self._tls(), options=_OPTIONS)
 
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return the metadata of every call: the client's own credential (RFC 6750), if any."""
+        """Return the metadata of a call: the client's own credential (RFC 6750), if any.
+
+        In a program that uses OpenTelemetry, the context of the running trace goes with it.
+        """
+        traced = trace_context()
         if self.api_key is None:
-            return ()
-        return (("authorization", f"Bearer {self.api_key.reveal()}"),)
+            return traced
+        return (("authorization", f"Bearer {self.api_key.reveal()}"), *traced)
 
     def deadline(self, timeout: float | None) -> float:
         """Return the seconds that a call has: its own or the client's.

@@ -1,0 +1,42 @@
+"""The path of every call and the log of those that have ended, built as the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from authsvc.composition.judging import Judging
+from authsvc.composition.traces import Traces
+from authsvc.config import Settings
+from authsvc.rpc.call_log import CallLog
+from authsvc.rpc.calls import Calls
+from authsvc.usecases.audit_denials import AuditDenials
+from authsvc.usecases.authenticate_caller import AuthenticateCaller
+
+
+def build_call_log(settings: Settings) -> CallLog:
+    """Return the log of calls that end on the running event loop."""
+    return CallLog(
+        sample=settings.log_sample,
+        random=random.random,
+        call_later=asyncio.get_running_loop().call_later,
+    )
+
+
+def build_calls(
+    settings: Settings,
+    judging: Judging,
+    audit_denials: AuditDenials,
+    call_log: CallLog,
+    traces: Traces | None,
+) -> Calls:
+    """Build the path of every call."""
+    return Calls(
+        authenticate=AuthenticateCaller(judging.judge, onlooker=judging.onlooker),
+        audit_denials=audit_denials,
+        work_limit_seconds=settings.database_timeout,
+        monotonic=time.monotonic,
+        observers=[call_log],
+        spans=traces.calls if traces else None,
+    )
