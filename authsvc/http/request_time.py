@@ -40,6 +40,12 @@ def timed_protocol(seconds: float) -> type[H11Protocol]:
             else:
                 self._arm()
 
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            # The start of the next request may have come along with this one.
+            if self.conn.their_state not in _WHOLE and self.conn.trailing_data[0]:
+                self._arm()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._disarm()
             super().connection_lost(exc)

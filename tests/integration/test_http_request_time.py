@@ -16,7 +16,7 @@ from starlette.routing import Route
 from authsvc.http.server import serving_http
 from tests.integration.support_http import FREE_ADDRESS, fetch
 
-GENEROUS_SECONDS: Final = 60
+GENEROUS_SECONDS: Final = 25
 MORE_THAN_THE_PORT_HOLDS: Final = 1100
 NEVER_SECONDS: Final = 3600
 
@@ -92,7 +92,7 @@ async def test_idle_connections_do_not_shut_the_port() -> None:
 
         async with asyncio.timeout(GENEROUS_SECONDS):
             while (await fetch(address, "/")).status != 200:
-                await asyncio.sleep(0.05)
+                pass
 
 
 async def _end(reader: asyncio.StreamReader) -> None:
