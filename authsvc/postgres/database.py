@@ -21,6 +21,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
 from authsvc.postgres.errors import translate
+from authsvc.postgres.session_limits import SessionLimits
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -33,6 +34,7 @@ APPLICATION_NAME: Final = "authsvc"
 _PRIMARY: Final = SessionAttribute.read_write
 # Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
 _TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
+_PASSING: Final = SessionLimits.all_of(timedelta(seconds=10))
 # How long an interrupted statement may take to end before its connection is given up.
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
@@ -48,8 +50,12 @@ class DatabaseUrlUnreadable(AuthsvcError):
         )
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, limits: SessionLimits = _PASSING) -> Connection:
     """Open a connection outside of any pool, for migrations and for following changes.
+
+    Args:
+        url: As for `Database.open`.
+        limits: What the server itself bounds; by default, ten seconds for each thing.
 
     Raises:
         DatabaseUrlUnreadable: The URL makes no sense.
@@ -60,7 +66,10 @@ async def connect(url: str) -> Connection:
             url,
             timeout=10,
             target_session_attrs=_PRIMARY,
-            server_settings={"application_name": APPLICATION_NAME},
+            server_settings={
+                "application_name": APPLICATION_NAME,
+                **limits.as_server_settings(),
+            },
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -97,7 +106,7 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
-        limit = str(round(statement_timeout.total_seconds() * 1000))
+        limits = SessionLimits.all_of(statement_timeout)
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -108,9 +117,7 @@ class Database:
                 reset=_keep_session,
                 server_settings={
                     "application_name": APPLICATION_NAME,
-                    "statement_timeout": limit,
-                    "lock_timeout": limit,
-                    "idle_in_transaction_session_timeout": limit,
+                    **limits.as_server_settings(),
                 },
             )
         except Exception as error:
