@@ -24,7 +24,7 @@ from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
-from authsvc.composition.traffic import channel_limits
+from authsvc.composition.traffic import channel_limits, shedding
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
@@ -246,6 +246,7 @@ async def _serve_grpc(
         audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
+        shedding=shedding(settings),
     )
     server, address = open_server(
         settings.listen_address,

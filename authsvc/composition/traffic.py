@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 from authsvc.config import Settings
 from authsvc.rpc.channel_limits import ChannelLimits
+from authsvc.rpc.shedding import Shedding
+
+
+def shedding(settings: Settings) -> Shedding:
+    """Return the bound on calls that wait."""
+    return Shedding(limit=settings.max_concurrent_calls, jitter=random.random)
 
 
 def channel_limits(settings: Settings) -> ChannelLimits:

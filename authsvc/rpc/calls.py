@@ -30,6 +30,7 @@ from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import Answer, CallObserver, RunningCall
 from authsvc.rpc.origin import action_of, address_of, call_origin
 from authsvc.rpc.request_ids import RequestIds, metadata_values
+from authsvc.rpc.shedding import Shedding
 from authsvc.rpc.status import trailing_metadata
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
@@ -68,6 +69,7 @@ class Calls:
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
         observers: Sequence[CallObserver] = (),
+        shedding: Shedding,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -77,12 +79,14 @@ class Calls:
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
             observers: Are told of every call when it ends, whatever its end.
+            shedding: Bounds the calls that wait, all but validations and streams.
         """
         self._authenticate = authenticate
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
         self._observers = tuple(observers)
+        self._shedding = shedding
         self._request_id = RequestIds()
 
     def add_service(
@@ -120,15 +124,21 @@ class Calls:
             )
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._open_behaviour(name, parse, serve_open)
-            )
+            return self._bounded(name, self._open_behaviour(name, parse, serve_open))
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._behaviour(name, parse, getattr(servicer, attribute))
-            )
+            return self._bounded(name, self._behaviour(name, parse, getattr(servicer, attribute)))
         return grpc.unary_unary_rpc_method_handler(self._behaviour_now(name, parse, serve_now))
+
+    def _bounded(self, name: str, behave: Behaviour) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def refuse(context: Context, error: Exception) -> NoReturn:
+            running = self._running(name, context)
+            try:
+                await self._abort(running, context, error)
+            finally:
+                self._tell(running, context)
+
+        return grpc.unary_unary_rpc_method_handler(self._shedding.bounded(behave, refuse))
 
     def _behaviour_now(self, name: str, parse: Parse, serve: MethodNow) -> Behaviour:
         """Return the way of a method that seldom waits. Almost every call goes it."""

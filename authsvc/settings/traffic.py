@@ -22,13 +22,13 @@ class TrafficSettings(BaseSettings):
         "them take longer bursts, and make callers wait longer under overload.",
     )
     max_concurrent_calls: int = Field(
-        default=500,
+        default=200,
         ge=1,
         le=100_000,
-        description="How many calls of one process may wait at once for the database, a password "
-        "hash or another service; validations are counted apart from all others. Beyond that they "
-        "are refused with RESOURCE_EXHAUSTED (OVERLOADED). Calls that are answered from memory do "
-        "not count, nor do streams.",
+        description="How many calls, of all but validations and streams, one process may have "
+        "under way at once: they wait for the database or for a password hash. Beyond that they "
+        "are refused with RESOURCE_EXHAUSTED (OVERLOADED). What validations read is bounded by "
+        "`AUTHSVC_MAX_LOOKUPS`.",
     )
     max_streams_per_connection: int = Field(
         default=100,
