@@ -25,7 +25,7 @@ from benchmarks.command import add_output, between, run
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.load import percentile
 from benchmarks.open_load import Order, Outcome
-from benchmarks.processes import ROOT
+from benchmarks.processes import ROOT, cpu_seconds
 from benchmarks.results import (
     Target,
     at_least,
@@ -53,9 +53,9 @@ _INTRODUCTION: Final = (
     "take, each sent when another one has ended: that is its capacity. Then calls are sent at a "
     "multiple of it whether or not they are answered, by processes of their own and over "
     f"{_GENERATORS * _CONNECTIONS} connections. All ask for one good key that is in memory. "
-    "Goodput is what was answered with a verdict, per second; the rest was refused. The server, "
-    "with all its threads, and the load have a processor each where there are two, so that a call "
-    "that is refused is paid by the same processor as one that is served."
+    "Goodput is what was answered with a verdict, per second; the rest was refused. The same for "
+    "the server's processor time counts the work of its other threads too, which refuse calls on "
+    "processors that would be idle otherwise, and does not depend on what else the machine does."
 )
 
 
@@ -68,21 +68,29 @@ class Phase:
     refused: Sequence[float]
     lost: int
     """Calls that were kept back or never answered."""
+    cpu: float | None
+    """Seconds of processor time of the server; None: not known."""
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome], seconds: float) -> Phase:
+    def of(cls, outcomes: Sequence[Outcome], seconds: float, cpu: float | None) -> Phase:
         """Take together what all generators saw."""
         return cls(
             seconds,
             sorted(each for outcome in outcomes for each in outcome.served),
             sorted(each for outcome in outcomes for each in outcome.refused),
             sum(outcome.kept_back + outcome.unanswered for outcome in outcomes),
+            cpu,
         )
 
     @property
     def goodput(self) -> float:
         """Verdicts a second."""
         return len(self.served) / self.seconds
+
+    @property
+    def yield_(self) -> float:
+        """Verdicts for each second of the server's processor time."""
+        return len(self.served) / (self.cpu or self.seconds)
 
     @property
     def shed(self) -> float:
@@ -101,6 +109,11 @@ class Round:
     def ratio(self) -> float:
         """What is left of the capacity under overload."""
         return self.overload.goodput / self.capacity.goodput
+
+    @property
+    def yield_ratio(self) -> float:
+        """The same for the server's processor time, whatever else the machine does meanwhile."""
+        return self.overload.yield_ / self.capacity.yield_
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long each load lasts (default 10)",
     )
+    parser.add_argument(
+        "--one-processor",
+        action="store_true",
+        help="keep the server with all its threads to one processor, and the load to another",
+    )
     add_output(parser)
     return parser
 
@@ -132,14 +150,15 @@ def _parser() -> argparse.ArgumentParser:
 class Load:
     """The generators, and the processors that they and the server run on."""
 
-    def __init__(self, service: Service) -> None:
-        """Take the service to load, and give the server a processor of its own."""
+    def __init__(self, service: Service, *, one_processor: bool) -> None:
+        """Take the service to load, and give the server a processor of its own if it is to be."""
         request = ValidateCredentialRequest(credential=f"Bearer {service.good_key}")
         data = request.SerializeToString()
         self._address = service.server.address
         self._metadata = [list(pair) for pair in caller_metadata(service)]
         self._body = (_FRAME_HEADER + len(data).to_bytes(4, "big") + data).hex()
-        self._processor = _part_from(service.server.pid)
+        self._pid = service.server.pid
+        self._processor = _part_from(self._pid) if one_processor else None
 
     async def saturate(self, seconds: float) -> Phase:
         """Keep the server busy."""
@@ -161,8 +180,11 @@ class Load:
             in_flight=in_flight,
             processor=self._processor,
         )
+        before = cpu_seconds(self._pid)
         outcomes = await asyncio.gather(*(_generate(order) for _ in range(_GENERATORS)))
-        return Phase.of(outcomes, seconds)
+        after = cpu_seconds(self._pid)
+        cpu = None if before is None or after is None else after - before
+        return Phase.of(outcomes, seconds, cpu)
 
 
 async def _generate(order: Order) -> Outcome:
@@ -205,7 +227,7 @@ async def _run(arguments: argparse.Namespace, console: Console) -> None:
         async with EmbeddedPostgres(directory / "data") as postgres:
             about = machine.describe(await postgres_version(postgres.url()))
             async with open_service(directory, postgres.url(), _KEYS) as service:
-                load = Load(service)
+                load = Load(service, one_processor=arguments.one_processor)
                 await load.saturate(1.0)
                 for number in range(int(arguments.rounds)):
                     capacity = await load.saturate(arguments.seconds)
@@ -214,7 +236,8 @@ async def _run(arguments: argparse.Namespace, console: Console) -> None:
                     rounds.append(one)
                     console.print(
                         f"round {number + 1}: capacity {capacity.goodput:,.0f}/s, "
-                        f"ratio {one.ratio:.2f}, shed {one.overload.shed:.0%}",
+                        f"ratio {one.ratio:.2f}, for its processor time {one.yield_ratio:.2f}, "
+                        f"refused {one.overload.shed:.0%}",
                         highlight=False,
                     )
         check_log(directory)
@@ -253,6 +276,7 @@ def _report(
             str(number),
             f"{each.capacity.goodput:,.0f}",
             f"{each.ratio:.2f}",
+            f"{each.yield_ratio:.2f}",
             f"{each.overload.shed:.0%}",
             str(each.overload.lost),
             *(
@@ -264,7 +288,14 @@ def _report(
         for number, each in enumerate(rounds, 1)
     ]
     head = (
-        *("Round", "capacity, calls/s", "goodput, of it", "refused", "kept back or lost"),
+        *(
+            "Round",
+            "capacity, calls/s",
+            "goodput, of it",
+            "for processor time",
+            "refused",
+            "kept back or lost",
+        ),
         *("p50 ms at capacity", "p99", "p50 ms served", "p99", "p50 ms refused", "p99"),
     )
     lines = [
@@ -277,7 +308,12 @@ def _report(
         *table_lines(head, rows),
         "",
         *circumstances(
-            {"Seconds of each load": f"{arguments.seconds:g}"}, about, datetime.now(UTC)
+            {
+                "Seconds of each load": f"{arguments.seconds:g}",
+                "Processors of the server": "one" if arguments.one_processor else "any",
+            },
+            about,
+            datetime.now(UTC),
         ),
     ]
     write_section(arguments.output, "overload", lines)

@@ -164,8 +164,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
     The call was not read and nothing was done. The status carries
     `google.rpc.RetryInfo`, with a delay that differs from caller to caller.
-    Validations are not refused so: where too many of them wait to be taken up,
-    gRPC itself ends the latest as CANCELLED, without details.
+    Validations are not refused so: where too many calls of a method wait to be
+    taken up, gRPC itself ends some as CANCELLED, without details.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -322,7 +322,7 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 36
 """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
 The call was not read and nothing was done. The status carries
 `google.rpc.RetryInfo`, with a delay that differs from caller to caller.
-Validations are not refused so: where too many of them wait to be taken up,
-gRPC itself ends the latest as CANCELLED, without details.
+Validations are not refused so: where too many calls of a method wait to be
+taken up, gRPC itself ends some as CANCELLED, without details.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
