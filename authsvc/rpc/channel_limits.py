@@ -1,7 +1,7 @@
 """What one connection may ask of the server, and how long calls may wait to be taken up.
 
 gRPC itself keeps these limits, outside of Python: it costs a good call nothing, and refusing a call
-costs a twentieth of answering it. docs/limits.md says what a caller sees of each.
+costs about a tenth of answering it. docs/limits.md says what a caller sees of each.
 """
 
 from __future__ import annotations
