@@ -9,8 +9,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness soak \
-	proto docs format clean
+.PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness \
+	bench-overload soak proto docs format clean
 
 help: ## Show what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: $(VENV)/.dev ## Load the service with h2load and compare it with a bare s
 
 bench-freshness: $(VENV)/.dev ## Measure how soon a revocation counts, at four servers.
 	$(BIN)/python -m benchmarks.freshness
+
+bench-overload: $(VENV)/.dev ## Offer the service three times as many calls as it can answer.
+	$(BIN)/python -m benchmarks.overload
 
 soak: $(VENV)/.dev ## Load the service for ten minutes and look for growth and wrong verdicts.
 	$(BIN)/python -m benchmarks.soak

@@ -26,6 +26,7 @@ from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
 from authsvc.composition.traces import Traces, opened_traces
+from authsvc.composition.traffic import channel_limits
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
@@ -258,6 +259,7 @@ async def _serve_grpc(
         services=services,
         health=health,
         reflection=settings.reflection,
+        limits=channel_limits(settings),
         shares_port=shares_port,
     )
     await health.probe_once()

@@ -19,13 +19,21 @@ from authsvc.settings.limits import LimitSettings
 from authsvc.settings.running import RunningSettings
 from authsvc.settings.serving import ServingSettings
 from authsvc.settings.tokens import TokenSettings
+from authsvc.settings.traffic import TrafficSettings
 
 PREFIX: Final = "AUTHSVC_"
 SECRETS: Final = ("database_url", "encryption_key", "encryption_key_previous", "rate_limit_store")
 """The settings that may stand in files; docs/configuration.md says how."""
 
 
-class Settings(RunningSettings, LimitSettings, FreshnessSettings, TokenSettings, ServingSettings):
+class Settings(
+    RunningSettings,
+    LimitSettings,
+    TrafficSettings,
+    FreshnessSettings,
+    TokenSettings,
+    ServingSettings,
+):
     """The server's settings, read from the environment. Those of the last base come first."""
 
     model_config = SettingsConfigDict(

@@ -15,6 +15,7 @@ from authsvc.cli.operator import operator_origin
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.cli.process import run_until_signal
 from authsvc.config import Settings, load_database_url, load_settings
+from authsvc.config_values import LogFormat, LogLevel
 from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.logs import configure_logs, log_crashes
@@ -77,9 +78,10 @@ def migrate(
 ) -> None:
     """Bring the database of AUTHSVC_DATABASE_URL to a revision of the schema.
 
-    Safe to run from several replicas at once.
+    Safe to run from several replicas at once, and while servers run.
     """
     url = load_database_url()
+    configure_logs(LogLevel.WARNING, LogFormat.AUTO)
     found = uvloop.run(schema.current_revision(url))
     if show:
         typer.echo(f"{found} (newest: {schema.newest_revision()})")

@@ -8,6 +8,7 @@ import time
 
 from authsvc.composition.judging import Judging
 from authsvc.composition.traces import Traces
+from authsvc.composition.traffic import shedding
 from authsvc.config import Settings
 from authsvc.rpc.call_log import CallLog
 from authsvc.rpc.calls import Calls
@@ -39,4 +40,5 @@ def build_calls(
         monotonic=time.monotonic,
         observers=[call_log],
         spans=traces.calls if traces else None,
+        shedding=shedding(settings),
     )

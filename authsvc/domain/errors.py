@@ -162,6 +162,15 @@ class CallerRateLimited(Retriable):
         self.retry_delay = retry_after
 
 
+class Overloaded(Retriable):
+    """So many calls are under way that one more would only make all of them later."""
+
+    def __init__(self, retry_delay: timedelta) -> None:
+        """Carry when to come again."""
+        super().__init__(f"comes again in {retry_delay}")
+        self.retry_delay = retry_delay
+
+
 class TooManyLookups(Retriable):
     """Too many records are being read from the database already."""
 

@@ -22,6 +22,7 @@ from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
 from authsvc.postgres.connecting import connect_to_primary
 from authsvc.postgres.errors import is_of_a_former_primary, translate
 from authsvc.postgres.history import History
+from authsvc.postgres.session_limits import SessionLimits
 from authsvc.postgres.statement_spans import StatementSpans, watching
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 APPLICATION_NAME: Final = "authsvc"
 # Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
 _TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
+_PASSING: Final = SessionLimits.all_of(timedelta(seconds=10))
 # How long an interrupted statement may take to end before its connection is given up.
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
@@ -47,11 +49,14 @@ class DatabaseUrlUnreadable(AuthsvcError):
         )
 
 
-async def connect(url: str, history: History | None = None) -> Connection:
+async def connect(
+    url: str, limits: SessionLimits = _PASSING, *, history: History | None = None
+) -> Connection:
     """Open a connection outside of any pool, for migrations and for following changes.
 
     Args:
-        url: The database.
+        url: As for `Database.open`.
+        limits: What the server itself bounds; by default, ten seconds for each thing.
         history: What this process has met, if it must not go back to an older primary.
 
     Raises:
@@ -60,7 +65,12 @@ async def connect(url: str, history: History | None = None) -> Connection:
     """
     try:
         return await connect_to_primary(
-            url, history=history, server_settings={"application_name": APPLICATION_NAME}
+            url,
+            history=history,
+            server_settings={
+                "application_name": APPLICATION_NAME,
+                **limits.as_server_settings(),
+            },
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -113,7 +123,7 @@ class Database:
             DatabaseUnavailable: The database cannot be reached.
         """
         history = History()
-        limit = str(round(statement_timeout.total_seconds() * 1000))
+        limits = SessionLimits.all_of(statement_timeout)
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -124,9 +134,7 @@ class Database:
                 init=None if spans is None else watching(spans),
                 server_settings={
                     "application_name": APPLICATION_NAME,
-                    "statement_timeout": limit,
-                    "lock_timeout": limit,
-                    "idle_in_transaction_session_timeout": limit,
+                    **limits.as_server_settings(),
                 },
             )
         except Exception as error:

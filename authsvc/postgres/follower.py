@@ -23,11 +23,14 @@ from authsvc.postgres.changes import CHANNEL, prune_changes, read_changes
 from authsvc.postgres.database import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.history import UNTOLD, History, NotThePrimary
+from authsvc.postgres.session_limits import SessionLimits
 
 PAGE_SIZE: Final = 1000
 POLL_SECONDS: Final = 1.0
 
 _READ_TIMEOUT_SECONDS: Final = 2.0
+# What is cut here must not go on there: a new connection reads the same again.
+_LIMITS: Final = SessionLimits.all_of(timedelta(seconds=_READ_TIMEOUT_SECONDS))
 _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
@@ -92,7 +95,7 @@ class ChangeFollower:
 
     async def _follow_once(self) -> None:
         """Follow on one connection until it fails."""
-        connection = await connect(self._url, self._history)
+        connection = await connect(self._url, _LIMITS, history=self._history)
         try:
             wake = asyncio.Event()
             async with asyncio.timeout(_READ_TIMEOUT_SECONDS):

@@ -17,6 +17,7 @@ from authsvc.rpc import (
     rotation_conversion,
     usage_conversion,
 )
+from authsvc.rpc.error_table import row_of
 from authsvc.rpc.instant_calls import Rest
 from authsvc.rpc.observation import Answer
 from authsvc.usecases.call import Call, OpenCall
@@ -25,7 +26,7 @@ from authsvc.usecases.explain_credential import ExplainCredential
 from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
-from authsvc.usecases.judge_batch import settled
+from authsvc.usecases.judge_batch import Undecided, settled
 from authsvc.usecases.judge_credential import Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
@@ -43,6 +44,7 @@ from orchestrator.auth.v1 import (
     key_rotation_pb2,
     usage_pb2,
 )
+from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 
 class AuthServicer:
@@ -225,6 +227,15 @@ def _answer(verdict: Verdict) -> Answer:
     return Answer(conversion.validate_credential_response(verdict), denial)
 
 
-def _batch_answer(verdicts: Sequence[Verdict]) -> Answer:
-    denials = (outcome.reason.name for outcome, _ in verdicts if isinstance(outcome, Denial))
-    return Answer(conversion.batch_response(verdicts), next(denials, ""))
+def _batch_answer(verdicts: Sequence[Verdict | Undecided]) -> Answer:
+    return Answer(
+        conversion.batch_response(verdicts), next(filter(None, map(_reason, verdicts)), "")
+    )
+
+
+def _reason(verdict: Verdict | Undecided) -> str:
+    """Return why an entry of a batch is not good; empty when it is."""
+    if isinstance(verdict, Undecided):
+        return ErrorReason.Name(row_of(verdict.cause).reason).removeprefix("ERROR_REASON_")
+    outcome = verdict.outcome
+    return outcome.reason.name if isinstance(outcome, Denial) else ""

@@ -10,7 +10,7 @@ import functools
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -31,6 +31,7 @@ from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of, call_origin
 from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.shedding import Shedding
 from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
@@ -57,6 +58,7 @@ class Calls:
         monotonic: Callable[[], float] = time.monotonic,
         observers: Sequence[CallObserver] = (),
         spans: CallSpans | None = None,
+        shedding: Shedding,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -67,6 +69,7 @@ class Calls:
             monotonic: Seconds from a clock that never goes back.
             observers: Are told of every call when it ends, whatever its end.
             spans: Makes a span for each call; None without traces.
+            shedding: Bounds the calls that wait, all but validations and streams.
         """
         self._authenticate = authenticate
         self._audit_denials = audit_denials
@@ -76,6 +79,7 @@ class Calls:
         notes = () if spans is None else (span_notes(spans),)
         self._endings = Endings((*observers, *notes), monotonic)
         self._request_ids = RequestIds()
+        self._shedding = shedding
 
     def add_service(
         self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
@@ -121,10 +125,10 @@ class Calls:
     ) -> Behaviour:
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return self._open_behaviour(name, parse, serve_open)
+            return self._bounded(name, self._open_behaviour(name, parse, serve_open))
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return self._behaviour(name, parse, getattr(servicer, attribute))
+            return self._bounded(name, self._behaviour(name, parse, getattr(servicer, attribute)))
         return instant_behaviour(
             name,
             parse,
@@ -135,6 +139,16 @@ class Calls:
             request_ids=self._request_ids,
             endings=self._endings,
         )
+
+    def _bounded(self, name: str, behave: Behaviour) -> Behaviour:
+        async def refuse(context: Context, error: Exception) -> NoReturn:
+            running = self._running(name, context, metadata_of(context))
+            try:
+                await self._endings.refuse(running, context, error)
+            finally:
+                self._endings.tell_end(running, context)
+
+        return self._shedding.bounded(behave, refuse)
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit

@@ -194,6 +194,13 @@ ERROR_TABLE: Final = MappingProxyType(
             "Too many passwords are being set or checked at once; try again.",
             logging.WARNING,
         ),
+        errors.Overloaded: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_OVERLOADED,
+            "The server has as many calls under way as it may have; wait as long as the retry "
+            "delay says, or try another replica.",
+            logging.WARNING,
+        ),
         errors.TooManyLookups: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_TOO_MANY_LOOKUPS,

@@ -15,21 +15,12 @@ from google.protobuf.descriptor import ServiceDescriptor
 from authsvc.listening import AddressInUse
 from authsvc.rpc import health as health_module
 from authsvc.rpc.calls import Calls
+from authsvc.rpc.channel_limits import ChannelLimits
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
 
 ADDRESS_SETTING: Final = "AUTHSVC_LISTEN_ADDRESS"
 """What names the address, for errors."""
-
-CHANNEL_OPTIONS: Final = (
-    # Connections end after a while, so that replicas that came later get their share; streams
-    # have a minute to resume elsewhere.
-    ("grpc.max_connection_age_ms", 30 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
-    # A peer that is gone without a word is noticed within a minute or so.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-)
 
 log = structlog.get_logger()
 
@@ -50,6 +41,7 @@ def open_server(
     services: Mapping[ServiceDescriptor, object],
     health: Health,
     reflection: bool,
+    limits: ChannelLimits,
     shares_port: bool = False,
 ) -> tuple[grpc.aio.Server, str]:
     """Make a server and take its port; it does not answer yet.
@@ -61,6 +53,7 @@ def open_server(
         services: Each service with its servicer.
         health: The health to serve.
         reflection: Whether to serve reflection.
+        limits: What a connection may ask, and how long calls may wait to be taken up.
         shares_port: Whether other processes of this service listen on the same port. Where they
             do not, a second server on the port must not start: it would take half the calls.
 
@@ -70,7 +63,7 @@ def open_server(
     Raises:
         AddressInUse: The address cannot be listened on.
     """
-    options = (*CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port)))
+    options = (*limits.as_options(), ("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(options=options)
     for service, servicer in services.items():
         calls.add_service(server, service, servicer)

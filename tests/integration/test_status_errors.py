@@ -31,6 +31,7 @@ from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
 from tests.conftest import Service
 from tests.integration.support import (
     KEYS_LOCKED,
+    WRITERS_LOCKED,
     Refusal,
     Stubs,
     bearer,
@@ -63,7 +64,7 @@ def bare_call(
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     """A server that looks one credential up at a time, hashes one password, has one stream, hears
-    one report, and has an issuer that is away.
+    one report, has one call under way that waits, and an issuer that is away.
     """
     issuers = tmp_path / "issuers.toml"
     issuers.write_text(
@@ -73,6 +74,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(
         update={
             "max_lookups": 1,
+            "max_concurrent_calls": 1,
             "watch_streams": 1,
             "password_threads": 1,
             "password_queue": 0,
@@ -241,6 +243,17 @@ async def database_locked(service: Service, stubs: Stubs) -> Refusal:
         )
 
 
+async def overloaded(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    request = pb.CreateKeyRequest(account_id=service.account.account_id, name=SECRET)
+    async with locked(service, WRITERS_LOCKED) as connection:
+        under_way = stubs.auth.CreateKey(request, metadata=admin, timeout=10)
+        await until_waiting(connection, 1)
+        refusal = await refused(stubs.auth.CreateKey(request, metadata=admin, timeout=10))
+        under_way.cancel()
+    return refusal
+
+
 async def too_many_lookups(service: Service, stubs: Stubs) -> Refusal:
     request = pb.ValidateCredentialRequest(credential=SECRET)
     async with locked(service, KEYS_LOCKED) as connection:
@@ -401,6 +414,7 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (no_session, "NOT_FOUND", "SESSION_NOT_FOUND", {}),
         (too_many_logins, "RESOURCE_EXHAUSTED", "TOO_MANY_LOGINS", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
+        (overloaded, "RESOURCE_EXHAUSTED", "OVERLOADED", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
         (caller_rate_limited, "RESOURCE_EXHAUSTED", "RATE_LIMITED", {}),
         (too_many_streams, "RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS", {}),
@@ -434,7 +448,7 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     assert bool(refusal.violations) is (fail is invalid)
     retried = code in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
     assert (refusal.retry_delay is not None) is retried
-    if retried and fail not in {caller_rate_limited, too_many_reports}:
+    if retried and fail not in {caller_rate_limited, too_many_reports, overloaded}:
         assert refusal.retry_delay == timedelta(seconds=1)
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything

@@ -161,6 +161,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     for too long, so that nobody can tell whether it is good. The status carries
     `google.rpc.RetryInfo`.
     """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 36
+    """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
+    The call was not read and nothing was done. The status carries
+    `google.rpc.RetryInfo`, with a delay that differs from caller to caller.
+    Validations are not refused so: where too many calls of a method wait to be
+    taken up, gRPC itself ends some as CANCELLED, without details.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -312,5 +319,12 @@ ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
 for too long, so that nobody can tell whether it is good. The status carries
 `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 36
+"""RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
+The call was not read and nothing was done. The status carries
+`google.rpc.RetryInfo`, with a delay that differs from caller to caller.
+Validations are not refused so: where too many calls of a method wait to be
+taken up, gRPC itself ends some as CANCELLED, without details.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
