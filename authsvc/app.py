@@ -22,7 +22,7 @@ from authsvc.composition.rate_limits import opened_rate_limits
 from authsvc.composition.services import AUTH_SERVICE, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
-from authsvc.composition.tls import server_tls
+from authsvc.composition.tls import server_certificate
 from authsvc.composition.upkeep import keep_maintained
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
@@ -154,7 +154,7 @@ async def check_start(settings: Settings) -> None:
         AuthsvcError: As `serve` and `open_parts`.
         InvalidSettings: The TLS files are no certificate with its key.
     """
-    server_tls(settings)
+    server_certificate(settings, clock=utc_now)
     async with open_parts(settings) as parts:
         await parts.signing.keyring.check_seals(time_limit())
 
@@ -240,9 +240,10 @@ async def _serve_grpc(
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
     )
+    certificate = server_certificate(settings, clock=utc_now)
     server, address = open_server(
         settings.listen_address,
-        tls=server_tls(settings),
+        tls=certificate and certificate.credentials(),
         calls=calls,
         services=services,
         health=health,
@@ -251,6 +252,8 @@ async def _serve_grpc(
     )
     await health.probe_once()
     background = _background(parts)
+    if certificate is not None:
+        background.append(asyncio.create_task(certificate.keep_fresh()))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
@@ -259,7 +262,7 @@ async def _serve_grpc(
         "serving",
         address=address,
         http_address=http_address or None,
-        tls=settings.tls_key_file is not None,
+        tls=certificate is not None,
         version=VERSION,
     )
     if on_ready is not None:

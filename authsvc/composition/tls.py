@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Callable
+from datetime import datetime
 
 from authsvc.config import InvalidSettings, Settings
-from authsvc.rpc.server import Tls
+from authsvc.rpc.tls import CertificateUnusable, ServerCertificate
 
 
-def server_tls(settings: Settings) -> Tls | None:
+def server_certificate(
+    settings: Settings, *, clock: Callable[[], datetime]
+) -> ServerCertificate | None:
     """Return what the server proves itself by; None: it serves in plaintext.
 
     Raises:
@@ -16,19 +19,14 @@ def server_tls(settings: Settings) -> Tls | None:
     """
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
-    tls = Tls(
-        certificate_chain=settings.tls_certificate_file.read_bytes(),
-        private_key=settings.tls_key_file.read_bytes(),
-    )
     try:
-        # gRPC reports a bad pair as if the port were taken. The password: do not ask for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate_file, settings.tls_key_file, password=""
+        return ServerCertificate(
+            settings.tls_certificate_file, settings.tls_key_file, clock=clock
         )
-    except ssl.SSLError:
+    except CertificateUnusable:
+        # gRPC would report a bad pair as if the port were taken.
         problem = (
             "AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_KEY_FILE: must be a certificate chain in "
             "PEM and its private key, not encrypted"
         )
         raise InvalidSettings([problem]) from None
-    return tls

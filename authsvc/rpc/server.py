@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -34,18 +33,10 @@ CHANNEL_OPTIONS: Final = (
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """The server's certificate."""
-
-    certificate_chain: bytes
-    private_key: bytes = field(repr=False)
-
-
 def open_server(
     address: str,
     *,
-    tls: Tls | None,
+    tls: grpc.ServerCredentials | None,
     calls: Calls,
     services: Mapping[ServiceDescriptor, object],
     health: Health,
@@ -56,7 +47,7 @@ def open_server(
 
     Args:
         address: `host:port`; port 0 takes a free one.
-        tls: None for plaintext.
+        tls: What the server proves itself by; None for plaintext.
         calls: The path of every call.
         services: Each service with its servicer.
         health: The health to serve.
@@ -82,8 +73,7 @@ def open_server(
         if tls is None:
             port = server.add_insecure_port(address)
         else:
-            credentials = grpc.ssl_server_credentials([(tls.private_key, tls.certificate_chain)])
-            port = server.add_secure_port(address, credentials)
+            port = server.add_secure_port(address, tls)
     except RuntimeError as error:
         raise AddressInUse(address, ADDRESS_SETTING) from error
     return server, f"{address.rpartition(':')[0]}:{port}"
