@@ -20,9 +20,7 @@ def server_certificate(
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
     try:
-        return ServerCertificate(
-            settings.tls_certificate_file, settings.tls_key_file, clock=clock
-        )
+        return ServerCertificate(settings.tls_certificate_file, settings.tls_key_file, clock=clock)
     except CertificateUnusable:
         # gRPC would report a bad pair as if the port were taken.
         problem = (

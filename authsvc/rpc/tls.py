@@ -29,9 +29,7 @@ class CertificateUnusable(Exception):
 class ServerCertificate:
     """The certificate chain and key that new connections are met with."""
 
-    def __init__(
-        self, chain_file: Path, key_file: Path, *, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, chain_file: Path, key_file: Path, *, clock: Callable[[], datetime]) -> None:
         """Read the files.
 
         Args:
