@@ -243,7 +243,7 @@ async def _serve_grpc(
     certificate = server_certificate(settings, clock=utc_now)
     server, address = open_server(
         settings.listen_address,
-        tls=certificate and certificate.credentials(),
+        tls=certificate.credentials() if certificate else None,
         calls=calls,
         services=services,
         health=health,

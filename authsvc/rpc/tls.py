@@ -58,7 +58,10 @@ class ServerCertificate:
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials for one port, which follow the files once `keep_fresh` runs."""
-        return grpc.dynamic_ssl_server_credentials(_configuration(*self._seen), self._take_next)
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(*self._seen),
+            self._take_next,  # type: ignore[arg-type]  # None, for "as before", is not in the stubs
+        )
 
     def look(self) -> None:
         """Take the files' content for the next handshakes, if it is new and usable.
