@@ -271,7 +271,7 @@ async def _serve_grpc(
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
     finally:
-        # One limit for all of it: whoever stops the process waits only so long (docs/operations.md).
+        # One limit for all of it: whoever stops the process waits only so long: docs/operations.md.
         last_deadline = time_limit()
         for task in background:
             task.cancel()
