@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -23,12 +23,13 @@ from authsvc.composition.rate_limits import opened_rate_limits
 from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
-from authsvc.composition.tls import server_certificate
+from authsvc.composition.tls import caller_of_peer, grpc_ports, server_tls
 from authsvc.composition.upkeep import keep_maintained
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.clock import TimeLimit
+from authsvc.listening import Addresses
 from authsvc.passwords.argon2_hasher import Argon2Hasher
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.audit import PostgresAuditLog
@@ -154,7 +155,7 @@ async def check_start(settings: Settings) -> None:
         AuthsvcError: As `serve` and `open_parts`.
         InvalidSettings: The TLS files are no certificate with its key.
     """
-    server_certificate(settings, clock=utc_now)
+    server_tls(settings, clock=utc_now)
     async with open_parts(settings) as parts:
         await parts.signing.keyring.check_seals(time_limit())
 
@@ -166,14 +167,6 @@ async def token_signer(parts: Parts) -> AccessTokenSigner:
         SigningKeyMissing: There is none.
     """
     return await current_signer(parts.settings, parts.signing.keyring).get_signer(time_limit())
-
-
-class Addresses(NamedTuple):
-    """Where a server listens."""
-
-    grpc: str
-    http: str
-    """Empty when HTTP is switched off."""
 
 
 async def serve(
@@ -245,11 +238,11 @@ async def _serve_grpc(
         audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
+        caller_of_peer=caller_of_peer(settings, clock=utc_now),
     )
-    certificate = server_certificate(settings, clock=utc_now)
-    server, address = open_server(
-        settings.listen_address,
-        tls=certificate.credentials() if certificate else None,
+    tls = server_tls(settings, clock=utc_now)
+    server, (address, *mtls_address) = open_server(
+        grpc_ports(settings, tls),
         calls=calls,
         services=services,
         health=health,
@@ -258,8 +251,8 @@ async def _serve_grpc(
     )
     await health.probe_once()
     background = _background(parts)
-    if certificate is not None:
-        background.append(asyncio.create_task(certificate.keep_fresh()))
+    if tls is not None:
+        background.append(asyncio.create_task(tls.keep_fresh()))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
@@ -268,11 +261,12 @@ async def _serve_grpc(
         "serving",
         address=address,
         http_address=http_address or None,
-        tls=certificate is not None,
+        mtls_address=next(iter(mtls_address), None),
+        tls=tls is not None,
         version=VERSION,
     )
     if on_ready is not None:
-        on_ready(Addresses(address, http_address))
+        on_ready(Addresses(address, http_address, *mtls_address))
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)

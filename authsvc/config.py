@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 from authsvc.config_values import check_database_url
 from authsvc.settings.freshness import FreshnessSettings
 from authsvc.settings.limits import LimitSettings
+from authsvc.settings.mutual_tls import MutualTlsSettings
 from authsvc.settings.running import RunningSettings
 from authsvc.settings.serving import ServingSettings
 from authsvc.settings.tokens import TokenSettings
@@ -22,7 +23,14 @@ from authsvc.settings.tokens import TokenSettings
 PREFIX: Final = "AUTHSVC_"
 
 
-class Settings(RunningSettings, LimitSettings, FreshnessSettings, TokenSettings, ServingSettings):
+class Settings(
+    RunningSettings,
+    LimitSettings,
+    FreshnessSettings,
+    TokenSettings,
+    MutualTlsSettings,
+    ServingSettings,
+):
     """The server's settings, read from the environment. Those of the last base come first."""
 
     model_config = SettingsConfigDict(

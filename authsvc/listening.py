@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import socket
+from typing import NamedTuple
 
 from authsvc.domain.errors import AuthsvcError
+
+
+class Addresses(NamedTuple):
+    """Where a server listens."""
+
+    grpc: str
+    http: str
+    """Empty when HTTP is switched off."""
+    mtls: str = ""
+    """For clients with a certificate; empty when there is no such port."""
 
 
 class AddressInUse(AuthsvcError):

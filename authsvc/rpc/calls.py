@@ -24,12 +24,14 @@ from authsvc.domain.errors import InvalidRequest
 from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
+from authsvc.rpc.call_authentication import CallAuthentication
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
 from authsvc.rpc.error_table import INTERNAL, row_of
 from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import Answer, CallObserver, RunningCall
 from authsvc.rpc.origin import action_of, address_of, call_origin
-from authsvc.rpc.request_ids import RequestIds, metadata_values
+from authsvc.rpc.peer_certificates import CallerOfPeer, no_caller_of_peer
+from authsvc.rpc.request_ids import RequestIds
 from authsvc.rpc.status import trailing_metadata
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
@@ -45,8 +47,6 @@ StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
 StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 Parse = Callable[[bytes], Message]
-
-AUTHORIZATION_KEY: Final = "authorization"
 
 # With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
 _ATTEMPT_SECONDS: Final = 0.2
@@ -68,6 +68,7 @@ class Calls:
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
         observers: Sequence[CallObserver] = (),
+        caller_of_peer: CallerOfPeer = no_caller_of_peer,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -77,8 +78,9 @@ class Calls:
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
             observers: Are told of every call when it ends, whatever its end.
+            caller_of_peer: Finds a caller by its connection's certificate.
         """
-        self._authenticate = authenticate
+        self._authenticate = CallAuthentication(authenticate, caller_of_peer)
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
@@ -138,12 +140,11 @@ class Calls:
         async def behave(data: bytes, context: Context) -> bytes:
             running = RunningCall(name, monotonic() if observers else 0.0)
             try:
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
                 running.address = address = address_of(context.peer())
-                caller = authenticate.now(authorization, address)
+                caller = authenticate.now(context, address)
                 if caller is None:
                     deadline = CallDeadline(context, work_limit, monotonic)
-                    caller = await authenticate(authorization, deadline, address)
+                    caller = await authenticate(context, deadline, address)
                 else:
                     deadline = None
                 running.caller = caller
@@ -171,10 +172,9 @@ class Calls:
             request_id, address = running.request_id, running.address
             deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
-                caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                caller = await authenticate(context, deadline, address, AUTHORITATIVE)
                 running.caller = caller
                 origin = call_origin(caller, name, request_id, address)
                 response = await serve(parse(data), Call(caller, deadline, origin))
@@ -232,13 +232,12 @@ class Calls:
             request_id, address = running.request_id, running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, deadline, address)
+                caller = await authenticate(context, deadline, address)
                 running.caller = caller
                 call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
-                    call.caller = await authenticate.again(authorization, deadline, address)
+                    call.caller = await authenticate.again(context, deadline, address)
                     yield response.SerializeToString()
                 running.end(grpc.StatusCode.OK)
             except Exception as error:  # noqa: BLE001 - every error becomes a status here

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 import structlog
@@ -17,14 +17,16 @@ from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
 
-ADDRESS_SETTING: Final = "AUTHSVC_LISTEN_ADDRESS"
-"""What names the address, for errors."""
+_CONNECTION_AGE: Final = timedelta(minutes=30)
+_CONNECTION_GRACE: Final = timedelta(minutes=1)
+CONNECTION_LIFE: Final = _CONNECTION_AGE + _CONNECTION_GRACE
+"""How long a connection lasts at most."""
 
 CHANNEL_OPTIONS: Final = (
     # Connections end after a while, so that replicas that came later get their share; streams
     # have a minute to resume elsewhere.
-    ("grpc.max_connection_age_ms", 30 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.max_connection_age_ms", _CONNECTION_AGE // timedelta(milliseconds=1)),
+    ("grpc.max_connection_age_grace_ms", _CONNECTION_GRACE // timedelta(milliseconds=1)),
     # A peer that is gone without a word is noticed within a minute or so.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -33,33 +35,42 @@ CHANNEL_OPTIONS: Final = (
 log = structlog.get_logger()
 
 
+class Port(NamedTuple):
+    """A port to serve on."""
+
+    address: str
+    """`host:port`; port 0 takes a free one."""
+    tls: grpc.ServerCredentials | None
+    """What the server proves itself by there; None for plaintext."""
+    setting: str
+    """What names the address, for errors."""
+
+
 def open_server(
-    address: str,
+    ports: Sequence[Port],
     *,
-    tls: grpc.ServerCredentials | None,
     calls: Calls,
     services: Mapping[ServiceDescriptor, object],
     health: Health,
     reflection: bool,
     shares_port: bool = False,
-) -> tuple[grpc.aio.Server, str]:
-    """Make a server and take its port; it does not answer yet.
+) -> tuple[grpc.aio.Server, list[str]]:
+    """Make a server and take its ports; it does not answer yet.
 
     Args:
-        address: `host:port`; port 0 takes a free one.
-        tls: What the server proves itself by; None for plaintext.
+        ports: Where it serves the same, to whom each lets in.
         calls: The path of every call.
         services: Each service with its servicer.
         health: The health to serve.
         reflection: Whether to serve reflection.
-        shares_port: Whether other processes of this service listen on the same port. Where they
-            do not, a second server on the port must not start: it would take half the calls.
+        shares_port: Whether other processes of this service listen on the same ports. Where they
+            do not, a second server on a port must not start: it would take half the calls.
 
     Returns:
-        The server, and the address with its actual port.
+        The server, and the addresses with their actual ports.
 
     Raises:
-        AddressInUse: The address cannot be listened on.
+        AddressInUse: An address cannot be listened on.
     """
     options = (*CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(options=options)
@@ -69,14 +80,20 @@ def open_server(
     if reflection:
         names = [service.full_name for service in services]
         add_reflection(server, [*names, health_module.SERVICE_NAME])
+    return server, [_take(port, server) for port in ports]
+
+
+def _take(port: Port, server: grpc.aio.Server) -> str:
+    """Take a port, and return the address with its actual number."""
+    address = port.address
     try:
-        if tls is None:
-            port = server.add_insecure_port(address)
+        if port.tls is None:
+            number = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(address, tls)
+            number = server.add_secure_port(address, port.tls)
     except RuntimeError as error:
-        raise AddressInUse(address, ADDRESS_SETTING) from error
-    return server, f"{address.rpartition(':')[0]}:{port}"
+        raise AddressInUse(address, port.setting) from error
+    return f"{address.rpartition(':')[0]}:{number}"
 
 
 async def serve_until(

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +19,11 @@ import trustme
 from authsvc import app
 from authsvc.cli.failures import explain
 from authsvc.config import InvalidSettings, Settings
-from authsvc.rpc.tls import ServerCertificate
+from authsvc.rpc.certificate_files import SERVER
+from authsvc.rpc.tls import ServerTls
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from tests.conftest import Service, serving
-from tests.integration.support import settings_for, stubs_of
+from tests.integration.support import settings_for, stubs_of, until
 
 
 @pytest.fixture(scope="module")
@@ -99,49 +100,74 @@ async def test_a_replaced_certificate_meets_the_next_handshake(
         await client.validate(tls_service.admin_key)
 
 
+def tls_of(settings: Settings, clock: Callable[[], datetime] = app.utc_now) -> ServerTls:
+    assert settings.tls_certificate_file is not None
+    assert settings.tls_key_file is not None
+    return ServerTls(settings.tls_certificate_file, settings.tls_key_file, clock=clock)
+
+
 def test_a_certificate_without_its_key_is_not_taken(
     encrypted: Settings, authority: trustme.CA
 ) -> None:
-    assert encrypted.tls_certificate_file is not None
-    assert encrypted.tls_key_file is not None
-    certificate = ServerCertificate(
-        encrypted.tls_certificate_file, encrypted.tls_key_file, clock=app.utc_now
-    )
+    tls = tls_of(encrypted)
     issued = authority.issue_cert("127.0.0.1", not_after=datetime(2100, 1, 1, tzinfo=UTC))
-    before = certificate.expires_at
+    before = tls.expiry_times()
     write_pair(encrypted, issued, key=False)
 
     with structlog.testing.capture_logs() as logs:
-        certificate.look()
-        certificate.look()
+        tls.look()
+        tls.look()
 
     assert [line["log_level"] for line in logs] == ["error"]
-    assert certificate.expires_at == before
+    assert tls.expiry_times() == before
 
     write_pair(encrypted, issued)
-    certificate.look()
+    tls.look()
 
-    assert certificate.expires_at == datetime(2100, 1, 1, tzinfo=UTC)
+    assert tls.expiry_times() == {SERVER: datetime(2100, 1, 1, tzinfo=UTC)}
 
 
 def test_a_certificate_about_to_expire_is_told_once_a_day(
     encrypted: Settings, authority: trustme.CA
 ) -> None:
-    assert encrypted.tls_certificate_file is not None
-    assert encrypted.tls_key_file is not None
     expiry = datetime(2100, 1, 15, tzinfo=UTC)
     write_pair(encrypted, authority.issue_cert("127.0.0.1", not_after=expiry))
     now = expiry - timedelta(days=14)
-    certificate = ServerCertificate(
-        encrypted.tls_certificate_file, encrypted.tls_key_file, clock=lambda: now
-    )
+    tls = tls_of(encrypted, lambda: now)
 
     with structlog.testing.capture_logs() as logs:
         for hours in (0, 1, 2, 24, 26):
             now = expiry - timedelta(days=14) + timedelta(hours=hours)
-            certificate.warn_of_expiry()
+            tls.warn_of_expiry()
 
     assert [line["event"] for line in logs] == ["certificate expires soon"] * 2
+
+
+async def test_a_surprise_does_not_end_the_following_of_files(
+    encrypted: Settings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = tls_of(encrypted)
+    looks = 0
+    look = tls.look
+
+    def surprising() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("a surprise")
+        look()
+
+    monkeypatch.setattr(tls, "look", surprising)
+    issued = authority.issue_cert("127.0.0.1", not_after=datetime(2100, 1, 1, tzinfo=UTC))
+    write_pair(encrypted, issued)
+
+    async def has_followed() -> bool:
+        return tls.expiry_times() == {SERVER: datetime(2100, 1, 1, tzinfo=UTC)}
+
+    following = asyncio.create_task(tls.keep_fresh())
+    await until(has_followed)
+
+    following.cancel()
 
 
 async def test_tls_older_than_1_2_is_refused(tls_service: Service, authority: trustme.CA) -> None:

@@ -160,6 +160,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     for too long, so that nobody can tell whether it is good. The status carries
     `google.rpc.RetryInfo`.
     """
+    ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: _ErrorReason.ValueType  # 35
+    """UNAUTHENTICATED: the call came over a connection with a client certificate
+    of a trusted authority, but the server's configuration maps none of its
+    names to a caller, and the call carries no other credential.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed with a gRPC error status.
@@ -310,5 +315,10 @@ ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
 for too long, so that nobody can tell whether it is good. The status carries
 `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: ErrorReason.ValueType  # 35
+"""UNAUTHENTICATED: the call came over a connection with a client certificate
+of a trusted authority, but the server's configuration maps none of its
+names to a caller, and the call carries no other credential.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
