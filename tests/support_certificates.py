@@ -18,15 +18,15 @@ from authsvc.config import Settings
 
 GATEWAY = "spiffe://example.org/ns/prod/gateway"
 MAPPING = f"""
-[[certificate]]
+[[caller]]
 uri = "{GATEWAY}"
 scopes = ["authsvc:validate"]
 
-[[certificate]]
+[[caller]]
 uri = "spiffe://example.org/ns/jobs/*"
 scopes = ["authsvc:keys"]
 
-[[certificate]]
+[[caller]]
 dns = "operator.example.org"
 scopes = ["authsvc:admin"]
 """
@@ -95,7 +95,7 @@ def write_tls_files(
         "tls_certificate_file": b"".join(blob.bytes() for blob in issued.cert_chain_pems),
         "tls_key_file": issued.private_key_pem.bytes(),
         "tls_client_ca_file": client_authority.cert_pem.bytes(),
-        "client_certificates_file": MAPPING.encode(),
+        "certificate_callers_file": MAPPING.encode(),
     }
     files = {name: directory / name for name in contents}
     for name, content in contents.items():

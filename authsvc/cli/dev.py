@@ -91,7 +91,7 @@ def _load_settings(database_url: str, encryption_key: str, address: str) -> Sett
         tls_key_file=None,
         mtls_listen_address=None,
         tls_client_ca_file=None,
-        client_certificates_file=None,
+        certificate_callers_file=None,
     )
 
 

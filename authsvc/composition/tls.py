@@ -12,7 +12,7 @@ from authsvc.rpc.certificate_files import CLIENT_CA, CertificateUnusable
 from authsvc.rpc.peer_certificates import CallerOfPeer, CertificateCallers, no_caller_of_peer
 from authsvc.rpc.server import CONNECTION_LIFE, Port
 from authsvc.rpc.tls import ServerTls
-from authsvc.settings.client_certificates import read_certificate_rules
+from authsvc.settings.certificate_callers import read_certificate_rules
 from authsvc.usecases.authenticate_certificate import AuthenticateCertificate
 
 
@@ -60,9 +60,9 @@ def caller_of_peer(settings: Settings, *, clock: Callable[[], datetime]) -> Call
     Raises:
         InvalidSettings: The file that says so is no good.
     """
-    if settings.client_certificates_file is None:
+    if settings.certificate_callers_file is None:
         return no_caller_of_peer
-    rules = _rules(settings.client_certificates_file)
+    rules = _rules(settings.certificate_callers_file)
     return CertificateCallers(
         AuthenticateCertificate(rules, connection_life=CONNECTION_LIFE, clock=clock)
     )
@@ -74,5 +74,5 @@ def _rules(file: Path) -> list[CertificateRule]:
         return read_certificate_rules(file)
     except ValueError as error:
         raise InvalidSettings(
-            [f"AUTHSVC_CLIENT_CERTIFICATES_FILE: {line}" for line in str(error).splitlines()]
+            [f"AUTHSVC_CERTIFICATE_CALLERS_FILE: {line}" for line in str(error).splitlines()]
         ) from None

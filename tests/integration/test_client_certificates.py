@@ -325,7 +325,7 @@ async def test_a_replaced_authority_decides_on_the_next_handshake(
 
 @pytest.mark.parametrize(
     ("setting", "content"),
-    [("tls_client_ca_file", "nonsense"), ("client_certificates_file", "certificate = 1")],
+    [("tls_client_ca_file", "nonsense"), ("certificate_callers_file", "caller = 1")],
 )
 async def test_files_that_are_no_good_are_named(
     mutual: Mutual, tmp_path: Path, setting: str, content: str

@@ -8,7 +8,7 @@ import pytest
 
 from authsvc.config import InvalidSettings, load_settings
 from authsvc.domain.client_certificates import DnsRule, UriRule
-from authsvc.settings.client_certificates import read_certificate_rules
+from authsvc.settings.certificate_callers import read_certificate_rules
 from tests.conftest import ENCRYPTION_KEY
 from tests.support_certificates import GATEWAY, MAPPING
 
@@ -31,38 +31,38 @@ def test_rules_come_in_the_order_of_the_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
-        ("", ["certificate: is required"]),
-        ("certificate = []", ["certificate: List should have at least 1 item"]),
+        ("", ["caller: is required"]),
+        ("caller = []", ["caller: List should have at least 1 item"]),
         (
-            "[[certificate]]",
-            ["certificate[0].dns: set either uri or dns", "[0].scopes: is required"],
+            "[[caller]]",
+            ["caller[0].dns: set either uri or dns", "[0].scopes: is required"],
         ),
         (
-            '[[certificate]]\nuri = "urn:a"\ndns = "a"\nscopes = ["authsvc:admin"]',
-            ["certificate[0].dns: set either uri or dns"],
+            '[[caller]]\nuri = "urn:a"\ndns = "a"\nscopes = ["authsvc:admin"]',
+            ["caller[0].dns: set either uri or dns"],
         ),
         (
-            '[[certificate]]\nuri = "spiffe://*/a"\nscopes = ["authsvc:admin"]',
-            ["certificate[0].uri: must be a URI"],
+            '[[caller]]\nuri = "spiffe://*/a"\nscopes = ["authsvc:admin"]',
+            ["caller[0].uri: must be a URI"],
         ),
         (
-            '[[certificate]]\ndns = "*.example.org"\nscopes = ["authsvc:admin"]',
-            ["certificate[0].dns: must be a DNS name"],
+            '[[caller]]\ndns = "*.example.org"\nscopes = ["authsvc:admin"]',
+            ["caller[0].dns: must be a DNS name"],
         ),
         (
-            '[[certificate]]\ndns = "a"\nscopes = ["*"]',
+            '[[caller]]\ndns = "a"\nscopes = ["*"]',
             ["[0].scopes[0]: must be one of authsvc:admin, authsvc:keys, authsvc:validate"],
         ),
-        ('[[certificate]]\ndns = "a"\nscopes = []', ["certificate[0].scopes: List should have"]),
+        ('[[caller]]\ndns = "a"\nscopes = []', ["caller[0].scopes: List should have"]),
         (
-            '[[certificate]]\ndns = "a"\nscopes = ["authsvc:admin"]\nscope = "x"',
-            ["certificate[0].scope: is not a setting of a certificate"],
+            '[[caller]]\ndns = "a"\nscopes = ["authsvc:admin"]\nscope = "x"',
+            ["caller[0].scope: is not a setting of a caller"],
         ),
         (
-            '[[certificate]]\ndns = "a"\nscopes = ["authsvc:keys"]\n' * 2,
-            ["certificate[1]: there is one above with this name"],
+            '[[caller]]\ndns = "a"\nscopes = ["authsvc:keys"]\n' * 2,
+            ["caller[1]: there is one above with this name"],
         ),
-        ("certificate", ["is not TOML"]),
+        ("caller", ["is not TOML"]),
     ],
 )
 def test_whatever_is_wrong_is_told_by_its_place(
@@ -88,11 +88,11 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     [
         ({"mtls_listen_address"}, "set AUTHSVC_MTLS_LISTEN_ADDRESS, too"),
         ({"tls_client_ca_file"}, "set AUTHSVC_TLS_CLIENT_CA_FILE, too"),
-        ({"client_certificates_file"}, "set AUTHSVC_CLIENT_CERTIFICATES_FILE, too"),
+        ({"certificate_callers_file"}, "set AUTHSVC_CERTIFICATE_CALLERS_FILE, too"),
         ({"tls_certificate_file", "tls_key_file"}, "set AUTHSVC_TLS_CERTIFICATE_FILE, too"),
         (
-            {"tls_client_ca_file", "client_certificates_file"},
-            "set AUTHSVC_TLS_CLIENT_CA_FILE, AUTHSVC_CLIENT_CERTIFICATES_FILE, too",
+            {"tls_client_ca_file", "certificate_callers_file"},
+            "set AUTHSVC_TLS_CLIENT_CA_FILE, AUTHSVC_CERTIFICATE_CALLERS_FILE, too",
         ),
     ],
 )
@@ -106,7 +106,7 @@ def test_the_settings_of_client_certificates_go_together(
         "tls_key_file": file,
         "mtls_listen_address": "0.0.0.0:50052",
         "tls_client_ca_file": file,
-        "client_certificates_file": file,
+        "certificate_callers_file": file,
     }
 
     load_settings(**whole)
@@ -118,7 +118,7 @@ def test_the_settings_of_client_certificates_go_together(
 
 
 def test_a_bad_file_is_told_with_all_other_settings(file: Path) -> None:
-    file.write_text("certificate = 1")
+    file.write_text("caller = 1")
 
     with pytest.raises(InvalidSettings) as caught:
         load_settings(
@@ -128,11 +128,11 @@ def test_a_bad_file_is_told_with_all_other_settings(file: Path) -> None:
             tls_key_file=file,
             mtls_listen_address="127.0.0.1",
             tls_client_ca_file=file,
-            client_certificates_file=file,
+            certificate_callers_file=file,
         )
 
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "AUTHSVC_DATABASE_URL",
         "AUTHSVC_MTLS_LISTEN_ADDRESS",
-        "AUTHSVC_CLIENT_CERTIFICATES_FILE",
+        "AUTHSVC_CERTIFICATE_CALLERS_FILE",
     ]

@@ -1,6 +1,6 @@
-"""The file of `AUTHSVC_CLIENT_CERTIFICATES_FILE`: which client certificate is which caller.
+"""The file of `AUTHSVC_CERTIFICATE_CALLERS_FILE`: which client certificate is which caller.
 
-TOML, one `[[certificate]]` for each. Whatever is wrong is told at once, by its place in the file.
+TOML, one `[[caller]]` for each. Whatever is wrong is told at once, by its place in the file.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def _check_scope(scope: str) -> str:
     return scope
 
 
-class CertificateEntry(BaseModel):
-    """One `[[certificate]]`: the name by which it is known, and what its holder may do."""
+class CallerEntry(BaseModel):
+    """One `[[caller]]`: the name by which it is known, and what its holder may do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -66,10 +66,10 @@ class CertificateEntry(BaseModel):
         return UriRule(self.uri, scopes) if self.uri else DnsRule(self.dns or "", scopes)
 
 
-class _CertificatesFile(BaseModel):
+class _CallersFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    certificate: Annotated[list[CertificateEntry], Field(min_length=1)]
+    caller: Annotated[list[CallerEntry], Field(min_length=1)]
 
 
 def read_certificate_rules(path: Path) -> list[CertificateRule]:
@@ -78,10 +78,10 @@ def read_certificate_rules(path: Path) -> list[CertificateRule]:
     Raises:
         ValueError: With one line for everything that is wrong.
     """
-    entries = read_toml(path, _CertificatesFile, of="a certificate").certificate
+    entries = read_toml(path, _CallersFile, of="a caller").caller
     names = [entry.uri or entry.dns for entry in entries]
     problems = [
-        f"certificate[{index}]: there is one above with this name"
+        f"caller[{index}]: there is one above with this name"
         for index, name in enumerate(names)
         if name in names[:index]
     ]
