@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,14 @@ def test_whatever_is_wrong_is_told_by_its_place(
     lines = str(caught.value).splitlines()
     assert len(lines) == len(problems)
     assert all(problem in line for problem, line in zip(problems, lines, strict=True)), lines
+
+
+def test_the_example_of_the_documentation_is_a_good_file(file: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tls.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file.write_text(example)
+
+    assert len(read_certificate_rules(file)) == 3
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
