@@ -17,6 +17,14 @@ class Addresses(NamedTuple):
     mtls: str = ""
     """For clients with a certificate; empty when there is no such port."""
 
+    def logged(self) -> dict[str, str | None]:
+        """Return them as the log has them."""
+        return {
+            "address": self.grpc,
+            "http_address": self.http or None,
+            "mtls_address": self.mtls or None,
+        }
+
 
 class AddressInUse(AuthsvcError):
     """The address cannot be listened on."""
