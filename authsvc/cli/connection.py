@@ -72,8 +72,8 @@ class Connection:
     plaintext: bool
     api_key_file: Path | None
     ca_file: Path | None
-    client_certificate_file: Path | None
-    client_key_file: Path | None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
 
     def open_client(self, *, key_refusal: str | None = None) -> AuthClient:
         """Make a client from the options.
