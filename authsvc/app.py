@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -24,7 +24,7 @@ from authsvc.composition.rate_limits import opened_rate_limits
 from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
-from authsvc.composition.tls import server_tls
+from authsvc.composition.tls import grpc_ports, server_tls
 from authsvc.composition.traces import Traces, opened_traces
 from authsvc.composition.traffic import channel_limits
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
@@ -32,6 +32,7 @@ from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.clock import TimeLimit
+from authsvc.listening import Addresses
 from authsvc.passwords.argon2_hasher import Argon2Hasher
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.audit import PostgresAuditLog
@@ -164,7 +165,7 @@ async def check_start(settings: Settings) -> None:
         AuthsvcError: As `serve` and `open_parts`.
         InvalidSettings: The TLS files are no certificate with its key.
     """
-    server_tls(settings)
+    server_tls(settings, clock=utc_now)
     async with open_parts(settings) as parts:
         await parts.signing.keyring.check_seals(time_limit())
 
@@ -176,14 +177,6 @@ async def token_signer(parts: Parts) -> AccessTokenSigner:
         SigningKeyMissing: There is none.
     """
     return await current_signer(parts.settings, parts.signing.keyring).get_signer(time_limit())
-
-
-class Addresses(NamedTuple):
-    """Where a server listens."""
-
-    grpc: str
-    http: str
-    """Empty when HTTP is switched off."""
 
 
 async def serve(
@@ -251,10 +244,12 @@ async def _serve_grpc(
     await parts.signing.keyring.check_seals(time_limit())
     audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
     call_log = build_call_log(settings)
-    calls = build_calls(settings, parts.judging, audit_denials, call_log, parts.traces)
-    server, address = open_server(
-        settings.listen_address,
-        tls=server_tls(settings),
+    calls = build_calls(
+        settings, parts.judging, audit_denials, call_log, parts.traces, clock=utc_now
+    )
+    tls = server_tls(settings, clock=utc_now)
+    server, (address, *mtls_address) = open_server(
+        grpc_ports(settings, tls),
         calls=calls,
         services=services,
         health=health,
@@ -264,19 +259,16 @@ async def _serve_grpc(
     )
     await health.probe_once()
     background = _background(parts)
+    if tls is not None:
+        background.append(asyncio.create_task(tls.keep_fresh()))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    log.info(
-        "serving",
-        address=address,
-        http_address=http_address or None,
-        tls=settings.tls_key_file is not None,
-        version=VERSION,
-    )
+    addresses = Addresses(address, http_address, *mtls_address)
+    log.info("serving", **addresses.logged(), tls=tls is not None, version=VERSION)
     if on_ready is not None:
-        on_ready(Addresses(address, http_address))
+        on_ready(addresses)
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)

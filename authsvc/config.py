@@ -16,6 +16,7 @@ from authsvc.config_values import check_database_url
 from authsvc.settings.files import read_secret_files
 from authsvc.settings.freshness import FreshnessSettings
 from authsvc.settings.limits import LimitSettings
+from authsvc.settings.mutual_tls import MutualTlsSettings
 from authsvc.settings.running import RunningSettings
 from authsvc.settings.serving import ServingSettings
 from authsvc.settings.tokens import TokenSettings
@@ -32,6 +33,7 @@ class Settings(
     TrafficSettings,
     FreshnessSettings,
     TokenSettings,
+    MutualTlsSettings,
     ServingSettings,
 ):
     """The server's settings, read from the environment. Those of the last base come first."""

@@ -44,18 +44,20 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
         **os.environ,
         f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
     }
+    wanted = {
+        "address": ("LISTEN_ADDRESS", settings.listen_address),
+        "http_address": ("HTTP_ADDRESS", settings.http_address if settings.serves_http else None),
+        "mtls_address": ("MTLS_LISTEN_ADDRESS", settings.mtls_listen_address),
+    }
     with ExitStack() as held:
-        name = f"{PREFIX}LISTEN_ADDRESS"
-        reserved, address = reserve(settings.listen_address, setting=name)
-        held.enter_context(reserved)
-        environment[name] = address
-        http_address = None
-        if settings.serves_http:
-            name = f"{PREFIX}HTTP_ADDRESS"
-            reserved, http_address = reserve(settings.http_address, setting=name)
-            held.enter_context(reserved)
-            environment[name] = http_address
-        log.info("supervising", address=address, http_address=http_address, workers=workers)
+        addresses: dict[str, str | None] = dict.fromkeys(wanted)
+        for what, (setting, address) in wanted.items():
+            if address is not None:
+                name = f"{PREFIX}{setting}"
+                reserved, actual = reserve(address, setting=name)
+                held.enter_context(reserved)
+                addresses[what] = environment[name] = actual
+        log.info("supervising", **addresses, workers=workers)
         if not sys.platform.startswith("linux"):
             log.warning("this system gives all connections to one of the workers", workers=workers)
         supervisor = Supervisor(

@@ -92,6 +92,9 @@ def _load_settings(database_url: str, encryption_key: str, address: str) -> Sett
         # What is printed to try speaks plaintext.
         tls_certificate_file=None,
         tls_key_file=None,
+        mtls_listen_address=None,
+        tls_client_ca_file=None,
+        certificate_callers_file=None,
     )
 
 

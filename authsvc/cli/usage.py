@@ -229,4 +229,4 @@ def _print_intervals(
 
 
 def _caller(caller: CallerUsage) -> str:
-    return caller.key_id or "authsvc itself"
+    return caller.key_id or caller.certificate_name or "authsvc itself"

@@ -7,9 +7,11 @@ import random
 import time
 
 from authsvc.composition.judging import Judging
+from authsvc.composition.tls import caller_of_peer
 from authsvc.composition.traces import Traces
 from authsvc.composition.traffic import shedding
 from authsvc.config import Settings
+from authsvc.domain.clock import Clock
 from authsvc.rpc.call_log import CallLog
 from authsvc.rpc.calls import Calls
 from authsvc.usecases.audit_denials import AuditDenials
@@ -31,6 +33,8 @@ def build_calls(
     audit_denials: AuditDenials,
     call_log: CallLog,
     traces: Traces | None,
+    *,
+    clock: Clock,
 ) -> Calls:
     """Build the path of every call."""
     return Calls(
@@ -41,4 +45,5 @@ def build_calls(
         observers=[call_log],
         spans=traces.calls if traces else None,
         shedding=shedding(settings),
+        caller_of_peer=caller_of_peer(settings, clock=clock),
     )

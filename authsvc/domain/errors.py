@@ -6,10 +6,16 @@ carry data, not texts for the wire: `authsvc.rpc.error_table` gives each its sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from authsvc.domain.denials import DenialReason
+
+# Who has a certificate signed may have written much into it.
+_SHOWN_NAMES: Final = 5
+_SHOWN_LENGTH: Final = 200
 
 
 class AuthsvcError(Exception):
@@ -48,6 +54,15 @@ class CallerCredentialInvalid(AuthsvcError):
         self.reason = reason
         self.key_id = key_id
         self.account_id = account_id
+
+
+class CallerCertificateNotMapped(AuthsvcError):
+    """The caller's certificate is good but stands for nobody, and it sent no other credential."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Carry the certificate's names, for the log only."""
+        shown = ", ".join(name[:_SHOWN_LENGTH] for name in names[:_SHOWN_NAMES])
+        super().__init__(f"no rule for {shown}" if shown else "it has no name")
 
 
 class CallerNotPermitted(AuthsvcError):

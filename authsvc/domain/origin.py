@@ -33,7 +33,8 @@ class Origin:
     such as `authsvc bootstrap`; or the work of the service's own schedule, such as
     `schedule/PublishNextSigningKey`."""
     actor_id: str = ""
-    """The key's, user's or certificate's id; of an operator, the login name. May be empty."""
+    """The key's or user's id, or the certificate's name; of an operator, the login name. May be
+    empty."""
     actor_account_id: str = ""
     """For whom the actor acts; empty for what has no account."""
     request_id: str = ""

@@ -93,7 +93,7 @@ class AuthServicer:
     ) -> Answer | Rest:
         """Judge one credential."""
         answer = self._validate_credential.now(
-            conversion.question(request, caller.principal.key_id), caller
+            conversion.question(request, caller.principal.actor), caller
         )
         if isinstance(answer, Verdict):
             return _answer(answer)
@@ -107,7 +107,7 @@ class AuthServicer:
         self, request: pb.BatchValidateCredentialsRequest, caller: Caller
     ) -> Answer | Rest:
         """Judge many credentials."""
-        caller_id = caller.principal.key_id
+        caller_id = caller.principal.actor
         questions = [conversion.question(one, caller_id) for one in request.requests]
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)

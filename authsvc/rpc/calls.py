@@ -24,12 +24,14 @@ from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
 from authsvc.rpc.behaviours import Behaviour, Parse, StreamingBehaviour
+from authsvc.rpc.call_authentication import AUTHORIZATION_KEY, CallAuthentication
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
 from authsvc.rpc.endings import Endings, RunningCall
-from authsvc.rpc.instant_calls import AUTHORIZATION_KEY, MethodNow, instant_behaviour
+from authsvc.rpc.instant_calls import MethodNow, instant_behaviour
 from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of, call_origin
+from authsvc.rpc.peer_certificates import CallerOfPeer, has_certificate, no_caller_of_peer
 from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
 from authsvc.rpc.shedding import Shedding
 from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
@@ -59,6 +61,7 @@ class Calls:
         observers: Sequence[CallObserver] = (),
         spans: CallSpans | None = None,
         shedding: Shedding,
+        caller_of_peer: CallerOfPeer = no_caller_of_peer,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -70,8 +73,9 @@ class Calls:
             observers: Are told of every call when it ends, whatever its end.
             spans: Makes a span for each call; None without traces.
             shedding: Bounds the calls that wait, all but validations and streams.
+            caller_of_peer: Finds a caller by its connection's certificate.
         """
-        self._authenticate = authenticate
+        self._authenticate = CallAuthentication(authenticate, caller_of_peer)
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
@@ -164,7 +168,9 @@ class Calls:
                 authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
-                caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                caller = await authenticate(
+                    authorization, context, deadline, address, AUTHORITATIVE
+                )
                 running.caller = caller
                 origin = call_origin(caller, name, request_id, address)
                 response = await serve(parse(data), Call(caller, deadline, origin))
@@ -200,13 +206,16 @@ class Calls:
             deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
             try:
                 authorization = metadata_values(metadata, AUTHORIZATION_KEY)
-                find_caller = functools.partial(authenticate, authorization, deadline, address)
+                find_caller = functools.partial(
+                    authenticate, authorization, context, deadline, address
+                )
+                says_who = any(authorization) or has_certificate(context)
                 call = OpenCall(
                     deadline,
                     address,
                     origin,
                     new_deadline,
-                    find_caller if any(authorization) else None,
+                    find_caller if says_who else None,
                 )
                 response = await serve(parse(data), call)
                 answer = response.SerializeToString()
@@ -235,12 +244,14 @@ class Calls:
             try:
                 deadline = StreamDeadline(context, work_limit)
                 authorization = metadata_values(metadata, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, deadline, address)
+                caller = await authenticate(authorization, context, deadline, address)
                 running.caller = caller
                 call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
-                    call.caller = await authenticate.again(authorization, deadline, address)
+                    call.caller = await authenticate.again(
+                        authorization, context, deadline, address
+                    )
                     yield response.SerializeToString()
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here

@@ -44,6 +44,11 @@ class ChannelLimits:
     handshake: timedelta = timedelta(seconds=10)
     """How long a new connection may take until it speaks HTTP/2, TLS included."""
 
+    @property
+    def connection_life(self) -> timedelta:
+        """How long a connection lasts at most."""
+        return self.connection_age * 1.1 + self.connection_age_grace
+
     def as_options(self) -> tuple[tuple[str, int], ...]:
         """Return them as options of a gRPC server."""
         return (

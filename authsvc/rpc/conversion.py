@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -42,8 +42,11 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _DENIAL_REASONS: Final = {
     name.removeprefix("DENIAL_REASON_"): value for name, value in denial_pb2.DenialReason.items()
 }
-_PRINCIPAL_KINDS = {
-    kind: principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{kind}") for kind in PrincipalKind
+_PRINCIPAL_KINDS: Mapping[PrincipalKind, principal_pb2.PrincipalKind.ValueType] = {
+    kind: principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{kind}")
+    for kind in PrincipalKind
+    # No answer is about one.
+    if kind is not PrincipalKind.CERTIFICATE
 }
 _FRESHNESS_SOURCES = {
     source: freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{source}")

@@ -54,6 +54,13 @@ ERROR_TABLE: Final = MappingProxyType(
             "The credential of the caller is refused; the status details say why.",
             logging.WARNING,
         ),
+        errors.CallerCertificateNotMapped: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED,
+            "The client certificate is good, but the server's configuration maps none of its "
+            "names to a caller, and the call carries no other credential.",
+            logging.WARNING,
+        ),
         errors.CallerNotPermitted: Row(
             grpc.StatusCode.PERMISSION_DENIED,
             reasons.ERROR_REASON_CALLER_NOT_PERMITTED,

@@ -10,18 +10,16 @@ import grpc
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.rpc.behaviours import Behaviour, Parse
+from authsvc.rpc.call_authentication import AUTHORIZATION_KEY, CallAuthentication
 from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.endings import Endings, RunningCall
 from authsvc.rpc.observation import Answer, FinishedCall
 from authsvc.rpc.origin import address_of
 from authsvc.rpc.request_ids import RequestIds, metadata_values
-from authsvc.usecases.authenticate_caller import AuthenticateCaller
 
 Rest = Callable[[Deadline], Awaitable[Answer]]
 """What is left of a call that cannot be answered without waiting."""
 MethodNow = Callable[[Any, Caller], Answer | Rest]
-
-AUTHORIZATION_KEY: Final = "authorization"
 
 _OK: Final = grpc.StatusCode.OK
 
@@ -31,7 +29,7 @@ def instant_behaviour(
     parse: Parse,
     serve: MethodNow,
     *,
-    authenticate: AuthenticateCaller,
+    authenticate: CallAuthentication,
     work_limit: float,
     monotonic: Callable[[], float],
     request_ids: RequestIds,
@@ -61,10 +59,10 @@ def instant_behaviour(
         caller: Caller | None = None
         try:
             authorization = metadata_values(metadata, AUTHORIZATION_KEY)
-            caller = authenticate.now(authorization, address)
+            caller = authenticate.now(authorization, context, address)
             if caller is None:
                 deadline = CallDeadline(context, work_limit, monotonic)
-                caller = await authenticate(authorization, deadline, address)
+                caller = await authenticate(authorization, context, deadline, address)
             else:
                 deadline = None
             answer = serve(parse(data), caller)

@@ -15,7 +15,11 @@ from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.principals import PrincipalKind
 
 _KINDS: Final = MappingProxyType(
-    {PrincipalKind.API_KEY: ActorKind.KEY, PrincipalKind.USER: ActorKind.USER}
+    {
+        PrincipalKind.API_KEY: ActorKind.KEY,
+        PrincipalKind.USER: ActorKind.USER,
+        PrincipalKind.CERTIFICATE: ActorKind.CERTIFICATE,
+    }
 )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import NamedTuple
 
 import grpc
 import structlog
@@ -19,49 +18,47 @@ from authsvc.rpc.channel_limits import ChannelLimits
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
 
-ADDRESS_SETTING: Final = "AUTHSVC_LISTEN_ADDRESS"
-"""What names the address, for errors."""
-
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """The server's certificate."""
+class Port(NamedTuple):
+    """A port to serve on."""
 
-    certificate_chain: bytes
-    private_key: bytes = field(repr=False)
+    address: str
+    """`host:port`; port 0 takes a free one."""
+    tls: grpc.ServerCredentials | None
+    """What the server proves itself by there; None for plaintext."""
+    setting: str
+    """What names the address, for errors."""
 
 
 def open_server(
-    address: str,
+    ports: Sequence[Port],
     *,
-    tls: Tls | None,
     calls: Calls,
     services: Mapping[ServiceDescriptor, object],
     health: Health,
     reflection: bool,
     limits: ChannelLimits,
     shares_port: bool = False,
-) -> tuple[grpc.aio.Server, str]:
-    """Make a server and take its port; it does not answer yet.
+) -> tuple[grpc.aio.Server, list[str]]:
+    """Make a server and take its ports; it does not answer yet.
 
     Args:
-        address: `host:port`; port 0 takes a free one.
-        tls: None for plaintext.
+        ports: Where it serves the same, to whom each lets in.
         calls: The path of every call.
         services: Each service with its servicer.
         health: The health to serve.
         reflection: Whether to serve reflection.
         limits: What a connection may ask, and how long calls may wait to be taken up.
-        shares_port: Whether other processes of this service listen on the same port. Where they
-            do not, a second server on the port must not start: it would take half the calls.
+        shares_port: Whether other processes of this service listen on the same ports. Where they
+            do not, a second server on a port must not start: it would take half the calls.
 
     Returns:
-        The server, and the address with its actual port.
+        The server, and the addresses with their actual ports.
 
     Raises:
-        AddressInUse: The address cannot be listened on.
+        AddressInUse: An address cannot be listened on.
     """
     options = (*limits.as_options(), ("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(options=options)
@@ -71,15 +68,20 @@ def open_server(
     if reflection:
         names = [service.full_name for service in services]
         add_reflection(server, [*names, health_module.SERVICE_NAME])
+    return server, [_take(port, server) for port in ports]
+
+
+def _take(port: Port, server: grpc.aio.Server) -> str:
+    """Take a port, and return the address with its actual number."""
+    address = port.address
     try:
-        if tls is None:
-            port = server.add_insecure_port(address)
+        if port.tls is None:
+            number = server.add_insecure_port(address)
         else:
-            credentials = grpc.ssl_server_credentials([(tls.private_key, tls.certificate_chain)])
-            port = server.add_secure_port(address, credentials)
+            number = server.add_secure_port(address, port.tls)
     except RuntimeError as error:
-        raise AddressInUse(address, ADDRESS_SETTING) from error
-    return server, f"{address.rpartition(':')[0]}:{port}"
+        raise AddressInUse(address, port.setting) from error
+    return f"{address.rpartition(':')[0]}:{number}"
 
 
 async def serve_until(

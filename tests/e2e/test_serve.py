@@ -21,6 +21,7 @@ import trustme
 from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
 from tests.conftest import ENCRYPTION_KEY, execute, with_database
 from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
+from tests.support_certificates import issue_client, write_tls_files
 
 WAITING: Final = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
@@ -197,6 +198,14 @@ REFUSALS: Final = {
         dict.fromkeys(TLS_SETTINGS, "/nowhere/x.pem"),
         ["/nowhere/x.pem: No such file or directory"],
     ),
+    "a port for certificates without the rest": (
+        {"AUTHSVC_MTLS_LISTEN_ADDRESS": "127.0.0.1:0"},
+        [
+            "AUTHSVC_CERTIFICATE_CALLERS_FILE: client certificates need more",
+            ": set AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_CLIENT_CA_FILE, ",
+            ", AUTHSVC_CERTIFICATE_CALLERS_FILE, too",
+        ],
+    ),
     "a database that is away": (
         {"AUTHSVC_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/name"},
         ["the database cannot be reached (Connection refused)", "AUTHSVC_DATABASE_URL"],
@@ -238,25 +247,62 @@ def test_serve_refuses_wrong_settings_and_says_what_to_do(
 
 @dataclass(frozen=True)
 class Encrypted:
-    """A server with TLS."""
+    """A server with TLS, of two workers, and with a port for certificates."""
 
     address: str
+    mtls_address: str
     admin_key: str
     ca_file: Path
+    authority: trustme.CA
 
 
 @pytest.fixture(scope="module")
 def encrypted(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     directory = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    ca_file, chain, key = (directory / name for name in ("ca.pem", "chain.pem", "key.pem"))
-    authority.cert_pem.write_to_path(ca_file)
-    certificate.private_key_pem.write_to_path(key)
-    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    files = dict(zip(TLS_SETTINGS, (str(chain), str(key)), strict=True))
-    with serve(directory, {**prepared.settings, **files}) as (_, address):
-        yield Encrypted(address, prepared.admin_key, ca_file)
+    files = write_tls_files(directory, authority, authority)
+    settings = {
+        **prepared.settings,
+        **{f"AUTHSVC_{name.upper()}": str(file) for name, file in files.items()},
+        "AUTHSVC_MTLS_LISTEN_ADDRESS": "127.0.0.1:0",
+        "AUTHSVC_WORKERS": "2",
+    }
+    with serve(directory, settings) as (process, address):
+        mtls_address = process.wait_for(r'"mtls_address": "(\S+)"', process.errors)[1]
+        process.wait_for(r'(?s)("event": "serving".*){2}', process.errors)
+        ca_file = files["tls_client_ca_file"]
+        yield Encrypted(address, mtls_address, prepared.admin_key, ca_file, authority)
+
+
+def test_on_the_port_for_certificates_the_command_line_needs_no_key(
+    encrypted: Encrypted, tmp_path: Path
+) -> None:
+    for name in ("operator", "stranger"):
+        pair = issue_client(encrypted.authority, dns_names=[f"{name}.example.org"])
+        (tmp_path / f"{name}.pem").write_bytes(pair.certificate)
+        (tmp_path / f"{name}.key").write_bytes(pair.key)
+    caller = {"AUTHSVC_ADDRESS": encrypted.mtls_address}
+    by_options = ["--client-certificate-file", "operator.pem", "--client-key-file", "operator.key"]
+    by_environment = {
+        "AUTHSVC_CLIENT_CERTIFICATE_FILE": "stranger.pem",
+        "AUTHSVC_CLIENT_KEY_FILE": "stranger.key",
+    }
+    listing = ["account", "list", "--ca-file", str(encrypted.ca_file)]
+
+    good, unmapped, none = run_all(
+        [
+            Command([*listing, *by_options], settings=caller, cwd=tmp_path),
+            Command(listing, settings={**caller, **by_environment}, cwd=tmp_path),
+            Command(listing, settings={**caller, "AUTHSVC_API_KEY": encrypted.admin_key}),
+        ]
+    )
+
+    assert good.code == 0, good.err
+    assert "authsvc" in good.out
+    assert (unmapped.code, none.code) == (1, 1)
+    assert "reason: CALLER_CERTIFICATE_NOT_MAPPED" in unmapped.err
+    assert "AUTHSVC_CERTIFICATE_CALLERS_FILE" in unmapped.err
+    assert "a port that asks for a certificate needs --client-certificate-file" in none.err
 
 
 def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> None:

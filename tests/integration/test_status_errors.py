@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from unittest.mock import ANY
 
 import grpc
 import pytest
+import trustme
 
 from authsvc.config import Settings
 from authsvc.domain.ids import SESSION, new_id
@@ -28,7 +30,7 @@ from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 from orchestrator.auth.v1.key_pb2 import Key
 from orchestrator.auth.v1.session_management_pb2 import RevokeSessionRequest
 from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
-from tests.conftest import Service
+from tests.conftest import Service, serving
 from tests.integration.support import (
     KEYS_LOCKED,
     WRITERS_LOCKED,
@@ -42,6 +44,7 @@ from tests.integration.support import (
     until_waiting,
 )
 from tests.integration.support_sessions import a_person, login_of, refresh_of
+from tests.support_certificates import issue_client, with_client_certificates
 
 SECRET = "orch_" + "5ec2e7" * 6 + "5ec2"
 UNKNOWN = "orch_" + "0" * 40
@@ -368,6 +371,23 @@ async def issuer_away(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key)))
 
 
+async def certificate_not_mapped(service: Service, _stubs: Stubs) -> Refusal:
+    authority = trustme.CA()
+    stranger = issue_client(authority, uris=["urn:example:stranger"])
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    with tempfile.TemporaryDirectory() as directory:
+        settings = with_client_certificates(
+            service.parts.settings, Path(directory), authority, authority
+        )
+        async with (
+            serving(settings) as mutual,
+            grpc.aio.secure_channel(
+                mutual.mtls_address, stranger.credentials(authority)
+            ) as channel,
+        ):
+            return await refused(Stubs.on(channel).auth.ValidateCredential(request))
+
+
 async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
     await service.execute("DROP TABLE authsvc.keys")
     request = pb.ValidateCredentialRequest(credential=SECRET)
@@ -421,6 +441,7 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (too_many_reports, "RESOURCE_EXHAUSTED", "TOO_MANY_REPORTS", {}),
         (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
         (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
+        (certificate_not_mapped, "UNAUTHENTICATED", "CALLER_CERTIFICATE_NOT_MAPPED", {}),
         (issuer_away, "UNAVAILABLE", "ISSUER_UNAVAILABLE", {}),
         (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
     ],

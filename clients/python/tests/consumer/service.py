@@ -275,6 +275,7 @@ def look_at_usage(client: AuthClient) -> None:
     assert_type(usage.client_addresses, tuple[ClientAddressUsage, ...])
     assert_type(usage.callers, tuple[CallerUsage, ...])
     assert_type(usage.callers[0].key_id, str | None)
+    assert_type(usage.callers[0].certificate_name, str | None)
     assert_type(client.get_account_usage(), AccountUsage)
 
 

@@ -69,6 +69,8 @@ class AsyncAuthClient(
         api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._connection = Connection.resolve(
@@ -76,6 +78,8 @@ class AsyncAuthClient(
             api_key=api_key,
             plaintext=plaintext,
             root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
             timeout=timeout,
         )
         self._opened: AsyncOpen | None = None

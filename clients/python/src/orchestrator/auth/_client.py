@@ -71,6 +71,11 @@ class AuthClient(
             on the way, so it is for loopback addresses and networks that encrypt by themselves.
         root_certificates: The PEM certificates of the authorities to trust. Default: those that
             come with grpc.
+        client_certificate: The PEM certificate chain by which this client proves itself to a port
+            that asks for it, its own certificate first. An API key, if there is one, counts
+            instead; without one none is needed. It is read once: make a new client before it runs
+            out.
+        client_key: The PEM private key of that certificate, not encrypted.
         timeout: The seconds that a call may take; positive and finite.
 
     Raises:
@@ -85,6 +90,8 @@ class AuthClient(
         api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._connection = Connection.resolve(
@@ -92,6 +99,8 @@ class AuthClient(
             api_key=api_key,
             plaintext=plaintext,
             root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
             timeout=timeout,
         )
         self._lock = threading.Lock()

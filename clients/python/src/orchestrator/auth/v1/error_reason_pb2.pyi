@@ -161,6 +161,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     for too long, so that nobody can tell whether it is good. The status carries
     `google.rpc.RetryInfo`.
     """
+    ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: _ErrorReason.ValueType  # 35
+    """UNAUTHENTICATED: the call came over a connection with a client certificate
+    of a trusted authority, but the server's configuration maps none of its
+    names to a caller, and the call carries no other credential.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 36
     """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
     The call was not read and nothing was done. The status carries
@@ -319,6 +324,11 @@ ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
 for too long, so that nobody can tell whether it is good. The status carries
 `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: ErrorReason.ValueType  # 35
+"""UNAUTHENTICATED: the call came over a connection with a client certificate
+of a trusted authority, but the server's configuration maps none of its
+names to a caller, and the call carries no other credential.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 36
 """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
