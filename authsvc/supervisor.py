@@ -11,20 +11,33 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import ExitStack, suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from authsvc.config import PREFIX, Settings
+from authsvc.domain.errors import AuthsvcError
 from authsvc.listening import reserve
+from authsvc.metrics.place import ALONE, Place
 
 WORKER_VARIABLE: Final = "_AUTHSVC_WORKER_NUMBER"
 """Set in the environment of a worker: its number, from 0. It is no setting."""
+_WORKERS_VARIABLE: Final = "_AUTHSVC_WORKERS"
+"""The same: how many there are."""
+_RESTARTS_VARIABLE: Final = "_AUTHSVC_WORKER_RESTARTS"
+"""The same: how often this one was started anew."""
+_DIRECTORY_VARIABLE: Final = "_AUTHSVC_WORKERS_DIRECTORY"
+"""The same: where the workers have their sockets, on which they tell each other their numbers."""
 
 _FIRST_BACKOFF_SECONDS: Final = 0.2
 _LAST_BACKOFF_SECONDS: Final = 10.0
+# The path of a socket may have a hundred bytes or so, its name included.
+_MAX_DIRECTORY_BYTES: Final = 88
 # A worker that ran this long before it died was not dying of its start.
 _STEADY_SECONDS: Final = 30.0
 # What a worker may need beyond the grace for running calls: to write its usage counts.
@@ -38,6 +51,7 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         AddressInUse: An address cannot be listened on.
+        NoTemporaryDirectory: There is no place for the sockets of the workers.
     """
     workers = settings.worker_count
     environment = {
@@ -57,6 +71,8 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
                 reserved, actual = reserve(address, setting=name)
                 held.enter_context(reserved)
                 addresses[what] = environment[name] = actual
+        if settings.serves_http:
+            environment[_DIRECTORY_VARIABLE] = held.enter_context(_sockets_directory())
         log.info("supervising", **addresses, workers=workers)
         if not sys.platform.startswith("linux"):
             log.warning("this system gives all connections to one of the workers", workers=workers)
@@ -68,6 +84,37 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
         )
         await supervisor.run(stop)
     log.info("supervision ended")
+
+
+@contextmanager
+def _sockets_directory() -> Iterator[str]:
+    """Make a directory that only this user can look into, until the end of the block.
+
+    Raises:
+        NoTemporaryDirectory: There is no place for it.
+    """
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="authsvc-")
+    except OSError as error:
+        raise NoTemporaryDirectory from error
+    with directory as path:
+        if len(os.fsencode(path)) > _MAX_DIRECTORY_BYTES:
+            raise NoTemporaryDirectory
+        yield path
+
+
+def place_of_worker() -> Place:
+    """Return which worker this process is, as its supervisor has told it."""
+    number = os.environ.get(WORKER_VARIABLE)
+    if number is None:
+        return ALONE
+    directory = os.environ.get(_DIRECTORY_VARIABLE)
+    return Place(
+        number=int(number),
+        workers=int(os.environ.get(_WORKERS_VARIABLE, "1")),
+        restarts=int(os.environ.get(_RESTARTS_VARIABLE, "0")),
+        directory=None if directory is None else Path(directory),
+    )
 
 
 def stop_with_supervisor(stop: asyncio.Event) -> None:
@@ -89,6 +136,18 @@ def stop_with_supervisor(stop: asyncio.Event) -> None:
     # A file or /dev/null cannot be waited for, nor can what is closed.
     with suppress(OSError):
         loop.add_reader(0, on_input)
+
+
+class NoTemporaryDirectory(AuthsvcError):
+    """There is no place for the sockets of the workers."""
+
+    def __init__(self) -> None:
+        """Say what is missing."""
+        super().__init__(
+            "several workers that serve HTTP need a directory for their sockets, and none can be "
+            "made: name one in TMPDIR, with a short path, that this user may write to (a small "
+            "tmpfs will do), or set AUTHSVC_WORKERS=1"
+        )
 
 
 class Supervisor:
@@ -139,15 +198,17 @@ class Supervisor:
         """Keep one worker running."""
         clock = asyncio.get_running_loop().time
         backoff = _FIRST_BACKOFF_SECONDS
+        restarts = 0
         while not self._stopping.is_set():
             started_at = clock()
             code = failure = None
             try:
-                code = await self._run_once(number)
+                code = await self._run_once(number, restarts=restarts)
             except OSError as error:  # no memory or no process to be had just now
                 failure = str(error)
             if self._stopping.is_set():
                 return
+            restarts += code is not None
             if clock() - started_at > _STEADY_SECONDS:
                 backoff = _FIRST_BACKOFF_SECONDS
             log.error(
@@ -161,7 +222,7 @@ class Supervisor:
                 await asyncio.wait_for(self._stopping.wait(), backoff)
             backoff = min(_LAST_BACKOFF_SECONDS, backoff * 2)
 
-    async def _run_once(self, number: int) -> int:
+    async def _run_once(self, number: int, *, restarts: int) -> int:
         """Run a worker to its end, and return its exit code.
 
         Raises:
@@ -169,7 +230,12 @@ class Supervisor:
         """
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            env=self._environment | {WORKER_VARIABLE: str(number)},
+            env={
+                **self._environment,
+                WORKER_VARIABLE: str(number),
+                _WORKERS_VARIABLE: str(self._workers),
+                _RESTARTS_VARIABLE: str(restarts),
+            },
             # A Ctrl-C is for the supervisor, which passes it on.
             start_new_session=True,
             stdin=asyncio.subprocess.PIPE,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 
-from authsvc.composition.judging import Judging
+from authsvc.composition.parts import Parts
 from authsvc.composition.tls import caller_of_peer
-from authsvc.composition.traces import Traces
-from authsvc.composition.traffic import shedding
 from authsvc.config import Settings
 from authsvc.domain.clock import Clock
 from authsvc.rpc.call_log import CallLog
 from authsvc.rpc.calls import Calls
+from authsvc.rpc.observation import CallObserver
+from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 
@@ -28,22 +29,22 @@ def build_call_log(settings: Settings) -> CallLog:
 
 
 def build_calls(
-    settings: Settings,
-    judging: Judging,
+    parts: Parts,
     audit_denials: AuditDenials,
-    call_log: CallLog,
-    traces: Traces | None,
+    bound: Shedding,
     *,
+    observers: Sequence[CallObserver],
     clock: Clock,
 ) -> Calls:
     """Build the path of every call."""
+    settings, judging = parts.settings, parts.judging
     return Calls(
         authenticate=AuthenticateCaller(judging.judge, onlooker=judging.onlooker),
         audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
-        observers=[call_log],
-        spans=traces.calls if traces else None,
-        shedding=shedding(settings),
+        observers=observers,
+        spans=parts.traces.calls if parts.traces else None,
+        shedding=bound,
         caller_of_peer=caller_of_peer(settings, clock=clock),
     )

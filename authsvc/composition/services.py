@@ -14,6 +14,7 @@ from authsvc.composition.sessions import session_servicer
 from authsvc.composition.signing import Signing
 from authsvc.config import Settings
 from authsvc.domain.clock import Clock
+from authsvc.domain.tallies import Tally
 from authsvc.postgres.database import Database
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.passwords import PasswordHasher
@@ -41,6 +42,7 @@ def build_services(
     signing: Signing,
     issue_key: IssueKey,
     hasher: PasswordHasher,
+    refresh_repeats: Tally,
     clock: Clock,
 ) -> Services:
     """Build the servicer of each service."""
@@ -54,6 +56,7 @@ def build_services(
             signing,
             failures=judging.failures,
             hasher=hasher,
+            refresh_repeats=refresh_repeats,
             clock=clock,
         ),
     }

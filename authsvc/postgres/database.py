@@ -7,11 +7,12 @@ cannot do it. Works with PostgreSQL 14 and newer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -21,6 +22,7 @@ from authsvc.domain.origin import Origin
 from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
 from authsvc.postgres.connecting import connect_to_primary
 from authsvc.postgres.errors import is_of_a_former_primary, translate
+from authsvc.postgres.figures import DatabaseFigures
 from authsvc.postgres.history import History
 from authsvc.postgres.session_limits import SessionLimits
 from authsvc.postgres.statement_spans import StatementSpans, watching
@@ -83,6 +85,14 @@ async def _keep_session(_connection: object) -> None:
     """Reset nothing: no statement here changes its session, and a reset costs a round trip."""
 
 
+class PoolSize(NamedTuple):
+    """How many connections a pool has, and may have."""
+
+    busy: int
+    idle: int
+    limit: int
+
+
 class Database:
     """A pool of connections to one database."""
 
@@ -95,6 +105,7 @@ class Database:
         """Use `Database.open`."""
         self._pool = pool
         self._spans = spans
+        self.figures = DatabaseFigures()
         self.history = history
         """What the pool's connections have met, and whoever connects beside it is to heed."""
         history.when_newer(self.leave_server)
@@ -164,6 +175,7 @@ class Database:
                     # Refused by a server that is no longer the primary, so nothing was done.
                     return await self._on_connection(work)
         except Exception as error:
+            self.figures.count_error(error)
             raise translate(error) from error
 
     async def leave_server(self) -> None:
@@ -256,13 +268,15 @@ class Database:
         """
         await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
 
+    def pool_size(self) -> PoolSize:
+        """Tell how many connections there are."""
+        pool = self._pool
+        idle = pool.get_idle_size()
+        return PoolSize(pool.get_size() - idle, idle, pool.get_max_size())
+
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        connection: Any
-        if self._spans is None:
-            connection = await self._pool.acquire()
-        else:
-            with self._spans.waiting():
-                connection = await self._pool.acquire()
+        connection: Any = await self._acquire()
+        began = time.monotonic()
         try:
             result = await work(connection)
         except asyncio.CancelledError:
@@ -277,8 +291,22 @@ class Database:
                 await self.leave_server()
             await self._pool.release(connection)
             raise
+        finally:
+            self.figures.works.add(time.monotonic() - began)
         await self._pool.release(connection)
         return result
+
+    async def _acquire(self) -> Any:  # noqa: ANN401 - the pool's proxy
+        figures, began = self.figures, time.monotonic()
+        figures.waiting += 1
+        try:
+            if self._spans is None:
+                return await self._pool.acquire()
+            with self._spans.waiting():
+                return await self._pool.acquire()
+        finally:
+            figures.waiting -= 1
+            figures.waits.add(time.monotonic() - began)
 
     async def _release(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy
         try:

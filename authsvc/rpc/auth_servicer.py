@@ -27,7 +27,7 @@ from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.judge_batch import Undecided, settled
-from authsvc.usecases.judge_credential import Unsettled, Verdict
+from authsvc.usecases.judge_credential import Question, Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
@@ -113,12 +113,15 @@ class AuthServicer:
         verdicts = settled(answers)
         if verdicts is not None:
             return _batch_answer(verdicts)
-        return partial(self._settle_batch, answers)
+        return partial(self._settle_batch, questions, answers)
 
     async def _settle_batch(
-        self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
+        self,
+        questions: Sequence[Question],
+        answers: Sequence[Verdict | Unsettled],
+        deadline: Deadline,
     ) -> Answer:
-        verdicts = await self._batch_validate_credentials.settle(answers, deadline)
+        verdicts = await self._batch_validate_credentials.settle(questions, answers, deadline)
         return _batch_answer(verdicts)
 
     async def watch_revocations(

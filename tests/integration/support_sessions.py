@@ -11,6 +11,7 @@ from authsvc.composition.sessions import session_servicer
 from authsvc.domain.callers import Caller
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.scopes import VALIDATE
+from authsvc.domain.tallies import Tally
 from authsvc.domain.users import User, UserRole
 from authsvc.rpc.session_servicer import SessionServicer
 from authsvc.usecases.call import OpenCall
@@ -70,6 +71,7 @@ class Sessions:
             parts.signing,
             failures=parts.judging.failures,
             hasher=parts.hasher,
+            refresh_repeats=Tally(),
             clock=self.clock,
         )
 

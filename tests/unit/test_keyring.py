@@ -335,3 +335,12 @@ async def test_an_unknown_name_is_not_denied_while_a_change_could_not_be_read(
 
     store.is_away = False
     assert not await _is_known(keyring, "jwk_new")
+
+
+async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:
+    assert keyring.signs_since() is None
+
+    await _is_known(keyring)
+
+    (key,) = await store.list_signing_keys(NO_HURRY)
+    assert keyring.signs_since() == key.activate_time
