@@ -425,7 +425,7 @@ def test_an_empty_batch_has_no_answers() -> None:
     assert conversion.batch_response([]) == b""
 
 
-@pytest.mark.parametrize("kind", set(ChangeKind) - {ChangeKind.KEYRING_CHANGED})
+@pytest.mark.parametrize("kind", sorted(set(ChangeKind) - {ChangeKind.KEYRING_CHANGED}))
 def test_every_change_that_is_told_has_a_form_on_the_wire(kind: ChangeKind) -> None:
     key_id = KEY_ID if kind.startswith("KEY") else ""
     user_id = USER_ID if kind.startswith(("USER", "SESSION")) else ""
