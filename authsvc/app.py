@@ -7,7 +7,6 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
@@ -16,36 +15,28 @@ import structlog
 
 from authsvc.composition.health import build_health
 from authsvc.composition.http import serving_http_of
-from authsvc.composition.judging import Judging, build_judging, outage_max_staleness
-from authsvc.composition.keys import key_issuer
+from authsvc.composition.metrics import Meter
+from authsvc.composition.parts import Parts as Parts  # noqa: PLC0414 - who opens them names them
+from authsvc.composition.parts import build_parts
 from authsvc.composition.passwords import password_hasher
 from authsvc.composition.rate_limits import opened_rate_limits
 from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
-from authsvc.composition.signing import Signing, build_signing, current_signer
+from authsvc.composition.signing import current_signer
 from authsvc.composition.tls import server_tls
 from authsvc.composition.upkeep import keep_maintained
-from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
-from authsvc.domain import ids
 from authsvc.domain.clock import TimeLimit
-from authsvc.passwords.argon2_hasher import Argon2Hasher
-from authsvc.postgres.accounts import PostgresAccounts
-from authsvc.postgres.audit import PostgresAuditLog
+from authsvc.domain.tallies import Tally
+from authsvc.metrics.place import ALONE, Place
 from authsvc.postgres.database import Database
-from authsvc.postgres.keys import PostgresKeys
 from authsvc.postgres.schema import require_current_schema
-from authsvc.postgres.users import PostgresUsers
-from authsvc.rate_limits.opening import RateLimits
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import open_server, serve_until
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
-from authsvc.usecases.bootstrap import Bootstrap
-from authsvc.usecases.issue_key import IssueKey
-from authsvc.usecases.usage import UsageCounter
 from authsvc.version import VERSION
 
 _BACKGROUND_SECONDS: Final = 10.0
@@ -62,25 +53,6 @@ def utc_now() -> datetime:
 def time_limit(seconds: float = _BACKGROUND_SECONDS) -> TimeLimit:
     """Return a limit for work that no call waits for."""
     return TimeLimit(seconds, time.monotonic)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What stands between the wire and the database."""
-
-    settings: Settings
-    database: Database
-    accounts: PostgresAccounts
-    users: PostgresUsers
-    hasher: Argon2Hasher
-    keys: PostgresKeys
-    audit_log: PostgresAuditLog
-    signing: Signing
-    rate_limits: RateLimits
-    usage: UsageCounter
-    judging: Judging
-    issue_key: IssueKey
-    bootstrap: Bootstrap
 
 
 @asynccontextmanager
@@ -103,48 +75,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     ):
         hasher = password_hasher(settings)
         try:
-            yield _build(settings, database, rate_limits, hasher)
+            yield build_parts(settings, database, rate_limits, hasher, clock=utc_now)
         finally:
             hasher.close()
-
-
-def _build(
-    settings: Settings, database: Database, rate_limits: RateLimits, hasher: Argon2Hasher
-) -> Parts:
-    accounts = PostgresAccounts(database)
-    signing = build_signing(
-        settings, database, outage_max_age=outage_max_staleness(settings), clock=utc_now
-    )
-    usage = usage_counter(database, clock=utc_now)
-    issue_key = key_issuer(database, clock=utc_now)
-    return Parts(
-        settings=settings,
-        database=database,
-        accounts=accounts,
-        users=PostgresUsers(database),
-        hasher=hasher,
-        keys=PostgresKeys(database),
-        audit_log=PostgresAuditLog(database),
-        signing=signing,
-        rate_limits=rate_limits,
-        usage=usage,
-        judging=build_judging(
-            settings,
-            database,
-            keyring=signing.keyring,
-            usage=usage,
-            rate_limits=rate_limits,
-            clock=utc_now,
-        ),
-        issue_key=issue_key,
-        bootstrap=Bootstrap(
-            accounts=accounts,
-            signing_keys=signing.rotation,
-            issue_key=issue_key,
-            clock=utc_now,
-            new_id=ids.new_id,
-        ),
-    )
 
 
 async def check_start(settings: Settings) -> None:
@@ -181,7 +114,7 @@ async def serve(
     stop: asyncio.Event,
     on_ready: Callable[[Addresses], None] | None = None,
     *,
-    shares_port: bool = False,
+    place: Place = ALONE,
 ) -> None:
     """Serve until told to stop, then drain.
 
@@ -189,7 +122,7 @@ async def serve(
         parts: What to serve.
         stop: Ends it when set.
         on_ready: Called with the addresses once calls are answered.
-        shares_port: Whether other processes of this service listen on the same ports.
+        place: Which of several workers this is, who then listen on the same ports.
 
     Raises:
         AddressInUse: An address cannot be listened on.
@@ -197,6 +130,7 @@ async def serve(
         SealBroken: The keyring was sealed under an encryption key that is not configured.
         DatabaseUnavailable: The database went away during the start.
     """
+    refresh_repeats = Tally()
     services = build_services(
         parts.settings,
         parts.database,
@@ -204,16 +138,26 @@ async def serve(
         signing=parts.signing,
         issue_key=parts.issue_key,
         hasher=parts.hasher,
+        refresh_repeats=refresh_repeats,
         clock=utc_now,
     )
     health = build_health(parts.database, parts.judging, services, time_limit)
+    audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
+    meter = Meter(
+        parts,
+        health=health,
+        audit_denials=audit_denials,
+        refresh_repeats=refresh_repeats,
+        place=place,
+    )
     # HTTP first and last: its port is free before calls are taken, and the keys outlast them.
     async with serving_http_of(
         parts.settings,
         get_jwks=parts.signing.get_jwks,
         readiness=partial(health.readiness, AUTH_SERVICE.full_name),
+        meter=meter,
         new_deadline=time_limit,
-        shares_port=shares_port,
+        shares_port=place.is_shared,
     ) as http_address:
         await _serve_grpc(
             parts,
@@ -222,7 +166,9 @@ async def serve(
             on_ready,
             services=services,
             health=health,
-            shares_port=shares_port,
+            audit_denials=audit_denials,
+            meter=meter,
+            shares_port=place.is_shared,
         )
     log.info("stopped")
 
@@ -235,16 +181,18 @@ async def _serve_grpc(
     *,
     services: Services,
     health: Health,
+    audit_denials: AuditDenials,
+    meter: Meter,
     shares_port: bool,
 ) -> None:
     settings = parts.settings
     await parts.signing.keyring.check_seals(time_limit())
-    audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judging.judge, onlooker=parts.judging.onlooker),
         audit_denials=audit_denials,
         work_limit_seconds=settings.database_timeout,
         monotonic=time.monotonic,
+        observers=[meter.calls],
     )
     server, address = open_server(
         settings.listen_address,

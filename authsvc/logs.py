@@ -12,10 +12,14 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from authsvc.config_values import LogFormat, LogLevel
 
-# Nothing logs credentials on purpose. This is the net below: keys, refresh tokens, and whatever
-# looks like a JWT.
+# Nothing logs credentials on purpose. This is the net below: keys, refresh tokens, whatever looks
+# like a JWT, passwords in URLs, and what an Authorization header brings. What stands before the
+# last two is kept, so that the line still says which database or header it is about.
 _SECRET: Final = re.compile(
     r"orch_[0-9a-fA-F]{40}|orchrt_[0-9a-f]{64}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?i:(?P<url>\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@\"']{0,64}:)[^\s@\"']{1,512}(?=@))"
+    r"|(?i:(?P<header>\bauthorization[\"'\\]{0,2}\s?[:=,]\s?(?:b?[\"'\\]{1,2})?(?:(?:bearer|basic)\s)?)"
+    r"[^\s\"',)\\]+)"
 )
 _REDACTED: Final = "[redacted]"
 
@@ -57,13 +61,21 @@ def redacting(render: Processor) -> Processor:
     """Replace whatever looks like a credential in the finished line, however deep it stood."""
 
     def render_redacted(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        return _SECRET.sub(_REDACTED, str(render(logger, method, event)))
+        return _redacted(str(render(logger, method, event)))
 
     return render_redacted
+
+
+def _redacted(line: str) -> str:
+    return _SECRET.sub(_without_secret, line)
+
+
+def _without_secret(match: re.Match[str]) -> str:
+    return f"{match['url'] or match['header'] or ''}{_REDACTED}"
 
 
 class _RedactingFormatter(logging.Formatter):
     """Replaces whatever looks like a credential in the lines of libraries, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _SECRET.sub(_REDACTED, super().format(record))
+        return _redacted(super().format(record))

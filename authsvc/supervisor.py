@@ -11,17 +11,28 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import ExitStack, suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from authsvc.config import PREFIX, Settings
+from authsvc.domain.errors import AuthsvcError
 from authsvc.listening import reserve
+from authsvc.metrics.place import ALONE, Place
 
 WORKER_VARIABLE: Final = "_AUTHSVC_WORKER_NUMBER"
 """Set in the environment of a worker: its number, from 0. It is no setting."""
+_WORKERS_VARIABLE: Final = "_AUTHSVC_WORKERS"
+"""The same: how many there are."""
+_RESTARTS_VARIABLE: Final = "_AUTHSVC_WORKER_RESTARTS"
+"""The same: how often this one was started anew."""
+_DIRECTORY_VARIABLE: Final = "_AUTHSVC_WORKERS_DIRECTORY"
+"""The same: where the workers have their sockets, on which they tell each other their numbers."""
 
 _FIRST_BACKOFF_SECONDS: Final = 0.2
 _LAST_BACKOFF_SECONDS: Final = 10.0
@@ -38,6 +49,7 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         AddressInUse: An address cannot be listened on.
+        NoTemporaryDirectory: There is no place for the sockets of the workers.
     """
     workers = settings.worker_count
     environment = {
@@ -55,6 +67,7 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
             reserved, http_address = reserve(settings.http_address, setting=name)
             held.enter_context(reserved)
             environment[name] = http_address
+            environment[_DIRECTORY_VARIABLE] = held.enter_context(_sockets_directory())
         log.info("supervising", address=address, http_address=http_address, workers=workers)
         if not sys.platform.startswith("linux"):
             log.warning("this system gives all connections to one of the workers", workers=workers)
@@ -66,6 +79,35 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
         )
         await supervisor.run(stop)
     log.info("supervision ended")
+
+
+@contextmanager
+def _sockets_directory() -> Iterator[str]:
+    """Make a directory that only this user can look into, until the end of the block.
+
+    Raises:
+        NoTemporaryDirectory: There is no place for it.
+    """
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="authsvc-")
+    except OSError as error:
+        raise NoTemporaryDirectory from error
+    with directory as path:
+        yield path
+
+
+def place_of_worker() -> Place:
+    """Return which worker this process is, as its supervisor has told it."""
+    number = os.environ.get(WORKER_VARIABLE)
+    if number is None:
+        return ALONE
+    directory = os.environ.get(_DIRECTORY_VARIABLE)
+    return Place(
+        number=int(number),
+        workers=int(os.environ[_WORKERS_VARIABLE]),
+        restarts=int(os.environ[_RESTARTS_VARIABLE]),
+        directory=None if directory is None else Path(directory),
+    )
 
 
 def stop_with_supervisor(stop: asyncio.Event) -> None:
@@ -87,6 +129,18 @@ def stop_with_supervisor(stop: asyncio.Event) -> None:
     # A file or /dev/null cannot be waited for, nor can what is closed.
     with suppress(OSError):
         loop.add_reader(0, on_input)
+
+
+class NoTemporaryDirectory(AuthsvcError):
+    """There is no place for the sockets of the workers."""
+
+    def __init__(self) -> None:
+        """Say what is missing."""
+        super().__init__(
+            "several workers that serve HTTP need a directory for their sockets, and none can be "
+            "made: name one in TMPDIR that this user may write to (a small tmpfs will do), or set "
+            "AUTHSVC_WORKERS=1"
+        )
 
 
 class Supervisor:
@@ -137,15 +191,17 @@ class Supervisor:
         """Keep one worker running."""
         clock = asyncio.get_running_loop().time
         backoff = _FIRST_BACKOFF_SECONDS
+        starts = 0
         while not self._stopping.is_set():
             started_at = clock()
             code = failure = None
             try:
-                code = await self._run_once(number)
+                code = await self._run_once(number, restarts=starts)
             except OSError as error:  # no memory or no process to be had just now
                 failure = str(error)
             if self._stopping.is_set():
                 return
+            starts += 1
             if clock() - started_at > _STEADY_SECONDS:
                 backoff = _FIRST_BACKOFF_SECONDS
             log.error(
@@ -159,7 +215,7 @@ class Supervisor:
                 await asyncio.wait_for(self._stopping.wait(), backoff)
             backoff = min(_LAST_BACKOFF_SECONDS, backoff * 2)
 
-    async def _run_once(self, number: int) -> int:
+    async def _run_once(self, number: int, *, restarts: int) -> int:
         """Run a worker to its end, and return its exit code.
 
         Raises:
@@ -167,7 +223,12 @@ class Supervisor:
         """
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            env=self._environment | {WORKER_VARIABLE: str(number)},
+            env={
+                **self._environment,
+                WORKER_VARIABLE: str(number),
+                _WORKERS_VARIABLE: str(self._workers),
+                _RESTARTS_VARIABLE: str(restarts),
+            },
             # A Ctrl-C is for the supervisor, which passes it on.
             start_new_session=True,
             stdin=asyncio.subprocess.PIPE,

@@ -19,7 +19,12 @@ from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.logs import configure_logs
 from authsvc.postgres import schema
-from authsvc.supervisor import WORKER_VARIABLE, stop_with_supervisor, supervise
+from authsvc.supervisor import (
+    WORKER_VARIABLE,
+    place_of_worker,
+    stop_with_supervisor,
+    supervise,
+)
 from authsvc.usecases.issue_key import IssuedKey
 
 
@@ -36,7 +41,7 @@ def serve() -> None:
         if is_worker:
             stop_with_supervisor(stop)
         async with app.open_parts(settings) as parts:
-            await app.serve(parts, stop, shares_port=is_worker)
+            await app.serve(parts, stop, place=place_of_worker())
 
     # For a worker, who is in a hurry is its supervisor, and that can kill it.
     run_until_signal(main, second_cuts=not is_worker)

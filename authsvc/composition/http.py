@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from authsvc.composition.metrics import Meter
 from authsvc.config import Settings
 from authsvc.domain.clock import Deadline
 from authsvc.domain.readiness import Readiness
 from authsvc.http.application import http_application
+from authsvc.http.metrics import metrics_route
 from authsvc.http.probes import live_route, ready_route
 from authsvc.http.public_keys import public_keys_route
 from authsvc.http.server import serving_http
@@ -21,6 +23,7 @@ async def serving_http_of(
     *,
     get_jwks: GetJwks,
     readiness: Callable[[], Readiness],
+    meter: Meter,
     new_deadline: Callable[[float], Deadline],
     shares_port: bool,
 ) -> AsyncIterator[str]:
@@ -41,7 +44,11 @@ async def serving_http_of(
             public_keys_route(get_jwks, lambda: new_deadline(limit)),
             live_route(),
             ready_route(readiness),
+            metrics_route(meter.page if settings.serves_metrics else None),
         ]
     )
-    async with serving_http(application, settings.http_address, shares_port=shares_port) as address:
+    async with (
+        meter.measuring(),
+        serving_http(application, settings.http_address, shares_port=shares_port) as address,
+    ):
         yield address

@@ -33,6 +33,7 @@ from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
 from authsvc.usecases.usage import UsageCounter
+from authsvc.usecases.verdict_counts import VerdictCounts
 from authsvc.usecases.watch_revocations import RevocationFeed
 
 
@@ -46,6 +47,10 @@ class Judging:
     """Judges as `judge` does, counting no use and taking nothing from a limit."""
     explain_credential: ExplainCredential
     tokens: TokenReaders
+    records: FreshRecords
+    """What credentials are judged by."""
+    verdicts: VerdictCounts
+    """What callers were told."""
     failures: FailureLimit
     """What guesses of each client address are counted in."""
     log: FollowedLog
@@ -145,6 +150,8 @@ def build_judging(
             clock=clock,
         ),
         tokens=tokens,
+        records=records,
+        verdicts=VerdictCounts(),
         failures=failures,
         log=log,
         feed=feed,

@@ -59,8 +59,8 @@ def auth_servicer(
     answers, recorded = PostgresAnswers(database), PostgresRecordedUsage(database)
     answered = _answered_requests(settings, database, clock)
     return AuthServicer(
-        validate_credential=ValidateCredential(judging.judge),
-        batch_validate_credentials=BatchValidateCredentials(judging.judge_batch),
+        validate_credential=ValidateCredential(judging.judge, judging.verdicts),
+        batch_validate_credentials=BatchValidateCredentials(judging.judge_batch, judging.verdicts),
         watch_revocations=WatchRevocations(feed=judging.feed, log=PostgresChangeLog(database)),
         explain_credential=judging.explain_credential,
         get_key=GetKey(keys),

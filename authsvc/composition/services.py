@@ -14,6 +14,7 @@ from authsvc.composition.sessions import session_servicer
 from authsvc.composition.signing import Signing
 from authsvc.config import Settings
 from authsvc.domain.clock import Clock
+from authsvc.domain.tallies import Tally
 from authsvc.postgres.database import Database
 from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.passwords import PasswordHasher
@@ -41,6 +42,7 @@ def build_services(
     signing: Signing,
     issue_key: IssueKey,
     hasher: PasswordHasher,
+    refresh_repeats: Tally,
     clock: Clock,
 ) -> Services:
     """Build the servicer of each service."""
@@ -48,5 +50,12 @@ def build_services(
         AUTH_SERVICE: auth_servicer(settings, database, judging, issue_key=issue_key, clock=clock),
         _ACCOUNT_SERVICE: account_servicer(settings, database, hasher=hasher, clock=clock),
         _AUDIT_SERVICE: audit_servicer(settings, database),
-        _SESSION_SERVICE: session_servicer(settings, database, signing, hasher=hasher, clock=clock),
+        _SESSION_SERVICE: session_servicer(
+            settings,
+            database,
+            signing,
+            hasher=hasher,
+            refresh_repeats=refresh_repeats,
+            clock=clock,
+        ),
     }

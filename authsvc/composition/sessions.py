@@ -13,6 +13,7 @@ from authsvc.config import Settings
 from authsvc.domain import ids
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.sessions import SessionLifetimes
+from authsvc.domain.tallies import Tally
 from authsvc.postgres.accounts import PostgresAccounts
 from authsvc.postgres.database import Database
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
@@ -37,6 +38,7 @@ def session_servicer(
     signing: Signing,
     *,
     hasher: PasswordHasher,
+    refresh_repeats: Tally,
     clock: Clock,
 ) -> SessionServicer:
     """Build what serves sessions and the keys of their tokens over gRPC."""
@@ -75,6 +77,7 @@ def session_servicer(
             lifetimes=lifetimes,
             reuse_window=timedelta(seconds=settings.refresh_reuse_window),
             clock=clock,
+            repeats=refresh_repeats,
         ),
         revoke_session=RevokeSession(store=sessions, clock=clock),
         revoke_all_sessions=RevokeAllSessions(users=users, store=sessions, clock=clock),

@@ -31,6 +31,7 @@ class RecordCache(Generic[K, V]):
         self.stamp = 0
         """Changes whenever something is dropped because it changed."""
         self.evictions = 0
+        self.hits = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,6 +45,7 @@ class RecordCache(Generic[K, V]):
         if entry is None:
             return None
         self._entries.move_to_end(key)
+        self.hits += 1
         return entry[0]
 
     def keep(self, key: K, value: V, tags: tuple[str, ...], stamp: int) -> None:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authsvc.domain.errors import Retriable
+from authsvc.http.metrics import METRICS_PATH
 from authsvc.http.responses import on_fault, on_http_exception, on_retriable
 
 log = structlog.get_logger()
@@ -31,10 +32,11 @@ def http_application(routes: Sequence[BaseRoute]) -> ASGIApp:
 
 
 class _Outermost:
-    """Opens every answer to every origin, and keeps faults of ours to the log.
+    """Opens answers to every origin, and keeps faults of ours to the log.
 
-    All that is served is public and asks for no cookie, so any page may read it. The header is
-    there whether a browser asks or not: shared caches give the same answer to both.
+    What is served is public and asks for no cookie, so any page may read it; but for the metrics,
+    which are for the inside. The header is there whether a browser asks or not: shared caches give
+    the same answer to both.
     """
 
     def __init__(self, application: ASGIApp) -> None:
@@ -45,9 +47,10 @@ class _Outermost:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
-                    (b"access-control-allow-origin", b"*"),
                     (b"x-content-type-options", b"nosniff"),
                 ]
+                if scope["path"] != METRICS_PATH:
+                    message["headers"].append((b"access-control-allow-origin", b"*"))
             await send(message)
 
         try:

@@ -78,7 +78,9 @@ class Argon2Hasher:
         self._threads = ThreadPoolExecutor(
             threads, thread_name_prefix="password", initializer=_yield_to_validations
         )
-        self._free = threads + waiting
+        self.capacity = threads + waiting
+        """How many hashes may be under way or wait."""
+        self._free = self.capacity
 
     async def hash(self, password: Password) -> str:
         """Return a hash that holds its own salt and cost, in the PHC string format.
@@ -112,6 +114,11 @@ class Argon2Hasher:
             TooManyLogins: Too many passwords are being hashed or compared already.
         """
         await self.verify(self._nobodys_hash, password)
+
+    @property
+    def in_progress(self) -> int:
+        """How many hashes are under way or wait."""
+        return self.capacity - self._free
 
     def close(self) -> None:
         """End the threads; what waits is dropped."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -21,6 +22,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
 from authsvc.postgres.errors import translate
+from authsvc.postgres.figures import DatabaseFigures
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -73,12 +75,21 @@ async def _keep_session(_connection: object) -> None:
     """Reset nothing: no statement here changes its session, and a reset costs a round trip."""
 
 
+class PoolSize(NamedTuple):
+    """How many connections a pool has, and may have."""
+
+    busy: int
+    idle: int
+    limit: int
+
+
 class Database:
     """A pool of connections to one database."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self.figures = DatabaseFigures()
         self._releases: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -136,6 +147,7 @@ class Database:
             async with asyncio.timeout(deadline.remaining()):
                 return await self._on_connection(work)
         except Exception as error:
+            self.figures.count_error(error)
             raise translate(error) from error
 
     async def run_in_transaction(
@@ -194,8 +206,15 @@ class Database:
         """
         await self.run(lambda connection: connection.fetchval("SELECT 1"), deadline)
 
+    def pool_size(self) -> PoolSize:
+        """Tell how many connections there are."""
+        pool = self._pool
+        idle = pool.get_idle_size()
+        return PoolSize(pool.get_size() - idle, idle, pool.get_max_size())
+
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        connection: Any = await self._pool.acquire()
+        connection: Any = await self._acquire()
+        began = time.monotonic()
         try:
             result = await work(connection)
         except asyncio.CancelledError:
@@ -208,8 +227,19 @@ class Database:
         except BaseException:
             await self._pool.release(connection)
             raise
+        finally:
+            self.figures.works.add(time.monotonic() - began)
         await self._pool.release(connection)
         return result
+
+    async def _acquire(self) -> Any:  # noqa: ANN401 - the pool's proxy
+        figures, began = self.figures, time.monotonic()
+        figures.waiting += 1
+        try:
+            return await self._pool.acquire()
+        finally:
+            figures.waiting -= 1
+            figures.waits.add(time.monotonic() - began)
 
     async def _release(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy
         try:

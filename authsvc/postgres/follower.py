@@ -67,6 +67,13 @@ class ChangeFollower:
         self._position: int | None = None
         self._has_read = False
         self._pruned_at = monotonic()
+        self.is_connected = False
+        self.connections = 0
+        """How many it has taken since the start."""
+        self.changes = 0
+        """How many it has told of."""
+        self.gaps = 0
+        """How often it may have missed some."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -84,6 +91,8 @@ class ChangeFollower:
     async def _follow_once(self) -> None:
         """Follow on one connection until it fails."""
         connection = await connect(self._url)
+        self.is_connected = True
+        self.connections += 1
         try:
             wake = asyncio.Event()
             async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
@@ -99,6 +108,7 @@ class ChangeFollower:
                     async with asyncio.timeout(POLL_SECONDS):
                         await wake.wait()
         finally:
+            self.is_connected = False
             # Orderly closing would wait for a server that may be gone.
             connection.terminate()
 
@@ -110,10 +120,13 @@ class ChangeFollower:
             if self._position is None or not page.follows(self._position):
                 for listener in self._listeners:
                     listener.on_gap()
+                # The first read begins with one, and nothing was missed.
+                self.gaps += self._position is not None
                 self._position = page.newest
             elif page.changes:
                 for listener in self._listeners:
                     listener.on_changes(page.changes)
+                self.changes += len(page.changes)
                 self._position = page.changes[-1].revision
             if self._position >= page.newest:
                 watermark = Watermark(self._position, as_of, as_of_monotonic)

@@ -7,6 +7,7 @@ from functools import partial
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
+from authsvc.domain.denials import Denial
 from authsvc.rpc import (
     conversion,
     explanation_conversion,
@@ -17,6 +18,7 @@ from authsvc.rpc import (
     usage_conversion,
 )
 from authsvc.rpc.calls import Rest
+from authsvc.rpc.observation import Answer
 from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.create_key import CreateKey
 from authsvc.usecases.explain_credential import ExplainCredential
@@ -24,7 +26,7 @@ from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.judge_batch import settled
-from authsvc.usecases.judge_credential import Unsettled, Verdict
+from authsvc.usecases.judge_credential import Question, Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
@@ -86,36 +88,39 @@ class AuthServicer:
 
     def validate_credential_now(
         self, request: pb.ValidateCredentialRequest, caller: Caller
-    ) -> bytes | Rest:
+    ) -> Answer | Rest:
         """Judge one credential."""
         answer = self._validate_credential.now(
             conversion.question(request, caller.principal.key_id), caller
         )
         if isinstance(answer, Verdict):
-            return conversion.validate_credential_response(answer)
+            return _answer(answer)
         return partial(self._settle, answer)
 
-    async def _settle(self, unsettled: Unsettled, deadline: Deadline) -> bytes:
+    async def _settle(self, unsettled: Unsettled, deadline: Deadline) -> Answer:
         verdict = await self._validate_credential.settle(unsettled, deadline)
-        return conversion.validate_credential_response(verdict)
+        return _answer(verdict)
 
     def batch_validate_credentials_now(
         self, request: pb.BatchValidateCredentialsRequest, caller: Caller
-    ) -> bytes | Rest:
+    ) -> Answer | Rest:
         """Judge many credentials."""
         caller_id = caller.principal.key_id
         questions = [conversion.question(one, caller_id) for one in request.requests]
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)
         if verdicts is not None:
-            return conversion.batch_response(verdicts)
-        return partial(self._settle_batch, answers)
+            return Answer(conversion.batch_response(verdicts))
+        return partial(self._settle_batch, questions, answers)
 
     async def _settle_batch(
-        self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
-    ) -> bytes:
-        verdicts = await self._batch_validate_credentials.settle(answers, deadline)
-        return conversion.batch_response(verdicts)
+        self,
+        questions: Sequence[Question],
+        answers: Sequence[Verdict | Unsettled],
+        deadline: Deadline,
+    ) -> Answer:
+        verdicts = await self._batch_validate_credentials.settle(questions, answers, deadline)
+        return Answer(conversion.batch_response(verdicts))
 
     async def watch_revocations(
         self, request: pb.WatchRevocationsRequest, call: Call
@@ -215,3 +220,9 @@ class AuthServicer:
         report = revocation_conversion.leak_report(request)
         reported = await self._report_leaked_key(report, call)
         return revocation_conversion.report_leaked_key_response(reported)
+
+
+def _answer(verdict: Verdict) -> Answer:
+    outcome = verdict.outcome
+    denial = outcome.reason.name if isinstance(outcome, Denial) else ""
+    return Answer(conversion.validate_credential_response(verdict), denial)

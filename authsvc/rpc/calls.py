@@ -7,11 +7,9 @@ short, and so must be its way (docs/adr/0006). This module alone ends calls with
 from __future__ import annotations
 
 import functools
-import itertools
 import re
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -29,17 +27,20 @@ from authsvc.rpc.audit_denied import denied_record
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
 from authsvc.rpc.error_table import INTERNAL, row_of
 from authsvc.rpc.management import is_management
+from authsvc.rpc.observation import Answer, CallObserver, RunningCall
 from authsvc.rpc.origin import action_of, address_of, call_origin
-from authsvc.rpc.status import REQUEST_ID_KEY, trailing_metadata
+from authsvc.rpc.request_ids import RequestIds, metadata_values
+from authsvc.rpc.status import trailing_metadata
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
+from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 Method = Callable[[Any, Call], Awaitable[Message]]
 OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
-Rest = Callable[[Deadline], Awaitable[bytes]]
+Rest = Callable[[Deadline], Awaitable[Answer]]
 """What is left of a call that cannot be answered without waiting."""
-MethodNow = Callable[[Any, Caller], bytes | Rest]
+MethodNow = Callable[[Any, Caller], Answer | Rest]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
 StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
@@ -51,7 +52,6 @@ AUTHORIZATION_KEY: Final = "authorization"
 _ATTEMPT_SECONDS: Final = 0.2
 # A negative value tells the client's gRPC library not to retry by itself (gRFC A6).
 _NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 log = structlog.get_logger()
@@ -67,6 +67,7 @@ class Calls:
         audit_denials: AuditDenials,
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
+        observers: Sequence[CallObserver] = (),
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -75,13 +76,14 @@ class Calls:
             audit_denials: Is told of refused attempts at management.
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
+            observers: Are told of every call when it ends, whatever its end.
         """
         self._authenticate = authenticate
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
-        self._request_id_prefix = secrets.token_hex(4)
-        self._request_numbers = itertools.count(1)
+        self._observers = tuple(observers)
+        self._request_id = RequestIds()
 
     def add_service(
         self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
@@ -93,7 +95,7 @@ class Calls:
             service: The service's descriptor.
             servicer: Has a coroutine function `create_key(request, call)` for a method
                 `CreateKey`; or, for one that seldom has to wait, a plain function
-                `create_key_now(request, caller)`. That returns the serialised answer, or a
+                `create_key_now(request, caller)`. That returns an `Answer`, or a
                 coroutine function that makes it and takes the deadline of the call. A method
                 that needs no caller is a coroutine function `create_key_open(request, call)`.
 
@@ -131,24 +133,32 @@ class Calls:
     def _behaviour_now(self, name: str, parse: Parse, serve: MethodNow) -> Behaviour:
         """Return the way of a method that seldom waits. Almost every call goes it."""
         authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic = self._monotonic
+        monotonic, observers = self._monotonic, self._observers
 
         async def behave(data: bytes, context: Context) -> bytes:
+            running = RunningCall(name, monotonic() if observers else 0.0)
             try:
-                authorization = _metadata(context, AUTHORIZATION_KEY)
-                address = address_of(context.peer())
+                authorization = metadata_values(context, AUTHORIZATION_KEY)
+                running.address = address = address_of(context.peer())
                 caller = authenticate.now(authorization, address)
                 if caller is None:
                     deadline = CallDeadline(context, work_limit, monotonic)
                     caller = await authenticate(authorization, deadline, address)
                 else:
                     deadline = None
+                running.caller = caller
                 answer = serve(parse(data), caller)
-                if isinstance(answer, bytes):
-                    return answer
-                return await answer(deadline or CallDeadline(context, work_limit, monotonic))
+                if not isinstance(answer, Answer):
+                    answer = await answer(deadline or CallDeadline(context, work_limit, monotonic))
+                running.end(grpc.StatusCode.OK, answer.denial)
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error)
+                await self._abort(running, context, error)
+            else:
+                return answer.data
+            finally:
+                if observers:
+                    running.request_id = running.request_id or self._request_id(context)
+                    running.tell(observers, context, monotonic())
 
         return behave
 
@@ -157,21 +167,29 @@ class Calls:
         monotonic, is_audited = self._monotonic, is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            request_id, address = self._request_id(context), address_of(context.peer())
-            deadline, caller = CallDeadline(context, work_limit, monotonic), None
+            running = self._running(name, context)
+            request_id, address = running.request_id, running.address
+            deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = _metadata(context, AUTHORIZATION_KEY)
+                authorization = metadata_values(context, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
                 caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                running.caller = caller
                 origin = call_origin(caller, name, request_id, address)
                 response = await serve(parse(data), Call(caller, deadline, origin))
-                return response.SerializeToString()
+                answer = response.SerializeToString()
+                running.end(grpc.StatusCode.OK)
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    origin = call_origin(caller, name, request_id, address)
-                    await self._audit(error, _parsed(parse, data), caller, origin, deadline)
-                await self._abort(name, context, error, request_id)
+                    known = running.caller
+                    origin = call_origin(known, name, request_id, address)
+                    await self._audit(error, _parsed(parse, data), known, origin, deadline)
+                await self._abort(running, context, error)
+            else:
+                return answer
+            finally:
+                self._tell(running, context)
 
         return behave
 
@@ -184,17 +202,23 @@ class Calls:
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            request_id, address = self._request_id(context), address_of(context.peer())
+            running = self._running(name, context)
+            request_id, address = running.request_id, running.address
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
             deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
             try:
                 call = OpenCall(deadline, address, origin, new_deadline)
                 response = await serve(parse(data), call)
-                return response.SerializeToString()
+                answer = response.SerializeToString()
+                running.end(grpc.StatusCode.OK)
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
                     await self._audit(error, _parsed(parse, data), None, origin, new_deadline())
-                await self._abort(name, context, error, request_id)
+                await self._abort(running, context, error)
+            else:
+                return answer
+            finally:
+                self._tell(running, context)
 
         return behave
 
@@ -204,21 +228,34 @@ class Calls:
         authenticate, work_limit = self._authenticate, self._work_limit
 
         async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
-            request_id = self._request_id(context)
+            running = self._running(name, context)
+            request_id, address = running.request_id, running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = _metadata(context, AUTHORIZATION_KEY)
-                address = address_of(context.peer())
+                authorization = metadata_values(context, AUTHORIZATION_KEY)
                 caller = await authenticate(authorization, deadline, address)
+                running.caller = caller
                 call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
                     call.caller = await authenticate.again(authorization, deadline, address)
                     yield response.SerializeToString()
+                running.end(grpc.StatusCode.OK)
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(name, context, error, request_id)
+                await self._abort(running, context, error)
+            finally:
+                self._tell(running, context)
 
         return behave
+
+    def _running(self, name: str, context: Context) -> RunningCall:
+        running = RunningCall(name, self._monotonic(), self._request_id(context))
+        running.address = address_of(context.peer())
+        return running
+
+    def _tell(self, running: RunningCall, context: Context) -> None:
+        if self._observers:
+            running.tell(self._observers, context, self._monotonic())
 
     async def _audit(
         self,
@@ -236,17 +273,16 @@ class Calls:
         except Exception:
             log.exception("refused attempt not audited", request_id=origin.request_id)
 
-    async def _abort(
-        self, method: str, context: Context, error: Exception, request_id: str = ""
-    ) -> NoReturn:
+    async def _abort(self, running: RunningCall, context: Context, error: Exception) -> NoReturn:
         if isinstance(error, DecodeError):
             error = InvalidRequest(())
         row = row_of(error)
-        request_id = request_id or self._request_id(context)
+        running.request_id = request_id = running.request_id or self._request_id(context)
+        running.end(row.code, ErrorReason.Name(row.reason).removeprefix("ERROR_REASON_"))
         log.log(
             row.log_level,
             "call failed",
-            method=method,
+            method=running.method,
             request_id=request_id,
             code=row.code.name,
             error=type(error).__name__,
@@ -259,21 +295,6 @@ class Calls:
         if left is not None and left < _ATTEMPT_SECONDS:
             trailing = (*trailing, _NO_RETRY)
         await context.abort(row.code, row.text, trailing)
-
-    def _request_id(self, context: Context) -> str:
-        """Return the caller's own request id where it sent a usable one, else a new one."""
-        sent = _metadata(context, REQUEST_ID_KEY)
-        if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
-            return sent[0]
-        return f"{self._request_id_prefix}-{next(self._request_numbers)}"
-
-
-def _metadata(context: Context, name: str) -> list[str]:
-    return [
-        value if isinstance(value, str) else value.decode("latin-1")
-        for key, value in context.invocation_metadata() or ()
-        if key == name
-    ]
 
 
 def _parsed(parse: Parse, data: bytes) -> Message | None:

@@ -114,6 +114,11 @@ class Health:
             await self.probe_once()
             await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
 
+    @property
+    def database_answers(self) -> bool:
+        """Whether the database answered the last probe."""
+        return bool(self._serving)
+
     def readiness(self, service_name: str) -> Readiness:
         """Return what a service's health comes from, without asking the database again.
 

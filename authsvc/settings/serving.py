@@ -62,8 +62,15 @@ class ServingSettings(BaseSettings):
     http_address: Annotated[str, AfterValidator(check_http_address)] = Field(
         default="127.0.0.1:50080",
         description="Where HTTP is served, as `host:port`: the public keys of access tokens, at "
-        "`/.well-known/jwks.json`, and the probes `/livez` and `/readyz`. It is without TLS and "
-        "may be a public address, for what it serves is public. `off` serves no HTTP.",
+        "`/.well-known/jwks.json`, the probes `/livez` and `/readyz`, and on loopback addresses "
+        "`/metrics`. It is without TLS and may be a public address, for what it serves there is "
+        "public. `off` serves no HTTP.",
+    )
+    expose_metrics: bool = Field(
+        default=False,
+        description="Serve `/metrics` though `AUTHSVC_HTTP_ADDRESS` is not a loopback address. For "
+        "addresses that only the inside can reach: metrics hold no secrets, but tell how much is "
+        "going on and how many log-ins fail.",
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         default=1,
@@ -113,3 +120,8 @@ class ServingSettings(BaseSettings):
     def serves_http(self) -> bool:
         """Whether HTTP is served at all."""
         return self.http_address != OFF
+
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether the metrics are served with the rest of HTTP."""
+        return self.serves_http and (self.expose_metrics or is_loopback(self.http_address))

@@ -101,6 +101,7 @@ class Keyring:
         self._database_away = False
         self._clock = clock
         self._monotonic = monotonic
+        self._stored: Sequence[SealedSigningKey] = ()
         self._snapshot: _Snapshot | None = None
         self._reads = 0
         self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
@@ -151,6 +152,11 @@ class Keyring:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         await self._read(None, self._reads, deadline)
+
+    def signs_since(self) -> datetime | None:
+        """Return when the key began to sign that signs now, by the last read; None without one."""
+        key = find_signer(self._stored, self._algorithm, self._clock())
+        return None if key is None else key.activate_time
 
     def find_verification_key_now(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
         """Return a key and its age, if it is in a snapshot that is fresh enough; else None."""
@@ -250,6 +256,7 @@ class Keyring:
                     as_of, read_at = self._clock(), self._monotonic()
                     stored = await self._store.list_signing_keys(deadline)
                     keys = self._readable(stored, as_of)
+                    self._stored = stored
                     freshness = Freshness(FreshnessSource.CACHE, as_of)
                     snapshot = self._snapshot = _Snapshot(keys, freshness, read_at, number)
                     self._database_away = False

@@ -16,6 +16,7 @@ import structlog
 from authsvc.domain.audit import AuditRecord
 from authsvc.domain.clock import Deadline
 from authsvc.domain.origin import ActorKind
+from authsvc.domain.tallies import Tally
 from authsvc.usecases.failure_limit import WINDOW_SECONDS, FailureLimit
 
 ANONYMOUS_PER_MINUTE: Final = 60
@@ -59,6 +60,10 @@ class AuditDenials:
             failures_per_minute=KNOWN_PER_MINUTE, monotonic=monotonic, group=str
         )
         self._left_out = 0
+        self.left_out = Tally()
+        """Attempts that were too many of one sender."""
+        self.unwritten = Tally()
+        """Attempts that the database did not take."""
         self._told_at = monotonic() - WINDOW_SECONDS
         self._writes: set[asyncio.Task[None]] = set()
 
@@ -86,10 +91,14 @@ class AuditDenials:
         try:
             await self._store.append(record, deadline)
         except asyncio.CancelledError as error:
-            _tell_unwritten(record, error)
+            self._miss(record, error)
             raise
         except Exception as error:  # noqa: BLE001 - the status that was decided on is sent
-            _tell_unwritten(record, error)
+            self._miss(record, error)
+
+    def _miss(self, record: AuditRecord, error: BaseException) -> None:
+        self.unwritten.add()
+        _tell_unwritten(record, error)
 
     def _takes(self, record: AuditRecord) -> bool:
         origin = record.origin
@@ -103,6 +112,7 @@ class AuditDenials:
                 limit.count(who)
         else:
             self._left_out += 1
+            self.left_out.add()
         if self._monotonic() - self._told_at >= WINDOW_SECONDS:
             self._tell_left_out()
         return is_taken

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from authsvc.domain.networks import network_of
+from authsvc.domain.tallies import Tally
 
 WINDOW_SECONDS: Final = 60.0
 MAX_ADDRESSES: Final = 10_000
@@ -37,6 +38,8 @@ class FailureLimit:
         self._group = group
         self._monotonic = monotonic
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self.refusals = Tally()
+        """Guesses that were refused because of it."""
 
     def wait_for(self, address: str) -> timedelta | None:
         """Return how long an address has to wait, or None when it has not.

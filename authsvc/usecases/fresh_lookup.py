@@ -44,6 +44,22 @@ class LookupBounds:
     """How old records may be to answer while the database is away; None: they may not."""
 
 
+@dataclass(frozen=True, slots=True)
+class LookupFigures:
+    """How memory has served since the start of this process."""
+
+    hits: int
+    """How often it had a record."""
+    absent_hits: int
+    """How often it knew that there is none."""
+    misses: int
+    """How many records were read from the database."""
+    entries: int
+    absent_entries: int
+    evictions: int
+    reads_in_flight: int
+
+
 class FreshLookup(Generic[K, V]):
     """Looks records of one kind up."""
 
@@ -78,12 +94,26 @@ class FreshLookup(Generic[K, V]):
         """Returns a record from memory, or None; it counts only while `freshness_for` says so."""
         self._bounds = bounds
         self._reads = 0
+        self._misses = 0
         self._flights: dict[K, asyncio.Future[Found[V] | None]] = {}
         self._database_away = False
         self._clock = clock
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def figures(self) -> LookupFigures:
+        """Tell how memory has served."""
+        records, absent = self._records, self._absent
+        return LookupFigures(
+            hits=records.hits,
+            absent_hits=absent.hits,
+            misses=self._misses,
+            entries=len(records),
+            absent_entries=len(absent),
+            evictions=records.evictions + absent.evictions,
+            reads_in_flight=self._reads,
+        )
 
     def knows(self, key: K) -> bool:
         """Tell whether memory has a record, fresh or not."""
@@ -183,6 +213,7 @@ class FreshLookup(Generic[K, V]):
             raise TooManyLookups
         as_of, records_stamp, absent_stamp = self._clock(), self._records.stamp, self._absent.stamp
         self._reads += 1
+        self._misses += len(keys)
         try:
             records = await self._read(keys, deadline)
         except DatabaseUnavailable:

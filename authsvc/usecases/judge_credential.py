@@ -362,6 +362,7 @@ class JudgeCredential:
         wait = self._failures.wait_for(question.client_address) if question.client_address else None
         if wait is None or self._knows(credential):
             return None
+        self._failures.refusals.add()
         denial = Denial(DenialReason.RATE_LIMITED, www_authenticate="", retry_after=wait)
         return Verdict(denial, Freshness(FreshnessSource.DATABASE, self._clock()))
 

@@ -23,6 +23,7 @@ from authsvc.domain.refresh_tokens import (
     TokenPair,
 )
 from authsvc.domain.sessions import Session, SessionEndReason, SessionLifetimes, SessionState
+from authsvc.domain.tallies import Tally
 from authsvc.domain.users import UserRole
 from authsvc.usecases.call import OpenCall
 from authsvc.usecases.session_tokens import MakeTokens, SessionTokens
@@ -96,6 +97,7 @@ class RefreshSession:
         lifetimes: SessionLifetimes,
         reuse_window: timedelta,
         clock: Clock,
+        repeats: Tally,
     ) -> None:
         """Take the stores, what makes and seals tokens, and how long all of it is good.
 
@@ -107,6 +109,7 @@ class RefreshSession:
             lifetimes: How long sessions live.
             reuse_window: For how long a token that was used gets the answer that it got.
             clock: The source of time.
+            repeats: Counts the tokens that got the answer that they got before.
         """
         self._refresh_tokens = refresh_tokens
         self._sessions = sessions
@@ -115,6 +118,7 @@ class RefreshSession:
         self._lifetimes = lifetimes
         self._reuse_window = reuse_window
         self._clock = clock
+        self._repeats = repeats
 
     async def __call__(
         self, refresh_token: str, client_address: str, call: OpenCall
@@ -156,6 +160,7 @@ class RefreshSession:
             answer = presented.answer_at(now)
             if answer is None:
                 raise RefreshTokenReused(session.session_id, session.account_id)
+            self._repeats.add()
             return GrantedSession(session, self._sealer.open(token, answer, session.session_id))
 
         try:

@@ -61,8 +61,22 @@ class _Sealed:
     """Counts to which nothing is added any more."""
 
     hour: datetime
+    began: datetime
     seen_time: datetime
     counts: Counters
+
+
+@dataclass(slots=True)
+class UsageFigures:
+    """What became of what was counted, since the start of this process."""
+
+    flushes: int = 0
+    """How often all there was has been written."""
+    failures: int = 0
+    """How often that failed."""
+    batches: int = 0
+    dropped: int = 0
+    """How many verdicts there was no room for."""
 
 
 class UsageCounter:
@@ -78,8 +92,13 @@ class UsageCounter:
         self._hour = hour_of(clock())
         self._sealed: deque[_Sealed] = deque()
         self._batches: deque[UsageBatch] = deque()
+        self._batches_began = clock()
+        """When the first was counted of what is in `_batches`."""
         self._flushing = asyncio.Lock()
         self._dropped = 0
+        self._began = clock()
+        """When the first of `_counts` was counted."""
+        self.figures = UsageFigures()
 
     def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
         """Count one verdict on a key.
@@ -99,15 +118,34 @@ class UsageCounter:
         counts = self._counts
         key_id, outcome, client_address, caller_id = combination
         if not counts:
-            self._hour = hour_of(self._clock())
+            self._began = self._clock()
+            self._hour = hour_of(self._began)
         if len(client_address) > MAX_ADDRESS_LENGTH:
             combination = (key_id, outcome, "", caller_id)
         if len(counts) >= MAX_COMBINATIONS and combination not in counts:
             combination = (key_id, outcome, "", None)
         if len(counts) >= MAX_PENDING and combination not in counts:
             self._dropped += 1
+            self.figures.dropped += 1
             return
         counts.setdefault(combination, [0])[0] += 1
+
+    def lag_seconds(self) -> float:
+        """Return how long ago the oldest was counted of what is not written; 0 if all is."""
+        if self._batches:
+            began = self._batches_began
+        elif self._sealed:
+            began = self._sealed[0].began
+        elif self._counts:
+            began = self._began
+        else:
+            return 0.0
+        return max(0.0, (self._clock() - began).total_seconds())
+
+    def buffered(self) -> int:
+        """Return how many counts wait to be written."""
+        batches = sum(len(batch.counts) + len(batch.sources) for batch in self._batches)
+        return len(self._counts) + sum(len(one.counts) for one in self._sealed) + batches
 
     async def flush(self, deadline: Deadline) -> None:
         """Write what was counted since the last time; keep it when that fails."""
@@ -118,7 +156,10 @@ class UsageCounter:
                     self._seal()
                     await self._write(deadline)
             except DatabaseUnavailable as error:
+                self.figures.failures += 1
                 log.warning("usage not written", cause=repr(error.__cause__ or error))
+            else:
+                self.figures.flushes += 1
             if self._dropped:
                 log.error("usage dropped", verdicts=self._dropped)
                 self._dropped = 0
@@ -174,6 +215,7 @@ class UsageCounter:
             await self.flush(deadline)
         except Exception:
             # Counting goes on, whatever it was.
+            self.figures.failures += 1
             log.exception("usage not written")
 
     def _seal(self) -> None:
@@ -187,17 +229,18 @@ class UsageCounter:
             if hour_of(now) == self._hour or waiting + len(self._counts) > MAX_PENDING:
                 return
         if self._counts:
-            self._sealed.append(_Sealed(self._hour, now, self._counts))
+            self._sealed.append(_Sealed(self._hour, self._began, now, self._counts))
             self._counts = {}
 
     async def _write(self, deadline: Deadline) -> None:
         while self._batches or self._sealed:
             if not self._batches:
                 batches = await self._number(self._sealed[0])
-                self._sealed.popleft()
+                self._batches_began = self._sealed.popleft().began
                 self._batches.extend(batches)
             await self._store.add_usage(self._batches[0], deadline)
             self._batches.popleft()
+            self.figures.batches += 1
 
     async def _number(self, sealed: _Sealed) -> list[UsageBatch]:
         batches: list[UsageBatch] = []

@@ -14,8 +14,9 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
-from authsvc.usecases.judge_batch import JudgeBatch
+from authsvc.usecases.judge_batch import JudgeBatch, settled
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
+from authsvc.usecases.verdict_counts import VerdictCounts
 
 MAX_BATCH: Final = 1000
 """The most credentials in one batch."""
@@ -24,9 +25,10 @@ MAX_BATCH: Final = 1000
 class ValidateCredential:
     """Judges a credential on behalf of a caller that may ask."""
 
-    def __init__(self, judge: JudgeCredential) -> None:
-        """Take the judge of credentials."""
+    def __init__(self, judge: JudgeCredential, counts: VerdictCounts) -> None:
+        """Take the judge of credentials, and what counts verdicts."""
         self._judge = judge
+        self._count = counts.count
 
     def now(self, question: Question, caller: Caller) -> Verdict | Unsettled:
         """Judge the credential by what is in memory, or say what is to be settled.
@@ -40,7 +42,10 @@ class ValidateCredential:
             violations = Violations()
             _check(question, "", violations)
             violations.raise_if_any()
-        return self._judge.now(question)
+        answer = self._judge.now(question)
+        if isinstance(answer, Verdict):
+            self._count(question.value, answer.outcome)
+        return answer
 
     async def settle(self, unsettled: Unsettled, deadline: Deadline) -> Verdict:
         """Judge a credential that memory could not judge.
@@ -50,15 +55,18 @@ class ValidateCredential:
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """
-        return await self._judge.settle(unsettled, deadline)
+        verdict = await self._judge.settle(unsettled, deadline)
+        self._count(unsettled.question.value, verdict.outcome)
+        return verdict
 
 
 class BatchValidateCredentials:
     """Judges many credentials on behalf of a caller that may ask."""
 
-    def __init__(self, judge: JudgeBatch) -> None:
-        """Take the judge of batches."""
+    def __init__(self, judge: JudgeBatch, counts: VerdictCounts) -> None:
+        """Take the judge of batches, and what counts verdicts."""
         self._judge = judge
+        self._count = counts.count
 
     def now(self, questions: Sequence[Question], caller: Caller) -> list[Verdict | Unsettled]:
         """Judge the credentials by what is in memory.
@@ -79,10 +87,17 @@ class BatchValidateCredentials:
             if _has_bounds(question):
                 _check(question, f"requests[{index}].", violations)
         violations.raise_if_any()
-        return self._judge.now(questions)
+        answers = self._judge.now(questions)
+        verdicts = settled(answers)
+        if verdicts is not None:
+            self._count_all(questions, verdicts)
+        return answers
 
     async def settle(
-        self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
+        self,
+        questions: Sequence[Question],
+        answers: Sequence[Verdict | Unsettled],
+        deadline: Deadline,
     ) -> list[Verdict]:
         """Judge the credentials that memory could not judge.
 
@@ -94,7 +109,13 @@ class BatchValidateCredentials:
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have a revision that is demanded.
         """
-        return await self._judge.settle(answers, deadline)
+        verdicts = await self._judge.settle(answers, deadline)
+        self._count_all(questions, verdicts)
+        return verdicts
+
+    def _count_all(self, questions: Sequence[Question], verdicts: Sequence[Verdict]) -> None:
+        for question, verdict in zip(questions, verdicts, strict=True):
+            self._count(question.value, verdict.outcome)
 
 
 def _has_bounds(question: Question) -> bool:

@@ -18,6 +18,7 @@ from authsvc.domain.changes import Change, ChangeKind, ChangeLogPage, Watermark
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import ServerStopping, TooManyStreams
 from authsvc.domain.scopes import VALIDATE
+from authsvc.domain.tallies import Tally
 from authsvc.usecases.call import Call
 
 _PAGE_SIZE: Final = 1000
@@ -112,6 +113,13 @@ class RevocationFeed:
         self._subscriptions: set[_Subscription] = set()
         self._watermark: Watermark | None = None
         self._stopping = False
+        self.resets = Tally()
+        """How often a stream was told to start again."""
+
+    @property
+    def streams(self) -> int:
+        """How many there are."""
+        return len(self._subscriptions)
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Pass changes on, but for what came to exist: it ends nothing."""
@@ -193,9 +201,13 @@ class WatchRevocations:
             if after_revision:
                 async for event in self._catch_up(after_revision, call.deadline):
                     told = event.revision
+                    if isinstance(event, Reset):
+                        self._feed.resets.add()
                     yield event
                     call.caller.require(VALIDATE)
             async for event in _live(subscription, told):
+                if isinstance(event, Reset):
+                    self._feed.resets.add()
                 yield event
                 # What the caller may do can change while it listens.
                 call.caller.require(VALIDATE)

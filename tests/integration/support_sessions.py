@@ -8,6 +8,7 @@ from typing import Any
 
 from authsvc import app
 from authsvc.composition.sessions import session_servicer
+from authsvc.domain.tallies import Tally
 from authsvc.domain.users import User, UserRole
 from authsvc.rpc.session_servicer import SessionServicer
 from authsvc.usecases.call import OpenCall
@@ -66,6 +67,7 @@ class Sessions:
             parts.database,
             parts.signing,
             hasher=parts.hasher,
+            refresh_repeats=Tally(),
             clock=self.clock,
         )
 

@@ -35,6 +35,7 @@ from authsvc.usecases.judge_credential import (
 )
 from authsvc.usecases.rate_limits import RateLimiter, Unlimited
 from authsvc.usecases.validate_credential import ValidateCredential
+from authsvc.usecases.verdict_counts import VerdictCounts
 from tests.unit.examples import (
     ACCOUNT_ID,
     FAKE_KEY,
@@ -299,7 +300,7 @@ def a_judge(
 
 async def validated(judge: JudgeCredential, question: Question, caller: Caller) -> Verdict:
     """Return the verdict that a caller gets, from memory or not."""
-    validate = ValidateCredential(judge)
+    validate = ValidateCredential(judge, VerdictCounts())
     answer = validate.now(question, caller)
     return answer if isinstance(answer, Verdict) else await validate.settle(answer, NoHurry())
 

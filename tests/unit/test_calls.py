@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NoReturn, cast
 
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsvc.domain.audit import AuditRecord, Target, TargetKind
+from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.denials import DENIALS, DenialReason
 from authsvc.domain.errors import (
@@ -31,6 +35,7 @@ from authsvc.domain.origin import ActorKind, Origin
 from authsvc.rpc import calls
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.deadlines import CallDeadline, Context
+from authsvc.rpc.observation import Answer, CallObserver, FinishedCall
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
@@ -151,6 +156,7 @@ def _handlers(
     judge: Judge | None = None,
     onlooker: Judge | None = None,
     audit_log: AuditLog | None = None,
+    observers: Sequence[CallObserver] = (),
 ) -> dict[str, Any]:
     calls = Calls(
         authenticate=AuthenticateCaller(
@@ -159,6 +165,8 @@ def _handlers(
         ),
         audit_denials=AuditDenials(store=audit_log or AuditLog(), monotonic=lambda: 0.0),
         work_limit_seconds=2.0,
+        monotonic=itertools.count().__next__ if observers else time.monotonic,
+        observers=observers,
     )
     registry = Registry()
     calls.add_service(cast("grpc.aio.Server", registry), SERVICE, servicer)
@@ -580,3 +588,101 @@ async def test_a_use_case_is_told_where_its_call_comes_from() -> None:
         "mine",
         "192.0.2.1",
     )
+
+
+class InstantServicer(Servicer):
+    """Validates without waiting."""
+
+    def __init__(self, denial: str = "", error: BaseException | None = None) -> None:
+        super().__init__(error)
+        self.denial = denial
+
+    def validate_credential_now(self, _request: Message, _caller: Caller) -> Answer:
+        if self.error is not None:
+            raise self.error
+        return Answer(b"", self.denial)
+
+
+async def _observed(
+    servicer: Servicer, call: WireCall, method: str = "ValidateCredential"
+) -> FinishedCall:
+    seen: list[FinishedCall] = []
+    handler = _handlers(servicer, observers=[seen.append])[method]
+    with contextlib.suppress(Aborted, asyncio.CancelledError):
+        await handler.unary_unary(b"", call.context)
+    (finished,) = seen
+    return finished
+
+
+@pytest.mark.parametrize("method", ["ValidateCredential", "GetKey"])
+async def test_a_good_call_is_observed_with_whose_it_was(method: str) -> None:
+    finished = await _observed(InstantServicer(), WireCall(GOOD, ("x-request-id", "mine")), method)
+
+    assert finished._replace(seconds=0) == FinishedCall(
+        f"orchestrator.auth.v1.AuthService/{method}",
+        grpc.StatusCode.OK,
+        "",
+        0,
+        "mine",
+        PRINCIPAL.actor,
+        "192.0.2.1",
+    )
+    assert finished.seconds > 0
+
+
+async def test_a_denied_validation_is_observed_with_its_reason() -> None:
+    finished = await _observed(InstantServicer("KEY_REVOKED"), WireCall(GOOD))
+
+    assert (finished.code, finished.reason) == (grpc.StatusCode.OK, "KEY_REVOKED")
+
+
+@pytest.mark.parametrize("method", ["ValidateCredential", "GetKey"])
+async def test_a_failed_call_is_observed_under_the_request_id_of_its_status(method: str) -> None:
+    call = WireCall(GOOD)
+
+    finished = await _observed(InstantServicer(error=KeyNotFound()), call, method)
+
+    assert (finished.code, finished.reason) == (grpc.StatusCode.NOT_FOUND, "KEY_NOT_FOUND")
+    assert finished.request_id == call.trailers["x-request-id"]
+
+
+@pytest.mark.parametrize("method", ["ValidateCredential", "GetKey"])
+@pytest.mark.parametrize(
+    ("left", "code"),
+    [
+        (None, grpc.StatusCode.CANCELLED),
+        (1.0, grpc.StatusCode.CANCELLED),
+        (0.0, grpc.StatusCode.DEADLINE_EXCEEDED),
+    ],
+)
+async def test_a_call_that_was_given_up_is_observed(
+    method: str, left: float | None, code: grpc.StatusCode
+) -> None:
+    servicer = InstantServicer(error=asyncio.CancelledError())
+
+    finished = await _observed(servicer, WireCall(GOOD, left=left), method)
+
+    assert finished.code is code
+
+
+async def test_a_stream_that_its_client_left_is_observed_once() -> None:
+    seen: list[FinishedCall] = []
+    behave = _handlers(Servicer(), observers=[seen.append])["WatchRevocations"].unary_stream
+    answers = behave(b"", WireCall(GOOD).context)
+    await anext(answers)
+    assert seen == []
+
+    await answers.aclose()
+
+    assert [finished.code for finished in seen] == [grpc.StatusCode.CANCELLED]
+
+
+async def test_a_fault_of_an_observer_does_not_touch_the_call() -> None:
+    def fail(_: FinishedCall) -> None:
+        raise ZeroDivisionError
+
+    seen: list[FinishedCall] = []
+    handler = _handlers(InstantServicer(), observers=[fail, seen.append])["ValidateCredential"]
+
+    assert await handler.unary_unary(b"", WireCall(GOOD).context) == b""
+    assert len(seen) == 1

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from authsvc.config_values import LogFormat, LogLevel
-from authsvc.logs import configure_logs
+from authsvc.logs import configure_logs, redacting
 from tests.unit.examples import FAKE_KEY
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl"
@@ -161,3 +161,22 @@ def test_what_libraries_log_is_redacted_too(secret: str) -> None:
     )
 
     assert (secret in ran.stderr, ran.stderr.count("[redacted]")) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("postgresql://user:hunter2@db:5432/auth", "postgresql://user:[redacted]@db:5432/auth"),
+        ("postgresql+asyncpg://u:hunter2@db/a", "postgresql+asyncpg://u:[redacted]@db/a"),
+        ("redis://:hunter2@cache", "redis://:[redacted]@cache"),
+        ("Authorization: Bearer hunter2", "Authorization: Bearer [redacted]"),
+        ("('authorization', 'Basic hunter2')", "('authorization', 'Basic [redacted]')"),
+        ("authorization=hunter2", "authorization=[redacted]"),
+        ("http://127.0.0.1:8080/livez", "http://127.0.0.1:8080/livez"),
+        ("Missing Authorization header", "Missing Authorization header"),
+    ],
+)
+def test_passwords_in_urls_and_authorization_headers_are_redacted(text: str, redacted: str) -> None:
+    render = redacting(lambda _logger, _method, event: str(event["event"]))
+
+    assert render(None, "info", {"event": text}) == redacted

@@ -18,6 +18,7 @@ import structlog
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import IssuerUnavailable
 from authsvc.domain.foreign_issuers import ForeignAlgorithm
+from authsvc.domain.tallies import Tally
 from authsvc.tokens.foreign.failures import KeysNotFetched
 from authsvc.tokens.foreign.key_sets import IssuerKey, fitting, read_key_set
 from authsvc.tokens.foreign.sources import KeySetSource
@@ -75,6 +76,10 @@ class IssuerKeys:
         self._sleep = sleep
         self._snapshot: _Snapshot | None = None
         self._fetches = 0
+        self.fetched = Tally()
+        """Fetches that brought keys."""
+        self.failed = Tally()
+        """Fetches that did not."""
         self._asked_at: float | None = None
         self._next_at = 0.0
         self._flight: asyncio.Task[None] | None = None
@@ -83,6 +88,11 @@ class IssuerKeys:
         """Tell whether a key is among those that may be used now."""
         snapshot = self._usable()
         return snapshot is not None and key in snapshot.keys
+
+    def age(self) -> float | None:
+        """Return how many seconds ago the keys were fetched; None if they never were."""
+        snapshot = self._snapshot
+        return None if snapshot is None else self._monotonic() - snapshot.fetched_at
 
     async def find(
         self, kid: str | None, algorithm: ForeignAlgorithm, deadline: Deadline
@@ -149,6 +159,7 @@ class IssuerKeys:
                 document = await self._source.fetch()
             keys = read_key_set(document.body, self._algorithms)
         except (KeysNotFetched, TimeoutError) as error:
+            self.failed.add()
             problem = str(error) or "it took too long"
             cause = repr(error.__cause__) if error.__cause__ else None
             log.warning(
@@ -157,11 +168,13 @@ class IssuerKeys:
             return
         except Exception:
             # What an issuer sends must not end the refreshing.
+            self.failed.add()
             log.exception("issuer's keys not fetched", issuer=self._alias)
             return
         age = _USUAL_AGE if document.max_age is None else document.max_age
         self._next_at = fetched_at + min(max(age, _MIN_AGE), _MAX_AGE).total_seconds()
         self._snapshot = _Snapshot(keys, fetched_at, number)
+        self.fetched.add()
         log.debug("issuer's keys fetched", issuer=self._alias, keys=len(keys))
 
     def _usable(self) -> _Snapshot | None:

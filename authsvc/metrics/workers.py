@@ -1,0 +1,88 @@
+"""The numbers of all workers, whichever of them is asked.
+
+Each worker listens on a socket in a directory that the supervisor made for them, and tells there
+what it has counted. Who is scraped asks all others at that moment. So nothing is written to a disk,
+nothing is told that is old, and nothing is left behind by a worker that died: the one that takes
+its place counts from 0, with the same label, as Prometheus expects of a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from authsvc.metrics.catalog import WORKER_UP
+from authsvc.metrics.place import Place
+from authsvc.metrics.samples import Sample, decode, encode
+
+_PATIENCE_SECONDS: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Workers:
+    """Tells the other workers the numbers of this one, and asks them for theirs."""
+
+    def __init__(self, place: Place, own_samples: Callable[[], Iterable[Sample]]) -> None:
+        """Take which worker this is, and what it has to tell."""
+        self._place = place
+        self._own_samples = own_samples
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer the other workers until the end of the block."""
+        place = self._place
+        async with AsyncExitStack() as held:
+            if place.directory is not None:
+                path = _socket(place.directory, place.number)
+                # That of the worker that was here before, which may have had no time to remove it.
+                path.unlink(missing_ok=True)
+                server = await asyncio.start_unix_server(self._answer, path)
+                held.callback(path.unlink, missing_ok=True)
+                held.callback(server.close)
+            yield
+
+    async def samples(self) -> dict[int, list[Sample]]:
+        """Return the samples of all workers that tell them in time, by their numbers."""
+        place, directory = self._place, self._place.directory
+        gathered = {place.number: list(self._own_samples())}
+        if directory is not None:
+            others = [number for number in range(place.workers) if number != place.number]
+            answers = await asyncio.gather(*(_ask(directory, number) for number in others))
+            gathered |= dict(zip(others, answers, strict=True))
+        return {
+            number: [Sample(WORKER_UP, bool(samples)), *samples]
+            for number, samples in gathered.items()
+        }
+
+    async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(encode(self._own_samples()))
+            # Who asked may be gone by now.
+            with suppress(OSError):
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+async def _ask(directory: Path, number: int) -> list[Sample]:
+    """Return the samples of another worker; none if it does not tell them in time."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(_socket(directory, number))
+            try:
+                return decode(await reader.read())
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError) as error:
+        log.warning("worker does not tell its numbers", worker=number, cause=repr(error))
+        return []
+
+
+def _socket(directory: Path, number: int) -> Path:
+    return directory / f"worker-{number}"
