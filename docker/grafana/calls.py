@@ -93,7 +93,7 @@ _UP: Final = Row(
             ("sum by (code) (rate(authsvc_rpc_requests_total[R]))", "{{code}}"),
         ),
         graph(
-            "Calls failed",
+            "Failures",
             "UNAVAILABLE is mostly the database. INTERNAL is in the log with its cause.",
             units.OpsPerSecond,
             (
