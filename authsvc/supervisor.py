@@ -36,6 +36,8 @@ _DIRECTORY_VARIABLE: Final = "_AUTHSVC_WORKERS_DIRECTORY"
 
 _FIRST_BACKOFF_SECONDS: Final = 0.2
 _LAST_BACKOFF_SECONDS: Final = 10.0
+# The path of a socket may have a hundred bytes or so, its name included.
+_MAX_DIRECTORY_BYTES: Final = 88
 # A worker that ran this long before it died was not dying of its start.
 _STEADY_SECONDS: Final = 30.0
 # What a worker may need beyond the grace for running calls: to write its usage counts.
@@ -93,6 +95,8 @@ def _sockets_directory() -> Iterator[str]:
     except OSError as error:
         raise NoTemporaryDirectory from error
     with directory as path:
+        if len(os.fsencode(path)) > _MAX_DIRECTORY_BYTES:
+            raise NoTemporaryDirectory
         yield path
 
 
@@ -104,8 +108,8 @@ def place_of_worker() -> Place:
     directory = os.environ.get(_DIRECTORY_VARIABLE)
     return Place(
         number=int(number),
-        workers=int(os.environ[_WORKERS_VARIABLE]),
-        restarts=int(os.environ[_RESTARTS_VARIABLE]),
+        workers=int(os.environ.get(_WORKERS_VARIABLE, "1")),
+        restarts=int(os.environ.get(_RESTARTS_VARIABLE, "0")),
         directory=None if directory is None else Path(directory),
     )
 
@@ -138,8 +142,8 @@ class NoTemporaryDirectory(AuthsvcError):
         """Say what is missing."""
         super().__init__(
             "several workers that serve HTTP need a directory for their sockets, and none can be "
-            "made: name one in TMPDIR that this user may write to (a small tmpfs will do), or set "
-            "AUTHSVC_WORKERS=1"
+            "made: name one in TMPDIR, with a short path, that this user may write to (a small "
+            "tmpfs will do), or set AUTHSVC_WORKERS=1"
         )
 
 

@@ -18,6 +18,7 @@ import asyncpg
 import grpc
 import pytest
 import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
 
 from authsvc import app
 from authsvc.config import Settings
@@ -25,7 +26,7 @@ from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import ENCRYPTION_KEY, ORIGIN
 from tests.e2e.support import Process, is_running, run, serve, until
-from tests.integration.support_http import kids_at
+from tests.integration.support_http import fetch, kids_at
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
@@ -308,6 +309,62 @@ async def test_workers_share_the_http_port(prepared: Prepared, tmp_path: Path) -
         assert running.supervisor.terminate() == 0
     with pytest.raises(ConnectionRefusedError):
         await kids_at(address)
+
+
+async def scraped(address: str) -> dict[tuple[str, ...], float]:
+    """Return the metrics of all workers, by the name and the values of their labels."""
+    text = (await fetch(address, "/metrics")).body.decode()
+    return {
+        (one.name, *one.labels.values()): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def total(samples: dict[tuple[str, ...], float], *name: str) -> float:
+    """Return the sum over the workers."""
+    return sum(value for labels, value in samples.items() if labels[: len(name)] == name)
+
+
+async def test_one_scrape_tells_the_calls_of_all_workers(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    with fleet(tmp_path, prepared.settings) as running:
+        address = http_address_of(running.supervisor)
+        async with connected(running.address) as stubs:
+            await asyncio.gather(*(ask(stub, prepared.admin_key) for stub in stubs))
+        # Whichever worker answers
+        scrapes = [await scraped(address) for _ in range(4)]
+
+        for samples in scrapes:
+            assert total(samples, "authsvc_verdicts_total", "key", "OK") == CONNECTIONS
+            assert total(samples, "authsvc_rpc_requests_total", "OK") == CONNECTIONS
+            assert total(samples, "authsvc_worker_up") == 2
+            calls = [samples["authsvc_verdicts_total", "key", "OK", number] for number in "01"]
+            assert all(calls)
+
+        # When one of them dies, the other one tells of it, and its successor begins anew
+        os.kill(min(running.workers()), signal.SIGKILL)
+        await asyncio.to_thread(running.until_count, "worker died", 1)
+        assert total(await scraped(address), "authsvc_worker_up") == 1
+        await asyncio.to_thread(running.until_count, "serving", 3)
+        samples = await scraped(address)
+        assert total(samples, "authsvc_worker_up") == 2
+        assert total(samples, "authsvc_worker_restarts_total") == 1
+        assert total(samples, "authsvc_verdicts_total", "key", "OK") < CONNECTIONS
+
+
+async def test_workers_without_a_place_for_their_sockets_are_refused(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    # Deeper than the path of a socket may be
+    directory = tmp_path / ("long" * 25)
+    directory.mkdir()
+    ended = run("serve", settings={**prepared.settings, "TMPDIR": str(directory)})
+
+    assert ended.code == 1
+    assert ended.err.startswith("authsvc: several workers that serve HTTP need a directory")
+    assert "TMPDIR" in ended.err
 
 
 async def test_an_outdated_schema_is_refused_once(empty_database_url: str) -> None:
