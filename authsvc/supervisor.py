@@ -195,17 +195,17 @@ class Supervisor:
         """Keep one worker running."""
         clock = asyncio.get_running_loop().time
         backoff = _FIRST_BACKOFF_SECONDS
-        starts = 0
+        restarts = 0
         while not self._stopping.is_set():
             started_at = clock()
             code = failure = None
             try:
-                code = await self._run_once(number, restarts=starts)
+                code = await self._run_once(number, restarts=restarts)
             except OSError as error:  # no memory or no process to be had just now
                 failure = str(error)
             if self._stopping.is_set():
                 return
-            starts += 1
+            restarts += code is not None
             if clock() - started_at > _STEADY_SECONDS:
                 backoff = _FIRST_BACKOFF_SECONDS
             log.error(

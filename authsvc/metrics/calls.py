@@ -1,11 +1,11 @@
-"""Calls that have ended, counted. Every call comes by here: two look-ups and a search."""
+"""Calls that have ended, counted. Every call comes by here: a look-up and a search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from authsvc.domain.tallies import Durations
+from authsvc.domain.tallies import Durations, Tally
 from authsvc.metrics import catalog
 from authsvc.metrics.samples import Sample, durations_sample
 
@@ -46,11 +46,14 @@ class FinishedCall(Protocol):
 class _Method:
     """The calls of one method."""
 
-    __slots__ = ("codes", "durations")
+    __slots__ = ("code", "durations", "tallies", "tally")
 
     def __init__(self) -> None:
-        self.codes: dict[StatusCode, int] = {}
+        self.tallies: dict[StatusCode, Tally] = {}
         self.durations = Durations()
+        # Of the last call. The next one almost always has the same code, which is slow to hash.
+        self.code: StatusCode | None = None
+        self.tally = Tally()
 
 
 class CallCounts:
@@ -67,7 +70,9 @@ class CallCounts:
         if method is None:
             method = self._methods[call.method] = _Method()
         code = call.code
-        method.codes[code] = method.codes.get(code, 0) + 1
+        if code is not method.code:
+            method.code, method.tally = code, method.tallies.setdefault(code, Tally())
+        method.tally.count += 1
         method.durations.add(call.seconds)
         # A call that is OK has a reason where it denies a credential, which verdicts tell of.
         if call.reason and code.name != "OK":
@@ -77,8 +82,8 @@ class CallCounts:
     def samples(self) -> Iterator[Sample]:
         """Tell what was counted."""
         for name, method in self._methods.items():
-            for code, count in method.codes.items():
-                yield Sample(catalog.RPC_REQUESTS, count, (name, code.name))
+            for code, tally in method.tallies.items():
+                yield Sample(catalog.RPC_REQUESTS, tally.count, (name, code.name))
             yield durations_sample(catalog.RPC_DURATION, method.durations, name)
         for labels, count in self._refusals.items():
             yield Sample(catalog.RPC_REFUSALS, count, labels)

@@ -60,8 +60,10 @@ async def test_an_attempt_is_written() -> None:
 @pytest.mark.parametrize("error", [DatabaseUnavailable(), RuntimeError("any fault")])
 async def test_what_cannot_be_written_is_told_to_the_log_whole(error: Exception) -> None:
     with capture_logs() as logs:
-        await _denials(Store(error))(REFUSED, NoHurry())
+        denials = _denials(Store(error))
+        await denials(REFUSED, NoHurry())
 
+    assert denials.unwritten.count == 1
     (line,) = logs
     assert line["log_level"] == "error"
     assert line["event"] == "refused attempt not in the audit log"
@@ -88,6 +90,7 @@ async def test_attempts_of_nobody_are_written_up_to_a_limit_for_each_address() -
     await denials(elsewhere, NoHurry())
 
     assert store.records == [STRANGER] * ANONYMOUS_PER_MINUTE + [elsewhere]
+    assert (denials.left_out.count, denials.unwritten.count) == (5, 0)
 
 
 @pytest.mark.parametrize("address", ["2001:db8:0:{:x}::1", ""])

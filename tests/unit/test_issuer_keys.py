@@ -276,3 +276,17 @@ async def test_an_answer_that_is_no_key_set_is_a_failure(issuer: OidcIssuer) -> 
     issuer.routes[JWKS] = break_off
 
     assert await naps_between_fetches(issuer, 2) == [10, 10]
+
+
+async def test_fetches_are_counted_and_their_age_is_told(issuer: OidcIssuer) -> None:
+    verify = verifying(issuer)
+    keys = verify.keys
+    assert keys.age() is None
+
+    assert await verify.accepts(issuer.token())
+    verify.watch.seconds += 10
+    assert (keys.fetched.count, keys.failed.count, keys.age()) == (1, 0, 10)
+
+    issuer.routes[JWKS] = fail
+    assert await is_unavailable(verify, issuer.token(ec_key("2")))
+    assert (keys.fetched.count, keys.failed.count, keys.age()) == (1, 1, 10)

@@ -270,3 +270,12 @@ async def test_unknown_names_that_come_during_a_read_wait_for_it(
     await asyncio.gather(*look_ups)
 
     assert store.reads == 1
+
+
+async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:
+    assert keyring.signs_since() is None
+
+    await _is_known(keyring)
+
+    (key,) = await store.list_signing_keys(NO_HURRY)
+    assert keyring.signs_since() == key.activate_time

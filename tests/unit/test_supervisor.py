@@ -143,3 +143,15 @@ async def test_each_worker_knows_its_number(tmp_path: Path) -> None:
         assert sorted(await told(tmp_path, 2)) == [0, 1]
         stop.set()
         await task
+
+
+async def test_each_worker_knows_how_often_it_was_started_anew(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; "
+        "open(sys.argv[1] + '/' + os.environ['_AUTHSVC_WORKER_RESTARTS'], 'w'); sys.exit(3)"
+    )
+    with capture_logs():
+        async with running(supervisor(program, tmp_path, workers=1)) as (task, stop):
+            assert sorted(await told(tmp_path, 2)) == [0, 1]
+            stop.set()
+            await task

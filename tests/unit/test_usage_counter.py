@@ -435,3 +435,27 @@ async def test_a_full_hour_that_passed_during_a_flush_is_not_waited_past(
     await bench.usage._until_due(10.0)  # noqa: SLF001 - what it waits for is what is asked
 
     assert slept == []
+
+
+async def test_what_waits_is_told_with_its_age() -> None:
+    bench = Bench()
+    assert (bench.usage.lag_seconds(), bench.usage.buffered()) == (0, 0)
+
+    bench.count("a")
+    bench.now += timedelta(seconds=3)
+    bench.count("b")
+    assert (bench.usage.lag_seconds(), bench.usage.buffered()) == (3, 2)
+
+    bench.store.failure = DatabaseUnavailable()
+    await bench.flush()
+    bench.now += timedelta(seconds=4)
+    bench.count("c")
+    await bench.flush()
+    assert bench.usage.lag_seconds() == 7
+
+    bench.store.failure = None
+    await bench.flush()
+    assert (bench.usage.lag_seconds(), bench.usage.buffered()) == (0, 0)
+    figures = bench.usage.figures
+    assert (figures.flushes, figures.failures, figures.dropped) == (1, 2, 0)
+    assert figures.batches == len(bench.store.times)

@@ -182,6 +182,7 @@ async def test_one_who_does_not_read_is_reset_in_place_of_what_was_waiting() -> 
 
     bench.happens(revoked(100))
     assert await some(stream, 2) == [revoked(100), heartbeat(100)]
+    assert (bench.feed.resets.count, bench.feed.streams) == (1, 1)
 
 
 async def test_one_who_is_slow_while_it_is_reset_is_reset_again() -> None:
