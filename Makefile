@@ -10,7 +10,7 @@ TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_coun
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness \
-	bench-overload soak proto docs format clean
+	bench-overload soak proto docs dashboard format clean
 
 help: ## Show what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ proto: $(VENV)/.dev ## Generate the Python stubs from protos/.
 
 docs: $(VENV)/.dev ## Generate docs/configuration.md.
 	$(BIN)/authsvc config > docs/configuration.md
+
+dashboard: $(VENV)/.dev ## Generate Grafana's dashboard.
+	$(BIN)/python -m docker.grafana > docker/grafana/dashboards/authsvc.json
 
 format: $(VENV)/.dev ## Format the code and the protos.
 	$(BIN)/ruff format .
