@@ -25,6 +25,7 @@ _COMMANDS: Final = MappingProxyType(
         "migrate": "authsvc.cli.server",
         "bootstrap": "authsvc.cli.server",
         "config": "authsvc.cli.server",
+        "health": "authsvc.cli.health",
         "key": "authsvc.cli.key_management",
         "explain": "authsvc.cli.explain",
         "account": "authsvc.cli.account",
