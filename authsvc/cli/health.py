@@ -47,9 +47,7 @@ def health(
     typer.echo(f"{address} says {status}")
 
 
-def _channel(
-    address: str, root_certificates: bytes | None, *, plaintext: bool
-) -> grpc.Channel:
+def _channel(address: str, root_certificates: bytes | None, *, plaintext: bool) -> grpc.Channel:
     if plaintext:
         return grpc.insecure_channel(address)
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates))
