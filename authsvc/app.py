@@ -23,7 +23,7 @@ from authsvc.composition.services import AUTH_SERVICE, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
-from authsvc.composition.upkeep import keep_maintained
+from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
 from authsvc.domain import ids
@@ -268,13 +268,19 @@ async def _serve_grpc(
     try:
         await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
     finally:
-        # One limit for all of it: whoever stops the process waits only so long (docs/operations.md).
+        # One limit for all of it: whoever stops the process waits only so long (operations.md).
         last_deadline = time_limit()
         for task in background:
             task.cancel()
         await asyncio.wait(background, timeout=last_deadline.remaining())
         await audit_denials.finish(last_deadline)
         await parts.usage.finish(last_deadline)
+
+
+async def maintain_once(parts: Parts) -> dict[str, bool]:
+    """Do all upkeep of the database, and tell of each part whether it was done."""
+    upkeep = whole_upkeep(parts.settings, parts.database, parts.audit_log, clock=utc_now)
+    return await upkeep.run_once(partial(time_limit, _UPKEEP_SECONDS))
 
 
 def _background(parts: Parts) -> list[asyncio.Task[None]]:

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from authsvc.config_values import check_database_url
+from authsvc.settings.files import read_secret_files
 from authsvc.settings.freshness import FreshnessSettings
 from authsvc.settings.limits import LimitSettings
 from authsvc.settings.running import RunningSettings
@@ -20,6 +21,8 @@ from authsvc.settings.serving import ServingSettings
 from authsvc.settings.tokens import TokenSettings
 
 PREFIX: Final = "AUTHSVC_"
+SECRETS: Final = ("database_url", "encryption_key", "encryption_key_previous", "rate_limit_store")
+"""The settings that may stand in files; docs/configuration.md says how."""
 
 
 class Settings(RunningSettings, LimitSettings, FreshnessSettings, TokenSettings, ServingSettings):
@@ -40,7 +43,7 @@ class InvalidSettings(Exception):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, secrets from the files that it names.
 
     Args:
         overrides: Settings by name that take precedence over the environment.
@@ -48,11 +51,30 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         InvalidSettings: With every bad setting at once; it repeats no values.
     """
+    read, unread = read_secret_files(
+        (variable_of(name) for name in SECRETS if name not in overrides), os.environ
+    )
+    secrets = {name: read[variable_of(name)] for name in SECRETS if variable_of(name) in read}
+    problems = list(unread.values())
     try:
-        return Settings(**overrides)  # type: ignore[arg-type] # pydantic checks them
+        settings = Settings(**(secrets | overrides))  # type: ignore[arg-type] # pydantic checks them
     except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors()]
-        raise InvalidSettings([line for problem in problems for line in problem]) from None
+        problems += [
+            line
+            for detail in error.errors()
+            # What stands in a file that cannot be read is not missing as well.
+            if not detail["loc"] or variable_of(str(detail["loc"][0])) not in unread
+            for line in _problem(detail)
+        ]
+        raise InvalidSettings(problems) from None
+    if problems:
+        raise InvalidSettings(problems)
+    return settings
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{name}".upper()
 
 
 def load_database_url() -> str:
@@ -61,8 +83,11 @@ def load_database_url() -> str:
     Raises:
         InvalidSettings: It is missing or wrong; the error does not repeat it.
     """
-    name = f"{PREFIX}DATABASE_URL"
-    url = os.environ.get(name, "")
+    name = variable_of("database_url")
+    read, unread = read_secret_files([name], os.environ)
+    if unread:
+        raise InvalidSettings(list(unread.values()))
+    url = read.get(name) or os.environ.get(name, "")
     if not url:
         raise InvalidSettings([f"{name}: is required"])
     try:
@@ -76,6 +101,6 @@ def _problem(detail: object) -> list[str]:
     location, message = detail["loc"], str(detail["msg"]).removeprefix("Value error, ")  # type: ignore[index] # an ErrorDetails
     if not location:
         return [message]
-    name = f"{PREFIX}{location[0]}".upper()
+    name = variable_of(str(location[0]))
     text = "is required" if message == "Field required" else message
     return [f"{name}: {line}" for line in text.splitlines()]

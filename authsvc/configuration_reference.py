@@ -5,15 +5,23 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from authsvc.config import PREFIX, Settings
+from authsvc.config import PREFIX, SECRETS, Settings, variable_of
 
-_HEAD: Final = """\
+_SECRETS: Final = "\n".join(f"- `{variable_of(name)}`" for name in SECRETS)
+_HEAD: Final = f"""\
 # Configuration
 
 <!-- Made by `authsvc config`. Change authsvc/settings, then run `make docs`. -->
 
 The server reads its settings from the environment. At start-up it lists every missing or wrong
 one at once. An empty variable counts as not set.
+
+A secret may stand in a file, as mounted secrets do: the variable with `_FILE` behind its name then
+holds the file's path. Line breaks at the end of the file do not count, and giving both is an error.
+The file is read once, at the start. This goes for:
+
+{_SECRETS}
+- `AUTHSVC_API_KEY`, of the command line
 
 | setting | default | meaning |
 |---|---|---|

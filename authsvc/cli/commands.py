@@ -24,6 +24,7 @@ _COMMANDS: Final = MappingProxyType(
         "serve": "authsvc.cli.server",
         "migrate": "authsvc.cli.server",
         "bootstrap": "authsvc.cli.server",
+        "maintenance": "authsvc.cli.maintenance",
         "config": "authsvc.cli.server",
         "health": "authsvc.cli.health",
         "key": "authsvc.cli.key_management",

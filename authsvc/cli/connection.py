@@ -14,6 +14,7 @@ import typer
 
 from authsvc.cli.failures import Failure
 from authsvc.domain.key_secrets import PREFIX as KEY_PREFIX
+from authsvc.settings.files import read_secret_files
 from orchestrator.auth import ANONYMOUS, AuthClient
 
 AddressOption = Annotated[
@@ -37,11 +38,13 @@ ApiKeyFileOption = Annotated[
     typer.Option(
         "--api-key-file",
         help="A file with the caller's key, such as .authsvc/admin.key. "
-        "Without it: the environment variable AUTHSVC_API_KEY.",
+        "Without it: the environment variable AUTHSVC_API_KEY, or the file that "
+        "AUTHSVC_API_KEY_FILE names.",
     ),
 ]
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 _TIMEOUT_SECONDS: Final = 5.0
+_API_KEY: Final = "AUTHSVC_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,10 @@ def read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
 
 def _read_api_key(file: Path | None) -> str:
     if file is None:
-        api_key = os.environ.get("AUTHSVC_API_KEY", "")
+        read, unread = read_secret_files([_API_KEY], os.environ)
+        if unread:
+            raise Failure(unread[_API_KEY])
+        api_key = read.get(_API_KEY) or os.environ.get(_API_KEY, "")
         if not api_key:
             raise Failure(
                 "the server must know who asks: give the caller's key with --api-key-file (of "

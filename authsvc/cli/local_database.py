@@ -22,6 +22,7 @@ from authsvc.cli.failures import Failure
 from authsvc.config import Settings, load_settings
 from authsvc.config_values import ENCRYPTION_KEY_BYTES
 from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.settings.files import is_given
 
 ADMIN_KEY_FILE: Final = "admin.key"
 ENCRYPTION_KEY_FILE: Final = "encryption.key"
@@ -102,4 +103,4 @@ def in_words_of_dev(data_dir: Path) -> Iterator[None]:
 
 def in_environment() -> bool:
     """Tell whether the environment says which database to use."""
-    return bool(os.environ.get("AUTHSVC_DATABASE_URL"))
+    return is_given("AUTHSVC_DATABASE_URL", os.environ)

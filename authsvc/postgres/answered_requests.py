@@ -50,9 +50,9 @@ async def complete(connection: Connection, answer: KeptAnswer, revision: int) ->
     await connection.execute(_COMPLETE, answer.digest, revision)
 
 
-async def prune_answers(connection: Connection, now: datetime, limit: int) -> None:
-    """Delete answers past their window, at most `limit`."""
-    await connection.execute(_PRUNE, now, limit)
+async def prune_answers(connection: Connection, now: datetime, limit: int) -> bool:
+    """Delete answers past their window, at most `limit`, and tell whether there were any."""
+    return await connection.execute(_PRUNE, now, limit) != "DELETE 0"
 
 
 class PostgresAnswers:

@@ -74,15 +74,15 @@ def _kind(row: Row) -> ChangeKind:
         return ChangeKind.KEY_CHANGED if row["key_id"] else ChangeKind.ACCOUNT_CHANGED
 
 
-async def prune_changes(connection: Connection, retention: timedelta, limit: int) -> None:
-    """Cut off changes that are older than the retention.
+async def prune_changes(connection: Connection, retention: timedelta, limit: int) -> bool:
+    """Cut off changes that are older than the retention, and tell whether there were any.
 
     Args:
         connection: A connection.
         retention: How old a change may become.
         limit: How many of the oldest to look at, so that it never takes long.
     """
-    await connection.execute(_PRUNE, retention, limit)
+    return await connection.execute(_PRUNE, retention, limit) != "UPDATE 0"
 
 
 class PostgresChangeLog:

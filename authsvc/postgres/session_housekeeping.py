@@ -56,23 +56,29 @@ class PostgresSessionHousekeeping:
         """Take the database."""
         self._database = database
 
-    async def drop_answers(self, now: datetime, deadline: Deadline) -> None:
-        """Delete the answers to refresh tokens whose window is over."""
-        await self._execute(_DROP_ANSWERS, now, deadline)
+    async def drop_answers(self, now: datetime, deadline: Deadline) -> bool:
+        """Delete answers to refresh tokens past their window; tell whether there were any."""
+        return await self._execute(_DROP_ANSWERS, now, deadline)
 
-    async def delete_past(self, now: datetime, deadline: Deadline) -> None:
-        """Delete sessions long over, failures to log in past their time, and old networks."""
+    async def delete_past(self, now: datetime, deadline: Deadline) -> bool:
+        """Delete sessions long over, failures to log in past their time, and old networks.
+
+        Returns:
+            Whether there were any.
+        """
         # Not by the cascade: of one session with very many tokens it would never be done in time.
-        await self._execute(_DELETE_TOKENS, now - RETENTION, deadline, _TOKENS_LIMIT)
-        await self._execute(_DELETE_SESSIONS, now - RETENTION, deadline)
-        await self._execute(_DELETE_FAILURES, now, deadline, _FAILURES_LIMIT)
+        tokens = await self._execute(_DELETE_TOKENS, now - RETENTION, deadline, _TOKENS_LIMIT)
+        sessions = await self._execute(_DELETE_SESSIONS, now - RETENTION, deadline)
+        failures = await self._execute(_DELETE_FAILURES, now, deadline, _FAILURES_LIMIT)
         known_since = now - timedelta(days=KNOWN_NETWORK_DAYS)
-        await self._execute(_DELETE_NETWORKS, known_since, deadline)
+        networks = await self._execute(_DELETE_NETWORKS, known_since, deadline)
+        return tokens or sessions or failures or networks
 
     async def _execute(
         self, statement: str, before: datetime, deadline: Deadline, limit: int = _LIMIT
-    ) -> None:
-        async def execute(connection: Connection) -> None:
-            await connection.execute(statement, before, limit)
+    ) -> bool:
+        async def execute(connection: Connection) -> bool:
+            status = await connection.execute(statement, before, limit)
+            return not status.endswith(" 0")
 
-        await self._database.run(execute, deadline)
+        return await self._database.run(execute, deadline)

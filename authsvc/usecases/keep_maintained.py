@@ -37,12 +37,16 @@ class KeepMaintained:
         self._upkeep = upkeep
         self._jitter = jitter
 
+    async def run_once(self, new_deadline: Callable[[], Deadline]) -> dict[str, bool]:
+        """Do all of it, and tell of each part whether it was done."""
+        # A failure of one is none of the other.
+        return {name: await _try(name, new_deadline, do) for name, do in self._upkeep.items()}
+
     async def run(self, new_deadline: Callable[[], Deadline]) -> NoReturn:
         """Do all of it now and every few hours, until cancelled."""
         while True:
-            # A failure of one is none of the other.
-            done = [await _try(name, new_deadline, do) for name, do in self._upkeep.items()]
-            pause = INTERVAL if all(done) else RETRY_INTERVAL
+            done = await self.run_once(new_deadline)
+            pause = INTERVAL if all(done.values()) else RETRY_INTERVAL
             await asyncio.sleep(pause.total_seconds() * (1 + self._jitter()))
 
 

@@ -22,12 +22,16 @@ log = structlog.get_logger()
 class Housekeeping(Protocol):
     """Deletes what is past."""
 
-    async def drop_answers(self, now: datetime, deadline: Deadline) -> None:
-        """Delete the answers to refresh tokens whose window is over."""
+    async def drop_answers(self, now: datetime, deadline: Deadline) -> bool:
+        """Delete answers to refresh tokens past their window; tell whether there were any."""
         ...
 
-    async def delete_past(self, now: datetime, deadline: Deadline) -> None:
-        """Delete sessions long over, failures to log in past their time, and old networks."""
+    async def delete_past(self, now: datetime, deadline: Deadline) -> bool:
+        """Delete sessions long over, failures to log in past their time, and old networks.
+
+        Returns:
+            Whether there were any.
+        """
         ...
 
 
