@@ -14,12 +14,13 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from authsvc.composition.health import build_health
 from authsvc.composition.http import serving_http_of
 from authsvc.composition.judging import Judging, build_judging, outage_max_staleness
 from authsvc.composition.keys import key_issuer
 from authsvc.composition.passwords import password_hasher
 from authsvc.composition.rate_limits import opened_rate_limits
-from authsvc.composition.services import AUTH_SERVICE, build_services
+from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import Signing, build_signing, current_signer
 from authsvc.composition.tls import server_tls
@@ -47,7 +48,6 @@ from authsvc.usecases.issue_key import IssueKey
 from authsvc.usecases.usage import UsageCounter
 from authsvc.version import VERSION
 
-_PROBE_SECONDS: Final = 1.0
 _BACKGROUND_SECONDS: Final = 10.0
 _UPKEEP_SECONDS: Final = 60.0
 
@@ -197,15 +197,34 @@ async def serve(
         SealBroken: The keyring was sealed under an encryption key that is not configured.
         DatabaseUnavailable: The database went away during the start.
     """
+    services = build_services(
+        parts.settings,
+        parts.database,
+        judging=parts.judging,
+        signing=parts.signing,
+        issue_key=parts.issue_key,
+        hasher=parts.hasher,
+        clock=utc_now,
+    )
+    health = build_health(parts.database, parts.judging, services, time_limit)
     # HTTP first and last: its port is known to be free before calls are taken, and the public
     # keys are there while the last calls end.
     async with serving_http_of(
         parts.settings,
         get_jwks=parts.signing.get_jwks,
+        readiness=partial(health.readiness, AUTH_SERVICE.full_name),
         new_deadline=time_limit,
         shares_port=shares_port,
     ) as http_address:
-        await _serve_grpc(parts, stop, http_address, on_ready, shares_port=shares_port)
+        await _serve_grpc(
+            parts,
+            stop,
+            http_address,
+            on_ready,
+            services=services,
+            health=health,
+            shares_port=shares_port,
+        )
     log.info("stopped")
 
 
@@ -215,24 +234,12 @@ async def _serve_grpc(
     http_address: str,
     on_ready: Callable[[Addresses], None] | None,
     *,
+    services: Services,
+    health: Health,
     shares_port: bool,
 ) -> None:
     settings = parts.settings
     await parts.signing.keyring.check_seals(time_limit())
-    services = build_services(
-        settings,
-        parts.database,
-        judging=parts.judging,
-        signing=parts.signing,
-        issue_key=parts.issue_key,
-        hasher=parts.hasher,
-        clock=utc_now,
-    )
-    health = Health(
-        probe=lambda: parts.database.ping(time_limit(_PROBE_SECONDS)),
-        service_names=[service.full_name for service in services],
-        does_without={AUTH_SERVICE.full_name: parts.judging.can_serve_stale},
-    )
     audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
     calls = Calls(
         authenticate=AuthenticateCaller(parts.judging.judge, onlooker=parts.judging.onlooker),

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 from authsvc.config import Settings
 from authsvc.domain.clock import Deadline
+from authsvc.domain.readiness import Readiness
 from authsvc.http.application import http_application
+from authsvc.http.probes import live_route, ready_route
 from authsvc.http.public_keys import public_keys_route
 from authsvc.http.server import serving_http
 from authsvc.usecases.get_jwks import GetJwks
@@ -18,6 +20,7 @@ async def serving_http_of(
     settings: Settings,
     *,
     get_jwks: GetJwks,
+    readiness: Callable[[], Readiness],
     new_deadline: Callable[[float], Deadline],
     shares_port: bool,
 ) -> AsyncIterator[str]:
@@ -33,6 +36,12 @@ async def serving_http_of(
         yield ""
         return
     limit = settings.database_timeout
-    application = http_application([public_keys_route(get_jwks, lambda: new_deadline(limit))])
+    application = http_application(
+        [
+            public_keys_route(get_jwks, lambda: new_deadline(limit)),
+            live_route(),
+            ready_route(readiness),
+        ]
+    )
     async with serving_http(application, settings.http_address, shares_port=shares_port) as address:
         yield address

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -29,6 +29,9 @@ _ACCOUNT_SERVICE: Final = account_service_pb2.DESCRIPTOR.services_by_name["Accou
 _AUDIT_SERVICE: Final = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 _SESSION_SERVICE: Final = session_service_pb2.DESCRIPTOR.services_by_name["SessionService"]
 
+Services: TypeAlias = dict[ServiceDescriptor, object]
+"""Each service with its servicer."""
+
 
 def build_services(
     settings: Settings,
@@ -39,7 +42,7 @@ def build_services(
     issue_key: IssueKey,
     hasher: PasswordHasher,
     clock: Clock,
-) -> dict[ServiceDescriptor, object]:
+) -> Services:
     """Build the servicer of each service."""
     return {
         AUTH_SERVICE: auth_servicer(settings, database, judging, issue_key=issue_key, clock=clock),

@@ -12,6 +12,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.readiness import Check, Readiness
 
 SERVICE_NAME: Final = health.SERVICE_NAME
 OVERALL: Final = health.OVERALL_HEALTH
@@ -78,6 +79,7 @@ class Health:
         self._names = (OVERALL, *service_names)
         self._servicer = _HealthServicer()
         self._serving: bool | None = None
+        self._draining = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve health on a server that is not started yet."""
@@ -100,7 +102,7 @@ class Health:
                 log.info("database available again")
             self._serving = True
         for name in self._names:
-            serving = self._serving or self._does_without.get(name, bool)()
+            serving = self._serving or self._can_do_without(name)
             status = health_pb2.HealthCheckResponse.ServingStatus.Value(
                 "SERVING" if serving else "NOT_SERVING"
             )
@@ -112,7 +114,35 @@ class Health:
             await self.probe_once()
             await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
 
+    def readiness(self, service_name: str) -> Readiness:
+        """Return what a service's health comes from, without asking the database again.
+
+        Args:
+            service_name: The service, by full name.
+        """
+        return Readiness((self._process_check(), self._database_check(service_name)))
+
+    def _process_check(self) -> Check:
+        if self._draining:
+            return Check("process", passed=False, detail="draining, takes no new calls")
+        return Check("process", passed=True, detail="takes calls")
+
+    def _database_check(self, service_name: str) -> Check:
+        if self._serving is None:
+            return Check("database", passed=False, detail="not asked yet")
+        if self._serving:
+            return Check("database", passed=True, detail="answers")
+        if self._can_do_without(service_name):
+            return Check(
+                "database", passed=True, detail="does not answer; memory answers in its place"
+            )
+        return Check("database", passed=False, detail="does not answer")
+
+    def _can_do_without(self, service_name: str) -> bool:
+        return self._does_without.get(service_name, bool)()
+
     async def say_goodbye(self) -> None:
         """Report NOT_SERVING for good, and end the streams that watch."""
+        self._draining = True
         await self._servicer.enter_graceful_shutdown()
         await self._servicer.end_watches()

@@ -62,8 +62,8 @@ class ServingSettings(BaseSettings):
     http_address: Annotated[str, AfterValidator(check_http_address)] = Field(
         default="127.0.0.1:50080",
         description="Where HTTP is served, as `host:port`: the public keys of access tokens, at "
-        "`/.well-known/jwks.json`. It is without TLS and may be a public address, for what it "
-        "serves is public. `off` serves no HTTP.",
+        "`/.well-known/jwks.json`, and the probes `/livez` and `/readyz`. It is without TLS and "
+        "may be a public address, for what it serves is public. `off` serves no HTTP.",
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         default=1,

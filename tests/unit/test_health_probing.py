@@ -135,3 +135,52 @@ async def test_a_server_that_says_goodbye_does_not_come_back(health: Health) -> 
         await health.probe_once()
 
         assert await _status(stub) == NOT_SERVING
+
+
+def _reasons(health: Health) -> list[str]:
+    """What speaks against sending calls, by readiness."""
+    checks = health.readiness(NAMES[1]).checks
+    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+async def test_readiness_waits_for_the_first_probe(health: Health) -> None:
+    assert _reasons(health) == ["database: not asked yet"]
+
+    await health.probe_once()
+
+    assert health.readiness(NAMES[1]).ready
+
+
+async def test_readiness_says_that_the_database_does_not_answer(
+    health: Health, database: Database
+) -> None:
+    database.error = DatabaseUnavailable("at db.internal")
+
+    await health.probe_once()
+
+    # Nothing of what the driver said: the port may be public.
+    assert _reasons(health) == ["database: does not answer"]
+
+
+async def test_a_service_that_does_without_the_database_is_ready_only_while_it_can(
+    database: Database,
+) -> None:
+    can = True
+    health = Health(
+        probe=database.probe, service_names=[NAMES[1]], does_without={NAMES[1]: lambda: can}
+    )
+    database.error = DatabaseUnavailable("away")
+    await health.probe_once()
+
+    assert health.readiness(NAMES[1]).ready
+
+    can = False
+    assert _reasons(health) == ["database: does not answer"]
+
+
+async def test_a_server_that_says_goodbye_is_not_ready(health: Health) -> None:
+    await health.probe_once()
+
+    await health.say_goodbye()
+
+    assert _reasons(health) == ["process: draining, takes no new calls"]
