@@ -207,8 +207,7 @@ async def serve(
         clock=utc_now,
     )
     health = build_health(parts.database, parts.judging, services, time_limit)
-    # HTTP first and last: its port is known to be free before calls are taken, and the public
-    # keys are there while the last calls end.
+    # HTTP first and last: its port is free before calls are taken, and the keys outlast them.
     async with serving_http_of(
         parts.settings,
         get_jwks=parts.signing.get_jwks,

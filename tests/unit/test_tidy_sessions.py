@@ -23,7 +23,7 @@ class Housekeeping:
         self.dropped = self.deleted = 0
         self.done = asyncio.Event()
 
-    async def drop_answers(self, now: datetime, deadline: Deadline) -> None:
+    async def drop_answers(self, now: datetime, deadline: Deadline) -> bool:
         assert (now, deadline.remaining() > 0) == (NOW, True)
         if self.failures:
             self.failures -= 1
@@ -31,10 +31,12 @@ class Housekeeping:
         self.dropped += 1
         if self.dropped == self.rounds:
             self.done.set()
+        return True
 
-    async def delete_past(self, now: datetime, deadline: Deadline) -> None:
+    async def delete_past(self, now: datetime, deadline: Deadline) -> bool:
         assert (now, deadline.remaining() > 0) == (NOW, True)
         self.deleted += 1
+        return True
 
 
 # The first round deletes and then each thirtieth; one that fails has not.

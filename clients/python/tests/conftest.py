@@ -460,6 +460,25 @@ class Answers:
         return signing_key_pb2.RotateSigningKeyResponse(**{"key": key, **changes})
 
 
+_ports_taken: set[int] = set()
+
+
+def _fresh_port(server: grpc.Server, credentials: grpc.ServerCredentials | None) -> int:
+    """Take a port that no server of this process had before.
+
+    Channels to the same address share their connection attempts, across all of a process: one that
+    still waits to try a server of before again would fail the first call to a new one.
+    """
+    while True:
+        if credentials is None:
+            port = server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = server.add_secure_port("127.0.0.1:0", credentials)
+        if port not in _ports_taken:
+            _ports_taken.add(port)
+            return port
+
+
 class StartServer(Protocol):
     """Starts one more scripted server."""
 
@@ -481,10 +500,7 @@ def start_server() -> Iterator[StartServer]:
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, server)
         session_service_pb2_grpc.add_SessionServiceServicer_to_server(servicer, server)
-        if credentials is None:
-            port = server.add_insecure_port("127.0.0.1:0")
-        else:
-            port = server.add_secure_port("127.0.0.1:0", credentials)
+        port = _fresh_port(server, credentials)
         script.target = f"127.0.0.1:{port}"
         server.start()
         started.append(server)
