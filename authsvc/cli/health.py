@@ -17,7 +17,7 @@ from authsvc.cli.connection import (
 )
 from authsvc.cli.failures import Failure
 
-_TIMEOUT_SECONDS: Final = 2.0
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 def health(
@@ -28,13 +28,25 @@ def health(
     address: AddressOption = DEFAULT_ADDRESS,
     plaintext: PlaintextOption = False,
     ca_file: CertificatesOption = None,
+    server_name: Annotated[
+        str,
+        typer.Option(help="The name in the server's certificate, where the address is another."),
+    ] = "",
 ) -> None:
     """Ask a server whether it serves (grpc.health.v1): exit code 0 when it does, else 1.
 
     It needs no key.
     """
     root_certificates = read_certificates(ca_file, plaintext=plaintext)
-    with _channel(address, root_certificates, plaintext=plaintext) as channel:
+    if plaintext:
+        if server_name:
+            raise Failure(
+                "--server-name is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off"
+            )
+        opened = grpc.insecure_channel(address)
+    else:
+        opened = _secure_channel(address, root_certificates, server_name)
+    with opened as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT_SECONDS
@@ -47,10 +59,11 @@ def health(
     typer.echo(f"{address} says {status}")
 
 
-def _channel(address: str, root_certificates: bytes | None, *, plaintext: bool) -> grpc.Channel:
-    if plaintext:
-        return grpc.insecure_channel(address)
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates))
+def _secure_channel(
+    address: str, root_certificates: bytes | None, server_name: str
+) -> grpc.Channel:
+    options = [("grpc.ssl_target_name_override", server_name)] if server_name else []
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates), options)
 
 
 def _why(code: grpc.StatusCode, address: str, service: str) -> str:
@@ -59,6 +72,6 @@ def _why(code: grpc.StatusCode, address: str, service: str) -> str:
     if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         return (
             f"{address} does not answer. Is it the right --address, and does it have TLS "
-            "(--ca-file) or none (--plaintext)?"
+            "(--ca-file, --server-name) or none (--plaintext)?"
         )
     return f"{address} answers {code.name} when asked for its health"

@@ -280,6 +280,12 @@ def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> 
     assert both.err.startswith("authsvc: --ca-file is for TLS")
 
 
+def test_with_tls_health_is_asked_without_a_key(encrypted: Encrypted) -> None:
+    asked = ["health", "--address", encrypted.address, "--ca-file", str(encrypted.ca_file)]
+
+    assert run(*asked) == Ended(0, f"{encrypted.address} says SERVING\n", "")
+
+
 def test_with_tls_the_client_trusts_the_authority_given(encrypted: Encrypted) -> None:
     with AuthClient(
         encrypted.address,
