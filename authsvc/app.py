@@ -270,9 +270,12 @@ async def _serve_grpc(
     )
     if on_ready is not None:
         on_ready(Addresses(address, http_address))
+    notice = timedelta(seconds=settings.shutdown_notice)
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
-        await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
+        await serve_until(
+            stop, server, health, grace, notice=notice, on_drain=parts.judging.feed.stop
+        )
     finally:
         # One limit for all of it: whoever stops the process waits only so long (operations.md).
         last_deadline = time_limit()

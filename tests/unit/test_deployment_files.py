@@ -144,11 +144,14 @@ def test_the_version_is_ours() -> None:
 
 
 def test_the_replicas_have_the_time_that_they_need_to_stop() -> None:
-    grace = int(read(KUBERNETES / "configmap.yaml")["data"]["AUTHSVC_SHUTDOWN_GRACE"])
-    in_compose = int(OURS["authsvc"]["stop_grace_period"].removesuffix("s"))
+    given = read(KUBERNETES / "configmap.yaml")["data"]
+    notice, grace = (int(given[f"AUTHSVC_SHUTDOWN_{name}"]) for name in ("NOTICE", "GRACE"))
+    in_compose = OURS["authsvc"]
+    told = int(in_compose["environment"]["AUTHSVC_SHUTDOWN_NOTICE"])
+    until_killed = int(in_compose["stop_grace_period"].removesuffix("s"))
 
-    assert DEPLOYMENT["terminationGracePeriodSeconds"] >= grace + 15
-    assert in_compose >= Settings.model_fields["shutdown_grace"].default + 15
+    assert DEPLOYMENT["terminationGracePeriodSeconds"] >= notice + grace + 15
+    assert until_killed >= told + Settings.model_fields["shutdown_grace"].default + 15
 
 
 @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
