@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 import uvloop
+from pydantic import SecretStr
 
 from authsvc import app
 from authsvc.config import Settings, load_settings
@@ -26,10 +28,13 @@ from authsvc.domain.passwords import Password
 from authsvc.domain.users import User, UserRole
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
+from authsvc.postgres.grants import grant
 from orchestrator.auth import AsyncAuthClient
 
 # Where the changes come from that tests make past the service.
 ORIGIN = Origin(ActorKind.OPERATOR, "authsvc test")
+# What servers of tests may do, so that a missing grant shows. Of this run alone.
+SERVER_ROLE = f"authsvc_server_{secrets.token_hex(4)}"
 # Obviously not a key that guards anything.
 ENCRYPTION_KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -75,6 +80,26 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+def url_of_servers(url: str) -> str:
+    """Return the URL by which a database is reached with the rights of servers and no more."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, f"role={SERVER_ROLE}"]))
+    return urlunsplit(parts._replace(query=query))
+
+
+def as_server(settings: Settings) -> Settings:
+    """Return the settings of a server that has the rights of servers and no more."""
+    url = SecretStr(url_of_servers(settings.database_url.get_secret_value()))
+    return settings.model_copy(update={"database_url": url})
+
+
+def as_owner(url: str) -> str:
+    """Return the URL of a database without the role of servers."""
+    parts = urlsplit(url)
+    query = re.sub(f"&?role={SERVER_ROLE}$", "", parts.query)
+    return urlunsplit(parts._replace(query=query))
+
+
 async def execute(url: str, *statements: str) -> None:
     """Run statements on a connection of their own."""
     connection = await asyncpg.connect(url)
@@ -89,10 +114,14 @@ async def execute(url: str, *statements: str) -> None:
 def template_database(postgres_url: str) -> Iterator[str]:
     """The name of a database with the newest schema and nothing in it."""
     name = f"authsvc_template_{secrets.token_hex(4)}"
-    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
-    asyncio.run(schema.migrate(with_database(postgres_url, name)))
+    url = with_database(postgres_url, name)
+    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}", f"CREATE ROLE {SERVER_ROLE}"))
+    asyncio.run(schema.migrate(url))
+    asyncio.run(grant(url, SERVER_ROLE))
     yield name
-    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(
+        execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {SERVER_ROLE}")
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -158,7 +187,7 @@ class Service:
 
     async def execute(self, *statements: str) -> None:
         """Run statements on the service's database."""
-        await execute(self.parts.settings.database_url.get_secret_value(), *statements)
+        await execute(as_owner(self.parts.settings.database_url.get_secret_value()), *statements)
 
     async def create_key(self, *scopes: str, account: Account | None = None) -> str:
         """Make a key of an account, by default the ordinary one, and return its secret."""
@@ -239,7 +268,7 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(settings: Settings) -> AsyncIterator[Service]:
     """A served service on this test's database."""
-    async with serving(settings) as served:
+    async with serving(as_server(settings)) as served:
         yield served
 
 

@@ -19,6 +19,7 @@ from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.errors import KeyNameTaken
 from authsvc.logs import configure_logs
 from authsvc.postgres import schema
+from authsvc.postgres.grants import grant
 from authsvc.supervisor import WORKER_VARIABLE, stop_with_supervisor, supervise
 from authsvc.usecases.issue_key import IssuedKey
 
@@ -58,6 +59,14 @@ def migrate(
     force: Annotated[
         bool, typer.Option("--force", help="Go back to an older revision, losing data.")
     ] = False,
+    grants: Annotated[
+        str,
+        typer.Option(
+            "--grants",
+            metavar="ROLE",
+            help="Let this database role do what servers do, and nothing else in the schema.",
+        ),
+    ] = "",
 ) -> None:
     """Bring the database of AUTHSVC_DATABASE_URL to a revision of the schema.
 
@@ -75,6 +84,11 @@ def migrate(
         )
     reached = uvloop.run(schema.migrate(url, revision))
     typer.echo(f"schema at {reached}" if found == reached else f"schema: {found} -> {reached}")
+    if grants:
+        more = uvloop.run(grant(url, grants))
+        typer.echo(f"{grants} may do what servers do in schema authsvc, and nothing else there")
+        for right in more:
+            typer.echo(f"{grants} also has, by itself or through PUBLIC: {right}")
 
 
 def bootstrap(

@@ -25,8 +25,8 @@ from authsvc.postgres.errors import translate
 NO_REVISION: Final = "none"
 """What the revision of a database without a schema is called."""
 
-# Arbitrary, fixed for ever: all versions of this service must agree on it.
-_MIGRATIONS_LOCK: Final = 0x61757468_0002
+MIGRATIONS_LOCK: Final = 0x61757468_0002
+"""The advisory lock of who changes the schema; arbitrary, and fixed for ever for all versions."""
 _HAS_AUDIT_LOG: Final = "SELECT to_regprocedure('authsvc.maintain_audit()') IS NOT NULL"
 
 
@@ -114,7 +114,7 @@ async def migrate(url: str, revision: str = "head") -> str:
         raise UnknownRevision(revision)
 
     def run(connection: sqlalchemy.Connection) -> None:
-        connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({_MIGRATIONS_LOCK})"))
+        connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"))
         connection.execute(sqlalchemy.text("CREATE SCHEMA IF NOT EXISTS authsvc"))
         context = MigrationContext.configure(connection, opts={"version_table_schema": "authsvc"})
         found = context.get_current_revision() or ""

@@ -105,12 +105,18 @@ def run(
 class Process:
     """A long-running command in a process group of its own, like a shell's foreground job."""
 
-    def __init__(self, arguments: Sequence[str], settings: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        settings: Mapping[str, str],
+        cwd: Path,
+        command: Sequence[str] = (AUTHSVC,),
+    ) -> None:
         number = len(list(cwd.glob("*.out")))
         self._out, self._err = cwd / f"{number}.out", cwd / f"{number}.err"
         with self._out.open("w") as out, self._err.open("w") as err:
             self._process = subprocess.Popen(
-                [AUTHSVC, *arguments],
+                [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -238,9 +244,11 @@ def dev(cwd: Path, settings: Mapping[str, str] | None = None) -> Iterator[Dev]:
 
 
 @contextmanager
-def serve(cwd: Path, settings: Mapping[str, str]) -> Iterator[tuple[Process, str]]:
+def serve(
+    cwd: Path, settings: Mapping[str, str], command: Sequence[str] = (AUTHSVC,)
+) -> Iterator[tuple[Process, str]]:
     """`authsvc serve`, and the address at which it answers."""
-    started = Process(["serve"], settings, cwd)
+    started = Process(["serve"], settings, cwd, command)
     try:
         yield started, started.wait_for(r'"address": "(\S+)"', started.errors)[1]
     finally:

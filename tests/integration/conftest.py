@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from orchestrator.auth import AsyncAuthClient
-from tests.conftest import Service, serving
+from tests.conftest import Service, as_server, serving
 from tests.integration.support import Stubs, a_database, settings_for, stubs_of
 
 
@@ -16,7 +16,7 @@ async def shared_service(postgres_url: str, template_database: str) -> AsyncIter
     """A served service for tests that leave each other alone."""
     async with (
         a_database(postgres_url, template_database) as url,
-        serving(settings_for(url)) as served,
+        serving(as_server(settings_for(url))) as served,
     ):
         yield served
 

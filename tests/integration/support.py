@@ -21,7 +21,14 @@ from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tests.conftest import CHEAP_PASSWORDS, ENCRYPTION_KEY, Service, execute, with_database
+from tests.conftest import (
+    CHEAP_PASSWORDS,
+    ENCRYPTION_KEY,
+    Service,
+    as_owner,
+    execute,
+    with_database,
+)
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
@@ -170,8 +177,8 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 def url_of(service: Service) -> str:
-    """Return the URL of a service's database."""
-    return service.parts.settings.database_url.get_secret_value()
+    """Return the URL of a service's database, for its owner."""
+    return as_owner(service.parts.settings.database_url.get_secret_value())
 
 
 @asynccontextmanager
