@@ -212,9 +212,12 @@ async def _serve_grpc(
     log.info("serving", **addresses.logged(), tls=tls is not None, version=VERSION)
     if on_ready is not None:
         on_ready(addresses)
+    notice = timedelta(seconds=settings.shutdown_notice)
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
-        await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
+        await serve_until(
+            stop, server, health, grace, notice=notice, on_drain=parts.judging.feed.stop
+        )
     finally:
         # One limit for all of it: whoever stops the process waits only so long (operations.md).
         last_deadline = time_limit()

@@ -80,7 +80,8 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
             [sys.executable, "-m", "authsvc", "serve"],
             environment,
             workers,
-            patience=timedelta(seconds=settings.shutdown_grace) + _END_MARGIN,
+            patience=timedelta(seconds=settings.shutdown_notice + settings.shutdown_grace)
+            + _END_MARGIN,
         )
         await supervisor.run(stop)
     log.info("supervision ended")

@@ -87,7 +87,7 @@ class Connection:
             OSError: A file cannot be read.
             ConfigurationError: An option's value cannot work.
         """
-        root_certificates = _read_certificates(self.ca_file, plaintext=self.plaintext)
+        root_certificates = read_certificates(self.ca_file, plaintext=self.plaintext)
         certificate, key = self._read_pair()
         api_key = _read_api_key(self.api_key_file, is_needed=certificate is None)
         if key_refusal is not None and (not api_key or api_key.startswith(KEY_PREFIX)):
@@ -169,12 +169,18 @@ def open_anonymous_client(
         address,
         api_key=ANONYMOUS,
         plaintext=plaintext,
-        root_certificates=_read_certificates(certificates, plaintext=plaintext),
+        root_certificates=read_certificates(certificates, plaintext=plaintext),
         timeout=_TIMEOUT_SECONDS,
     )
 
 
-def _read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
+def read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
+    """Return the certificates to trust, or None for gRPC's own list.
+
+    Raises:
+        Failure: There is a file, and the server has no TLS.
+        OSError: The file cannot be read.
+    """
     if file is None:
         return None
     if plaintext:

@@ -90,6 +90,7 @@ async def serve_until(
     health: Health,
     grace: timedelta,
     *,
+    notice: timedelta,
     on_drain: Callable[[], None],
 ) -> None:
     """Keep a started server up until told to stop, then drain it.
@@ -99,10 +100,11 @@ async def serve_until(
         server: The server.
         health: Its health.
         grace: How long running calls may take to finish.
-        on_drain: Called when draining begins, to end what has no end of its own.
+        notice: How long calls are still taken when health has turned NOT_SERVING.
+        on_drain: Called when none are taken any more, to end what has no end of its own.
 
-    Streams without an end of their own are ended, health turns NOT_SERVING, then no new call is
-    taken, and running ones have until the end of the grace period.
+    Health turns NOT_SERVING. After the notice no new call is taken, streams without an end of
+    their own are ended, and running calls have until the end of the grace period.
     """
     probing = asyncio.create_task(health.keep_probing())
     try:
@@ -110,6 +112,7 @@ async def serve_until(
         log.info("draining", grace_seconds=grace.total_seconds())
     finally:
         probing.cancel()
+        # gRPC cancels what arrives while it stops: whoever watches health should be gone by then.
+        await health.say_goodbye(notice)
         on_drain()
-        await health.say_goodbye()
         await server.stop(grace.total_seconds())

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import grpc
 import pytest
 import pytest_asyncio
 import trustme
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
 from tests.conftest import ENCRYPTION_KEY, execute, with_database
@@ -27,6 +29,8 @@ WAITING: Final = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
  WHERE NOT granted AND datname = current_database()
 """
+SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 TLS_SETTINGS: Final = ("AUTHSVC_TLS_CERTIFICATE_FILE", "AUTHSVC_TLS_KEY_FILE")
 
 
@@ -151,6 +155,34 @@ async def test_a_second_signal_does_not_wait_for_running_calls(
         await blocker.close()
 
     assert code == 0
+
+
+async def test_calls_are_taken_while_load_balancers_notice_the_end(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    with serve(tmp_path, {**prepared.settings, "AUTHSVC_SHUTDOWN_NOTICE": "300"}) as (
+        process,
+        address,
+    ):
+        async with (
+            AsyncAuthClient(
+                address, api_key=prepared.admin_key, plaintext=True, timeout=10.0
+            ) as client,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            health = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == SERVING
+
+            process.signal(signal.SIGTERM)
+
+            assert (await watch.read()).status == NOT_SERVING
+            assert await client.check(prepared.admin_key)
+
+        # A second signal does not wait for the notice either.
+        assert await asyncio.to_thread(process.terminate) == 0
+        events = [json.loads(line)["event"] for line in process.errors().splitlines()]
+    assert events == ["serving", "draining"]
 
 
 # Which settings are wrong, and what standard error says.
@@ -324,6 +356,12 @@ def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> 
     assert "CERTIFICATE_VERIFY_FAILED" in unknown.err
     assert "one with TLS must not have it" in plaintext.err
     assert both.err.startswith("authsvc: --ca-file is for TLS")
+
+
+def test_with_tls_health_is_asked_without_a_key(encrypted: Encrypted) -> None:
+    asked = ["health", "--address", encrypted.address, "--ca-file", str(encrypted.ca_file)]
+
+    assert run(*asked) == Ended(0, f"{encrypted.address} says SERVING\n", "")
 
 
 def test_with_tls_the_client_trusts_the_authority_given(encrypted: Encrypted) -> None:

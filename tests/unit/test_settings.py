@@ -154,6 +154,7 @@ def test_a_refusal_has_no_cause_that_repeats_a_setting(environment: pytest.Monke
         ("max_staleness", "0"),
         ("max_staleness", "nan"),
         ("shutdown_grace", "-1"),
+        ("shutdown_notice", "-1"),
         ("shutdown_grace", "nan"),
         ("token_algorithm", "none"),
         ("token_algorithm", "HS512"),
