@@ -68,6 +68,9 @@ class WireCall:
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
         return self.metadata
 
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {}
+
     def time_remaining(self) -> float | None:
         return self.left
 
