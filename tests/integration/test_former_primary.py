@@ -17,6 +17,7 @@ from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import schema
 from authsvc.postgres.database import Connection, Database, connect
 from authsvc.postgres.embedded import EmbeddedPostgres
+from authsvc.postgres.grants import grant
 from tests.conftest import execute
 from tests.integration.support import connected, until
 from tests.integration.support_fresh import NewKey, Served, remembered, served, until_verdict
@@ -164,10 +165,9 @@ async def secretive_url(database_url: str) -> AsyncIterator[str]:
     await execute(
         database_url,
         f"CREATE ROLE {role} LOGIN",
-        f"GRANT USAGE ON SCHEMA authsvc TO {role}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authsvc TO {role}",
         "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC",
     )
+    await grant(database_url, role)
     yield url_as(role, database_url)
     await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
