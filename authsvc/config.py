@@ -16,16 +16,26 @@ from authsvc.config_values import check_database_url
 from authsvc.settings.files import read_secret_files
 from authsvc.settings.freshness import FreshnessSettings
 from authsvc.settings.limits import LimitSettings
+from authsvc.settings.mutual_tls import MutualTlsSettings
 from authsvc.settings.running import RunningSettings
 from authsvc.settings.serving import ServingSettings
 from authsvc.settings.tokens import TokenSettings
+from authsvc.settings.traffic import TrafficSettings
 
 PREFIX: Final = "AUTHSVC_"
 SECRETS: Final = ("database_url", "encryption_key", "encryption_key_previous", "rate_limit_store")
 """The settings that may stand in files; docs/configuration.md says how."""
 
 
-class Settings(RunningSettings, LimitSettings, FreshnessSettings, TokenSettings, ServingSettings):
+class Settings(
+    RunningSettings,
+    LimitSettings,
+    TrafficSettings,
+    FreshnessSettings,
+    TokenSettings,
+    MutualTlsSettings,
+    ServingSettings,
+):
     """The server's settings, read from the environment. Those of the last base come first."""
 
     model_config = SettingsConfigDict(

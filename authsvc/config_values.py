@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr
 
+from authsvc.domain.database_hosts import hosts_of
+
 ENCRYPTION_KEY_BYTES: Final = 32
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -48,6 +50,20 @@ def check_database_url(url: SecretStr) -> SecretStr:
     """Check the address of a database; the error does not repeat it."""
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    try:
+        hosts_of(url.get_secret_value())
+        wanted = parse_qs(urlsplit(url.get_secret_value()).query).get("target_session_attrs", [])
+    except ValueError:
+        raise ValueError(
+            "its hosts cannot be read: write them host1:5432,host2:5432 or, as an IPv6 address, "
+            "[::1]:5432; special characters of the user and the password are percent-encoded, "
+            "such as # as %23"
+        ) from None
+    if any(each != "read-write" for each in wanted):
+        raise ValueError(
+            "target_session_attrs must be read-write, which it is when left out: records and "
+            "their changes are read from the primary"
+        )
     return url
 
 

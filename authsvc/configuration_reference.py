@@ -34,6 +34,9 @@ _TAIL: Final = """
 | `AUTHSVC_ADDRESS` | The server, as `host:port`. |
 | `AUTHSVC_API_KEY` | The caller's own API key. |
 | `AUTHSVC_PLAINTEXT` | For the command line: `true` when the server has no TLS. |
+| `AUTHSVC_CLIENT_CERTIFICATE_FILE` | For the command line: a certificate, in PEM with its chain, \
+that proves who calls: docs/tls.md. |
+| `AUTHSVC_CLIENT_KEY_FILE` | For the command line: the private key of that certificate, in PEM. |
 
 ## Tests
 

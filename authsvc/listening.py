@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 import socket
+from typing import NamedTuple
 
 from authsvc.domain.errors import AuthsvcError
+
+
+class Addresses(NamedTuple):
+    """Where a server listens."""
+
+    grpc: str
+    http: str
+    """Empty when HTTP is switched off."""
+    mtls: str = ""
+    """For clients with a certificate; empty when there is no such port."""
+
+    def logged(self) -> dict[str, str | None]:
+        """Return them as the log has them."""
+        return {
+            "address": self.grpc,
+            "http_address": self.http or None,
+            "mtls_address": self.mtls or None,
+        }
 
 
 class AddressInUse(AuthsvcError):

@@ -1,81 +1,121 @@
-"""Structured logs: JSON for machines, aligned columns for people, and no secrets in either."""
+"""Structured logs: JSON for machines, aligned columns for people, and no secrets in either.
+
+Libraries log through `logging`; their lines, warnings and tracebacks look like our own.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Final
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from authsvc.config_values import LogFormat, LogLevel
+from authsvc.redaction import redaction
 
-# Nothing logs credentials on purpose. This is the net below: keys, refresh tokens, whatever looks
-# like a JWT, passwords in URLs, and what an Authorization header brings. What stands before the
-# last two is kept, so that the line still says which database or header it is about.
-_SECRET: Final = re.compile(
-    r"orch_[0-9a-fA-F]{40}|orchrt_[0-9a-f]{64}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
-    r"|(?i:(?P<url>\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@\"']{0,64}:)[^\s@\"']{1,512}(?=@))"
-    r"|(?i:(?P<header>\bauthorization[\"'\\]{0,2}\s?[:=,]\s?(?:b?[\"'\\]{1,2})?(?:(?:bearer|basic)\s)?)"
-    r"[^\s\"',)\\]+)"
-)
-_REDACTED: Final = "[redacted]"
+_FIRST_FIELDS: Final = ("timestamp", "level", "event")
 
 
-def configure_logs(level: LogLevel, log_format: LogFormat) -> None:
-    """Set up logging for the process, to standard error."""
+def configure_logs(
+    level: LogLevel,
+    log_format: LogFormat,
+    *,
+    secrets: Sequence[str] = (),
+    worker: str | None = None,
+) -> None:
+    """Set up logging for the process, to standard error.
+
+    Args:
+        level: The least severe lines to write. Libraries write warnings and errors only.
+        log_format: How lines look.
+        secrets: What is redacted besides whatever looks like a credential.
+        worker: The number of this worker, where there are several; every line has it.
+    """
     console = log_format is LogFormat.CONSOLE or (
         log_format is LogFormat.AUTO and sys.stderr.isatty()
     )
     render: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=28,
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if console
         else structlog.processors.JSONRenderer()
     )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        in_order(None if worker is None else int(worker)),
+    ]
+    last: list[Processor] = [
+        structlog.processors.format_exc_info,
+        redacting(render, redaction(secrets)),
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            drop_empty,
-            structlog.processors.format_exc_info,
-            redacting(render),
-        ],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # What libraries have to say goes out the same way when it matters.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_RedactingFormatter("%(name)s: %(message)s"))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(capture=True)
 
 
-def drop_empty(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Leave out fields that have no value."""
-    return {name: value for name, value in event.items() if value is not None}
+def log_crashes() -> None:
+    """Log what ends the process or a thread of it, where Python would print a bare traceback."""
+    log = structlog.get_logger()
+
+    def on_crash(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            log.critical("crashed", exc_info=error)
+        else:
+            sys.__excepthook__(kind, error, traceback)
+
+    def on_thread_crash(crash: threading.ExceptHookArgs) -> None:
+        name = crash.thread.name if crash.thread else None
+        log.error("thread crashed", thread=name, exc_info=crash.exc_value)
+
+    def on_unraisable(crash: sys.UnraisableHookArgs) -> None:
+        log.error("error ignored", where=crash.err_msg, exc_info=crash.exc_value)
+
+    sys.excepthook = on_crash
+    threading.excepthook = on_thread_crash
+    sys.unraisablehook = on_unraisable
 
 
-def redacting(render: Processor) -> Processor:
+def in_order(worker: int | None = None) -> Processor:
+    """Put what every line has first, and leave out fields that have no value."""
+
+    def ordered(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        first = {name: event.pop(name) for name in _FIRST_FIELDS if name in event}
+        rest = {name: value for name, value in event.items() if value is not None}
+        last = {} if worker is None else {"worker": worker}
+        return {**first, **rest, **last}
+
+    return ordered
+
+
+def redacting(render: Processor, redacted: Callable[[str], str]) -> Processor:
     """Replace whatever looks like a credential in the finished line, however deep it stood."""
 
     def render_redacted(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        return _redacted(str(render(logger, method, event)))
+        return redacted(str(render(logger, method, event)))
 
     return render_redacted
-
-
-def _redacted(line: str) -> str:
-    return _SECRET.sub(_without_secret, line)
-
-
-def _without_secret(match: re.Match[str]) -> str:
-    return f"{match['url'] or match['header'] or ''}{_REDACTED}"
-
-
-class _RedactingFormatter(logging.Formatter):
-    """Replaces whatever looks like a credential in the lines of libraries, tracebacks included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return _redacted(super().format(record))

@@ -58,26 +58,30 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
         **os.environ,
         f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
     }
+    wanted = {
+        "address": ("LISTEN_ADDRESS", settings.listen_address),
+        "http_address": ("HTTP_ADDRESS", settings.http_address if settings.serves_http else None),
+        "mtls_address": ("MTLS_LISTEN_ADDRESS", settings.mtls_listen_address),
+    }
     with ExitStack() as held:
-        name = f"{PREFIX}LISTEN_ADDRESS"
-        reserved, address = reserve(settings.listen_address, setting=name)
-        held.enter_context(reserved)
-        environment[name] = address
-        http_address = None
+        addresses: dict[str, str | None] = dict.fromkeys(wanted)
+        for what, (setting, address) in wanted.items():
+            if address is not None:
+                name = f"{PREFIX}{setting}"
+                reserved, actual = reserve(address, setting=name)
+                held.enter_context(reserved)
+                addresses[what] = environment[name] = actual
         if settings.serves_http:
-            name = f"{PREFIX}HTTP_ADDRESS"
-            reserved, http_address = reserve(settings.http_address, setting=name)
-            held.enter_context(reserved)
-            environment[name] = http_address
             environment[_DIRECTORY_VARIABLE] = held.enter_context(_sockets_directory())
-        log.info("supervising", address=address, http_address=http_address, workers=workers)
+        log.info("supervising", **addresses, workers=workers)
         if not sys.platform.startswith("linux"):
             log.warning("this system gives all connections to one of the workers", workers=workers)
         supervisor = Supervisor(
             [sys.executable, "-m", "authsvc", "serve"],
             environment,
             workers,
-            patience=timedelta(seconds=settings.shutdown_grace) + _END_MARGIN,
+            patience=timedelta(seconds=settings.shutdown_notice + settings.shutdown_grace)
+            + _END_MARGIN,
         )
         await supervisor.run(stop)
     log.info("supervision ended")

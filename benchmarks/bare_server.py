@@ -19,7 +19,7 @@ import asyncpg
 import grpc
 import uvloop
 
-from authsvc.rpc.server import CHANNEL_OPTIONS
+from authsvc.rpc.channel_limits import ChannelLimits
 
 SERVICE: Final = "bench.Bench"
 EMPTY: Final = "Empty"
@@ -52,7 +52,7 @@ async def _main() -> None:
             row = await pool.fetchrow(_SELECT, request.decode())
             return b"" if row is None else row["name"].encode()
 
-        server = grpc.aio.server(options=CHANNEL_OPTIONS)
+        server = grpc.aio.server(options=ChannelLimits().as_options())
         server.add_registered_method_handlers(
             SERVICE,
             {

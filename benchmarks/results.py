@@ -16,7 +16,7 @@ from rich.table import Table
 
 _TITLE: Final = "# Benchmark"
 # In the order in which they stand on the page.
-SECTIONS: Final = ("comparison", "freshness", "soak")
+SECTIONS: Final = ("comparison", "freshness", "soak", "failover", "overload")
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,8 @@ class Service:
     """An ordinary account."""
     admin_key: str
     stop: asyncio.Event
+    mtls_address: str = ""
+    """Empty where there is no port for client certificates."""
 
     @asynccontextmanager
     async def client(self, api_key: str | None = None) -> AsyncIterator[AsyncAuthClient]:
@@ -259,7 +261,9 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
             task.result()
         served, secret = ready.result(), issued.secret.reveal()
         try:
-            yield Service(served.grpc, served.http, opened, system, account, secret, stop)
+            yield Service(
+                served.grpc, served.http, opened, system, account, secret, stop, served.mtls
+            )
         finally:
             stop.set()
             await task

@@ -55,6 +55,7 @@ def list_accounts(
     print_rows(
         ("ACCOUNT", "STATE", "CREATED", "NAME"),
         [(a.account_id, a.state, a.create_time, a.display_name) for a in accounts],
+        empty="There are no accounts.",
     )
 
 

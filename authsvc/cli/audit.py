@@ -82,6 +82,6 @@ def list_events(
     if as_json:
         print_json(events)
     else:
-        print_rows(COLUMNS, map(audit_row, events))
+        print_rows(COLUMNS, map(audit_row, events), empty="There are no such events.")
     if more:
         typer.echo(f"There are older ones; --limit shows more than {limit}.", err=True)

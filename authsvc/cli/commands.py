@@ -26,6 +26,7 @@ _COMMANDS: Final = MappingProxyType(
         "bootstrap": "authsvc.cli.server",
         "maintenance": "authsvc.cli.maintenance",
         "config": "authsvc.cli.server",
+        "health": "authsvc.cli.health",
         "key": "authsvc.cli.key_management",
         "explain": "authsvc.cli.explain",
         "account": "authsvc.cli.account",

@@ -42,6 +42,23 @@ ApiKeyFileOption = Annotated[
         "AUTHSVC_API_KEY_FILE names.",
     ),
 ]
+ClientCertificateFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-certificate-file",
+        envvar="AUTHSVC_CLIENT_CERTIFICATE_FILE",
+        help="A certificate (PEM, with its chain) that proves who calls, to a port that asks for "
+        "it. No key is needed then; one that is given counts instead.",
+    ),
+]
+ClientKeyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-key-file",
+        envvar="AUTHSVC_CLIENT_KEY_FILE",
+        help="The private key (PEM) of that certificate.",
+    ),
+]
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 _TIMEOUT_SECONDS: Final = 5.0
 _API_KEY: Final = "AUTHSVC_API_KEY"
@@ -49,12 +66,14 @@ _API_KEY: Final = "AUTHSVC_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How a command reaches a server: its options address, plaintext, api_key_file and ca_file."""
+    """How a command reaches a server, and proves who calls: as its options say."""
 
     address: str
     plaintext: bool
     api_key_file: Path | None
     ca_file: Path | None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
 
     def open_client(self, *, key_refusal: str | None = None) -> AuthClient:
         """Make a client from the options.
@@ -68,17 +87,33 @@ class Connection:
             OSError: A file cannot be read.
             ConfigurationError: An option's value cannot work.
         """
-        root_certificates = _read_certificates(self.ca_file, plaintext=self.plaintext)
-        api_key = _read_api_key(self.api_key_file)
-        if key_refusal is not None and api_key.startswith(KEY_PREFIX):
+        root_certificates = read_certificates(self.ca_file, plaintext=self.plaintext)
+        certificate, key = self._read_pair()
+        api_key = _read_api_key(self.api_key_file, is_needed=certificate is None)
+        if key_refusal is not None and (not api_key or api_key.startswith(KEY_PREFIX)):
             raise Failure(key_refusal)
         return AuthClient(
             self.address,
-            api_key=api_key,
+            api_key=api_key or ANONYMOUS,
             plaintext=self.plaintext,
             root_certificates=root_certificates,
+            client_certificate=certificate,
+            client_key=key,
             timeout=_TIMEOUT_SECONDS,
         )
+
+    def _read_pair(self) -> tuple[bytes | None, bytes | None]:
+        certificate, key = self.client_certificate_file, self.client_key_file
+        if certificate is None and key is None:
+            return None, None
+        if certificate is None or key is None:
+            raise Failure("--client-certificate-file and --client-key-file go together: give both")
+        if self.plaintext:
+            raise Failure(
+                "--client-certificate-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) "
+                "switches off"
+            )
+        return certificate.read_bytes(), key.read_bytes()
 
 
 def with_connection(command: Callable[Concatenate[Connection, ...], None]) -> Callable[..., None]:
@@ -112,8 +147,12 @@ def _connection(
     plaintext: PlaintextOption = False,
     api_key_file: ApiKeyFileOption = None,
     ca_file: CertificatesOption = None,
+    client_certificate_file: ClientCertificateFileOption = None,
+    client_key_file: ClientKeyFileOption = None,
 ) -> Connection:
-    return Connection(address, plaintext, api_key_file, ca_file)
+    return Connection(
+        address, plaintext, api_key_file, ca_file, client_certificate_file, client_key_file
+    )
 
 
 def open_anonymous_client(
@@ -130,12 +169,18 @@ def open_anonymous_client(
         address,
         api_key=ANONYMOUS,
         plaintext=plaintext,
-        root_certificates=_read_certificates(certificates, plaintext=plaintext),
+        root_certificates=read_certificates(certificates, plaintext=plaintext),
         timeout=_TIMEOUT_SECONDS,
     )
 
 
-def _read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
+def read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
+    """Return the certificates to trust, or None for gRPC's own list.
+
+    Raises:
+        Failure: There is a file, and the server has no TLS.
+        OSError: The file cannot be read.
+    """
     if file is None:
         return None
     if plaintext:
@@ -143,16 +188,17 @@ def _read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
     return file.read_bytes()
 
 
-def _read_api_key(file: Path | None) -> str:
+def _read_api_key(file: Path | None, *, is_needed: bool) -> str:
     if file is None:
         read, unread = read_secret_files([_API_KEY], os.environ)
         if unread:
             raise Failure(unread[_API_KEY])
         api_key = read.get(_API_KEY) or os.environ.get(_API_KEY, "")
-        if not api_key:
+        if is_needed and not api_key:
             raise Failure(
                 "the server must know who asks: give the caller's key with --api-key-file (of "
-                "`authsvc dev`: .authsvc/admin.key) or in AUTHSVC_API_KEY"
+                "`authsvc dev`: .authsvc/admin.key) or in AUTHSVC_API_KEY, or a client certificate "
+                "with --client-certificate-file"
             )
         return api_key
     try:

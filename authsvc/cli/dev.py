@@ -17,6 +17,7 @@ from authsvc.cli.local_database import (
     DEFAULT_DATA_DIR,
     DataDirOption,
     ensure_encryption_key,
+    find_or_make_encryption_key,
     read_private,
     write_private,
 )
@@ -28,7 +29,7 @@ from authsvc.domain.errors import KeyNameTaken
 from authsvc.domain.principals import Principal
 from authsvc.domain.scopes import ADMIN, covers
 from authsvc.listening import AddressInUse
-from authsvc.logs import configure_logs
+from authsvc.logs import configure_logs, log_crashes
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from authsvc.usecases.judge_credential import Question
@@ -61,7 +62,9 @@ def dev(
         called = _ADDRESS_SETTING if is_setting else "--address"
         problems = [_in_words_of_dev(problem, called) for problem in error.problems]
         raise InvalidSettings(problems) from None
-    configure_logs(settings.log_level, settings.log_format)
+    encryption_key = find_or_make_encryption_key(data_dir)
+    configure_logs(settings.log_level, settings.log_format, secrets=[encryption_key])
+    log_crashes()
 
     async def main(stop: asyncio.Event) -> None:
         async with EmbeddedPostgres(data_dir) as postgres:
@@ -69,7 +72,7 @@ def dev(
             url = postgres.url(_DATABASE)
             write_private(data_dir / DATABASE_URL_FILE, f"{url}\n")
             await schema.migrate(url)
-            settings = _load_settings(url, ensure_encryption_key(data_dir), address)
+            settings = _load_settings(url, ensure_encryption_key(data_dir, encryption_key), address)
             try:
                 await _serve(settings, data_dir, stop)
             except AddressInUse as error:
@@ -89,6 +92,9 @@ def _load_settings(database_url: str, encryption_key: str, address: str) -> Sett
         # What is printed to try speaks plaintext.
         tls_certificate_file=None,
         tls_key_file=None,
+        mtls_listen_address=None,
+        tls_client_ca_file=None,
+        certificate_callers_file=None,
     )
 
 

@@ -88,6 +88,7 @@ def _fields(key: Key) -> dict[str, object]:
         "state": key.state,
         "created": key.create_time,
         "last used": key.last_use_time,
+        "superseded by": key.superseded_by,
         "expires": key.expire_time,
         "revoked": key.revoke_time,
         "reason": key.revoke_reason if key.revoke_time else None,

@@ -101,6 +101,11 @@ def _denial_reason(error: AuthServiceError) -> str:
 
 
 def _mend_caller(error: Unauthenticated) -> tuple[str, ...]:
+    if error.reason is ErrorReason.CALLER_CERTIFICATE_NOT_MAPPED:
+        return (
+            "The server's AUTHSVC_CERTIFICATE_CALLERS_FILE has to name it.",
+            f"Or give a key {_WHERE}",
+        )
     if error.reason not in _OF_THE_CALLER:
         return ()
     return _MENDING.get(_denial_reason(error), (f"Give the caller's key {_WHERE}",))
@@ -110,7 +115,8 @@ def _explain_status(error: AuthServiceError) -> str:
     if isinstance(error, Unavailable | DeadlineExceeded) and error.reason is None:
         return (
             "no server answers there. Check the address, and that the server runs. A server "
-            "without TLS, such as `authsvc dev`, needs --plaintext; one with TLS must not have it."
+            "without TLS, such as `authsvc dev`, needs --plaintext; one with TLS must not have it; "
+            "and a port that asks for a certificate needs --client-certificate-file."
             f"\n  {error.message} [{error.code.name}]"
         )
     message = error.message

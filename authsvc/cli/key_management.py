@@ -91,6 +91,7 @@ def list_keys(
             (k.key_id, k.state, k.hint, k.create_time, k.expire_time, k.last_use_time, k.name)
             for k in keys
         ],
+        empty="There are no keys.",
     )
 
 

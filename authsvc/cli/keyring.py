@@ -72,6 +72,7 @@ def list_keys(*, data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption
             ]
             for key in listed
         ),
+        empty="There are no signing keys.",
     )
 
 
@@ -110,16 +111,23 @@ def rotate(
             "other keys end.",
         ),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the next signing key. It signs after AUTHSVC_SIGNING_KEY_LEAD, and nobody notices.
 
-    While a key waits to sign already, that one is shown and no other made. Needs a key with
-    authsvc:admin.
+    While a key waits to sign already, that one is shown and no other made. After a compromise it
+    asks first. Needs a key with authsvc:admin.
     """
     words = SigningKeyRotationUrgency
     urgency = words.COMPROMISED if compromised else words.SCHEDULED
     with connection.open_client() as client:
+        if compromised and not yes:
+            typer.confirm(
+                "This ends all tokens that were signed so far: everybody needs a new one. Go on?",
+                abort=True,
+                err=True,
+            )
         rotated = client.rotate_signing_key(urgency)
     if as_json:
         print_json(rotated)

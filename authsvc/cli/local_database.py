@@ -55,12 +55,18 @@ def read_private(path: Path) -> str | None:
         return None
 
 
-def ensure_encryption_key(data_dir: Path) -> str:
-    """Return the directory's encryption key, made when there is none yet."""
+def find_or_make_encryption_key(data_dir: Path) -> str:
+    """Return the directory's encryption key, or a new one that is not kept there yet."""
+    kept = read_private(data_dir / ENCRYPTION_KEY_FILE)
+    return kept or base64.b64encode(os.urandom(ENCRYPTION_KEY_BYTES)).decode()
+
+
+def ensure_encryption_key(data_dir: Path, new_key: str) -> str:
+    """Return the directory's encryption key; where there is none yet, keep this new one."""
     path = data_dir / ENCRYPTION_KEY_FILE
     key = read_private(path)
     if key is None:
-        key = base64.b64encode(os.urandom(ENCRYPTION_KEY_BYTES)).decode()
+        key = new_key
         write_private(path, f"{key}\n")
     return key
 

@@ -70,6 +70,7 @@ def print_rows(
     rows: Iterable[Iterable[object]],
     *,
     numbers: Collection[str] = (),
+    empty: str = "",
 ) -> None:
     """Print a table with a heading. The last column is the one for long texts.
 
@@ -77,8 +78,12 @@ def print_rows(
         columns: The heading.
         rows: A value for each column.
         numbers: Those columns that have numbers, which end below one another.
+        empty: What to print in the place of a table without rows.
     """
     table = [list(columns), *([as_text(value) for value in row] for row in rows)]
+    if empty and len(table) == 1:
+        typer.echo(empty)
+        return
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
         cells = (

@@ -15,9 +15,10 @@ from authsvc.cli.operator import operator_origin
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.cli.process import run_until_signal
 from authsvc.config import Settings, load_database_url, load_settings
+from authsvc.config_values import LogFormat, LogLevel
 from authsvc.configuration_reference import configuration_reference
 from authsvc.domain.errors import KeyNameTaken
-from authsvc.logs import configure_logs
+from authsvc.logs import configure_logs, log_crashes
 from authsvc.postgres import schema
 from authsvc.postgres.grants import grant
 from authsvc.supervisor import (
@@ -32,8 +33,15 @@ from authsvc.usecases.issue_key import IssuedKey
 def serve() -> None:
     """Serve, as the AUTHSVC_* settings say (see `authsvc config`)."""
     settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
-    is_worker = WORKER_VARIABLE in os.environ
+    worker = os.environ.get(WORKER_VARIABLE)
+    is_worker = worker is not None
+    configure_logs(
+        settings.log_level,
+        settings.log_format,
+        secrets=settings.encryption_key_texts,
+        worker=worker,
+    )
+    log_crashes()
     if settings.worker_count > 1 and not is_worker:
         run_until_signal(lambda stop: _supervise(settings, stop))
         return
@@ -75,9 +83,10 @@ def migrate(
 ) -> None:
     """Bring the database of AUTHSVC_DATABASE_URL to a revision of the schema.
 
-    Safe to run from several replicas at once.
+    Safe to run from several replicas at once, and while servers run.
     """
     url = load_database_url()
+    configure_logs(LogLevel.WARNING, LogFormat.AUTO)
     found = uvloop.run(schema.current_revision(url))
     if show:
         typer.echo(f"{found} (newest: {schema.newest_revision()})")

@@ -52,6 +52,7 @@ def list_sessions(
             )
             for s in sessions
         ],
+        empty="There are no sessions.",
     )
 
 

@@ -187,7 +187,10 @@ def describe_rotation(key: Key, usage: KeyUsage, rotation: Rotation) -> str:
             "change to the new one."
         )
     if rotation.usage.last_use_time is None:
-        return "The new key was not used yet."
+        return (
+            "The new key was not used yet. Give it to the programs of the old one, which works "
+            f"until {as_text(key.expire_time)}."
+        )
     how_long = "since its rotation" if unused_since_rotation else "for an hour"
     return (
         f"The old key was not used {how_long}, and the new one is in use. To end the old one "
@@ -226,4 +229,4 @@ def _print_intervals(
 
 
 def _caller(caller: CallerUsage) -> str:
-    return caller.key_id or "authsvc itself"
+    return caller.key_id or caller.certificate_name or "authsvc itself"

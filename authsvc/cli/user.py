@@ -113,6 +113,7 @@ def list_users(
             (u.user_id, u.role, u.state, u.create_time, u.last_login_time, u.email, u.display_name)
             for u in users
         ],
+        empty="There are no users.",
     )
 
 
@@ -170,7 +171,7 @@ def set_password(
     as_json: JsonOption = False,
 ) -> None:
     """Set a user's password, read from standard input or a prompt."""
-    # Of other callers the service does not look at the current password: a wrong one would do.
+    # Of other callers the service takes no current password.
     refusal = _OWN_BY_KEY if own else None
     with connection.open_client(key_refusal=refusal) as client:
         current, password = read_changed_password() if own else (None, read_new_password())

@@ -157,8 +157,10 @@ def build_judging(
         feed=feed,
         follower=ChangeFollower(
             settings.database_url.get_secret_value(),
-            # Records first: the others speak of what they hold.
-            [records, log, feed],
+            # What is kept first: the others speak of it.
+            [records, keyring, log, feed],
+            history=database.history,
+            leave_server=database.leave_server,
             retention=timedelta(hours=settings.change_retention),
             clock=clock,
             monotonic=time.monotonic,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from authsvc.composition.judging import Judging, build_judging, outage_max_staleness
 from authsvc.composition.keys import key_issuer
 from authsvc.composition.signing import Signing, build_signing
+from authsvc.composition.traces import Traces
 from authsvc.composition.usage import usage_counter
 from authsvc.config import Settings
 from authsvc.domain import ids
@@ -28,6 +29,7 @@ class Parts:
     """What stands between the wire and the database."""
 
     settings: Settings
+    traces: Traces | None
     database: Database
     accounts: PostgresAccounts
     users: PostgresUsers
@@ -47,6 +49,7 @@ def build_parts(
     database: Database,
     rate_limits: RateLimits,
     hasher: Argon2Hasher,
+    traces: Traces | None,
     *,
     clock: Clock,
 ) -> Parts:
@@ -59,6 +62,7 @@ def build_parts(
     issue_key = key_issuer(database, clock=clock)
     return Parts(
         settings=settings,
+        traces=traces,
         database=database,
         accounts=accounts,
         users=PostgresUsers(database),

@@ -54,6 +54,7 @@ def build_services(
             settings,
             database,
             signing,
+            failures=judging.failures,
             hasher=hasher,
             refresh_repeats=refresh_repeats,
             clock=clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ from authsvc.postgres.users import PostgresUsers
 from authsvc.rpc.session_servicer import SessionServicer
 from authsvc.tokens.pair_sealing import TokenPairSealer
 from authsvc.usecases.create_session import CreateSession
+from authsvc.usecases.failure_limit import FailureLimit
+from authsvc.usecases.limit_refreshes import LimitRefreshes
 from authsvc.usecases.list_sessions import ListSessions
 from authsvc.usecases.passwords import PasswordHasher
 from authsvc.usecases.refresh_session import RefreshSession
@@ -37,6 +40,7 @@ def session_servicer(
     database: Database,
     signing: Signing,
     *,
+    failures: FailureLimit,
     hasher: PasswordHasher,
     refresh_repeats: Tally,
     clock: Clock,
@@ -74,6 +78,13 @@ def session_servicer(
             sessions=sessions,
             tokens=tokens,
             sealer=TokenPairSealer(encryption_key, previous, os.urandom),
+            limit_refreshes=LimitRefreshes(
+                tokens=session_tokens,
+                failures=failures,
+                lookups=settings.max_lookups,
+                refreshes_per_minute=settings.refreshes_per_minute,
+                monotonic=time.monotonic,
+            ),
             lifetimes=lifetimes,
             reuse_window=timedelta(seconds=settings.refresh_reuse_window),
             clock=clock,

@@ -1,34 +1,78 @@
-"""The server's certificate and its key, read as the settings name them."""
+"""TLS of the gRPC ports, and the callers that prove themselves by it, as the settings say."""
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 
+from authsvc.composition.traffic import channel_limits
 from authsvc.config import InvalidSettings, Settings
-from authsvc.rpc.server import Tls
+from authsvc.domain.client_certificates import CertificateRule
+from authsvc.rpc.certificate_files import CLIENT_CA, CertificateUnusable
+from authsvc.rpc.peer_certificates import CallerOfPeer, CertificateCallers, no_caller_of_peer
+from authsvc.rpc.server import Port
+from authsvc.rpc.tls import ServerTls
+from authsvc.settings.certificate_callers import read_certificate_rules
+from authsvc.usecases.authenticate_certificate import AuthenticateCertificate
 
 
-def server_tls(settings: Settings) -> Tls | None:
+def server_tls(settings: Settings, *, clock: Callable[[], datetime]) -> ServerTls | None:
     """Return what the server proves itself by; None: it serves in plaintext.
 
+    Its `expiry_times()` are for whoever watches over them.
+
     Raises:
-        InvalidSettings: The files are no certificate with its key.
+        OSError: A file cannot be read.
+        InvalidSettings: The files do not hold what they should.
     """
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
-    tls = Tls(
-        certificate_chain=settings.tls_certificate_file.read_bytes(),
-        private_key=settings.tls_key_file.read_bytes(),
-    )
     try:
-        # gRPC reports a bad pair as if the port were taken. The password: do not ask for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate_file, settings.tls_key_file, password=""
+        return ServerTls(
+            settings.tls_certificate_file,
+            settings.tls_key_file,
+            client_ca_file=settings.tls_client_ca_file,
+            clock=clock,
         )
-    except ssl.SSLError:
-        problem = (
-            "AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_KEY_FILE: must be a certificate chain in "
-            "PEM and its private key, not encrypted"
+    except CertificateUnusable as error:
+        # gRPC would report bad files as if the port were taken.
+        names = (
+            "AUTHSVC_TLS_CLIENT_CA_FILE"
+            if error.purpose == CLIENT_CA
+            else "AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_KEY_FILE"
         )
-        raise InvalidSettings([problem]) from None
-    return tls
+        raise InvalidSettings([f"{names}: {error}"]) from None
+
+
+def grpc_ports(settings: Settings, tls: ServerTls | None) -> list[Port]:
+    """Return where the settings want gRPC served: to all, and to clients with a certificate."""
+    address, credentials = settings.listen_address, tls.credentials() if tls else None
+    ports = [Port(address, credentials, "AUTHSVC_LISTEN_ADDRESS")]
+    if tls is not None and settings.mtls_listen_address is not None:
+        address, credentials = settings.mtls_listen_address, tls.mutual_credentials()
+        ports.append(Port(address, credentials, "AUTHSVC_MTLS_LISTEN_ADDRESS"))
+    return ports
+
+
+def caller_of_peer(settings: Settings, *, clock: Callable[[], datetime]) -> CallerOfPeer:
+    """Return what finds the caller that a client's certificate stands for.
+
+    Raises:
+        InvalidSettings: The file that says so is no good.
+    """
+    if settings.certificate_callers_file is None:
+        return no_caller_of_peer
+    rules = _rules(settings.certificate_callers_file)
+    life = channel_limits(settings).connection_life
+    return CertificateCallers(AuthenticateCertificate(rules, connection_life=life, clock=clock))
+
+
+def _rules(file: Path) -> list[CertificateRule]:
+    try:
+        # Settings checked the file, but it may have changed since.
+        return read_certificate_rules(file)
+    except ValueError as error:
+        raise InvalidSettings(
+            [f"AUTHSVC_CERTIFICATE_CALLERS_FILE: {line}" for line in str(error).splitlines()]
+        ) from None

@@ -8,7 +8,7 @@ from authsvc.domain.accounts import Account
 from authsvc.domain.errors import CallerNotPermitted, ScopeNotGrantable
 from authsvc.domain.foreign_issuers import SUBJECT_SEPARATOR
 from authsvc.domain.principals import Principal, PrincipalKind
-from authsvc.domain.scopes import ADMIN, ALL, KEYS, MANAGE_OWN_KEYS, RESERVED, covers
+from authsvc.domain.scopes import ADMIN, ALL, KEYS, MANAGE_OWN_KEYS, RESERVED, VALIDATE, covers
 
 
 class Caller:
@@ -28,6 +28,10 @@ class Caller:
         """
         if not self._holds(reserved_scope):
             raise CallerNotPermitted(reserved_scope)
+
+    def may_validate(self) -> bool:
+        """Tell whether the caller may ask about credentials, and so is believed about addresses."""
+        return self._holds(VALIDATE)
 
     def require_key_management(self) -> None:
         """Let pass only a caller that may manage the keys of some account.

@@ -20,6 +20,8 @@ class ChangeKind(StrEnum):
     USER_CREATED = "USER_CREATED"
     USER_CHANGED = "USER_CHANGED"
     SESSION_REVOKED = "SESSION_REVOKED"
+    KEYRING_CHANGED = "KEYRING_CHANGED"
+    """Signing keys were added, removed or changed; it is about no account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,16 @@ carry data, not texts for the wire: `authsvc.rpc.error_table` gives each its sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from authsvc.domain.denials import DenialReason
+
+# Who has a certificate signed may have written much into it.
+_SHOWN_NAMES: Final = 5
+_SHOWN_LENGTH: Final = 200
 
 
 class AuthsvcError(Exception):
@@ -48,6 +54,15 @@ class CallerCredentialInvalid(AuthsvcError):
         self.reason = reason
         self.key_id = key_id
         self.account_id = account_id
+
+
+class CallerCertificateNotMapped(AuthsvcError):
+    """The caller's certificate is good but stands for nobody, and it sent no other credential."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Carry the certificate's names, for the log only."""
+        shown = ", ".join(name[:_SHOWN_LENGTH] for name in names[:_SHOWN_NAMES])
+        super().__init__(f"no rule for {shown}" if shown else "it has no name")
 
 
 class CallerNotPermitted(AuthsvcError):
@@ -154,12 +169,21 @@ class Retriable(AuthsvcError):
 
 
 class CallerRateLimited(Retriable):
-    """The caller's own key is over its limit of requests."""
+    """The caller is over a limit: of its own key, of the session it refreshes, or of guesses."""
 
     def __init__(self, retry_after: timedelta) -> None:
         """Carry how long until one request will pass."""
         super().__init__(f"passes in {retry_after}")
         self.retry_delay = retry_after
+
+
+class Overloaded(Retriable):
+    """So many calls are under way that one more would only make all of them later."""
+
+    def __init__(self, retry_delay: timedelta) -> None:
+        """Carry when to come again."""
+        super().__init__(f"comes again in {retry_delay}")
+        self.retry_delay = retry_delay
 
 
 class TooManyLookups(Retriable):

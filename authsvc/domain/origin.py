@@ -33,10 +33,15 @@ class Origin:
     such as `authsvc bootstrap`; or the work of the service's own schedule, such as
     `schedule/PublishNextSigningKey`."""
     actor_id: str = ""
-    """The key's, user's or certificate's id; of an operator, the login name. May be empty."""
+    """The key's or user's id, or the certificate's name; of an operator, the login name. May be
+    empty."""
     actor_account_id: str = ""
     """For whom the actor acts; empty for what has no account."""
     request_id: str = ""
     """Under which the log has the call."""
     address: str = ""
     """The IP address of the peer; empty when there is none."""
+    actor_session_id: str = ""
+    """The session of ours that the actor's access token belongs to; empty for all others."""
+    actor_scopes: tuple[str, ...] = ()
+    """What the actor might do when the call was let in. A change needs that it still may."""

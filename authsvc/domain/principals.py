@@ -15,6 +15,8 @@ class PrincipalKind(StrEnum):
 
     API_KEY = "API_KEY"
     USER = "USER"
+    CERTIFICATE = "CERTIFICATE"
+    """Only callers have one: it is never judged for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Principal(Presentable):
     user_id: str = ""
     session_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    certificate_name: str = ""
+    """The name of a client's certificate by which it is known."""
     superseded_by: str = ""
     """The key that takes this one's place; empty for all but rotated keys."""
 
@@ -42,5 +46,5 @@ class Principal(Presentable):
 
     @property
     def actor(self) -> str:
-        """Who acts, in a form that is safe to log: the key's or the user's id."""
-        return self.key_id or self.user_id
+        """Who acts, in a form that is safe to log: a key's or a user's id, a certificate's name."""
+        return self.key_id or self.user_id or self.certificate_name

@@ -23,8 +23,9 @@ MAX_BATCH_ROWS: Final = 5000
 Combination: TypeAlias = tuple[str, str, str, str | None]
 """What verdicts that are counted together have in common.
 
-The key; the outcome; the client's address as it was told, empty when it was not; and the key of who
-asked, empty for this service itself, None where callers are not told apart.
+The key; the outcome; the client's address as it was told, empty when it was not; and who asked,
+by its key's id or its certificate's name, empty for this service itself, None where callers are not
+told apart.
 """
 
 

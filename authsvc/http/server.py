@@ -10,6 +10,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from authsvc.http.request_time import timed_protocol
 from authsvc.listening import bind
 
 ADDRESS_SETTING: Final = "AUTHSVC_HTTP_ADDRESS"
@@ -18,6 +19,8 @@ ADDRESS_SETTING: Final = "AUTHSVC_HTTP_ADDRESS"
 # once.
 _GRACE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 30
+_REQUEST_SECONDS: Final = 10
+"""Requests are a few hundred bytes; a slow network takes no longer."""
 _MAX_CONNECTIONS: Final = 1000
 """More are answered with 503, so that nobody holds gRPC's loop with open connections."""
 
@@ -32,7 +35,11 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_http(
-    application: ASGIApp, address: str, *, shares_port: bool
+    application: ASGIApp,
+    address: str,
+    *,
+    shares_port: bool,
+    request_seconds: float = _REQUEST_SECONDS,
 ) -> AsyncIterator[str]:
     """Serve HTTP until the end of the block.
 
@@ -40,6 +47,8 @@ async def serving_http(
         application: What to serve.
         address: `host:port`; port 0 takes a free one.
         shares_port: Whether other processes of this service listen on the same port.
+        request_seconds: How long a request may take to arrive; a connection on which it takes
+            longer is closed.
 
     Returns:
         The address with its actual port.
@@ -50,7 +59,7 @@ async def serving_http(
     listener, actual = bind(address, setting=ADDRESS_SETTING, shares_port=shares_port)
     config = uvicorn.Config(
         application,
-        http="h11",
+        http=timed_protocol(request_seconds),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,7 +11,7 @@ from authsvc.domain.accounts import Account, AccountState
 from authsvc.domain.clock import Deadline
 from authsvc.domain.origin import Origin
 from authsvc.postgres.database import Connection, Database, Row
-from authsvc.postgres.sessions import end_sessions_of_account
+from authsvc.postgres.sessions import end_sessions_of_disabled
 
 _GIVEN: Final = "account_id, display_name, state, create_time, is_system"
 # The revision is given by a trigger, which logs the change.
@@ -81,7 +81,8 @@ class PostgresAccounts:
     ) -> Account | None:
         """Write what may change, if the account still has the revision of `account`.
 
-        The sessions of the users of an account that is disabled are ended.
+        The sessions of the users of an account that is disabled are ended: here the first of them,
+        the others by `end_sessions_of_disabled`.
 
         Returns:
             The account with its new revision; None when it has another one, or is gone.
@@ -99,11 +100,28 @@ class PostgresAccounts:
                 account.state.value,
             )
             if row is not None and account.state is AccountState.DISABLED:
-                await end_sessions_of_account(connection, account.account_id, now)
+                await end_sessions_of_disabled(connection, account.account_id, now)
             return row
 
         row = await self._database.change(origin, write, deadline)
         return None if row is None else account_of(row)
+
+    async def end_sessions_of_disabled(
+        self, account_id: str, now: datetime, origin: Origin, deadline: Deadline
+    ) -> bool:
+        """End sessions that an account has left if it is disabled, a step of them.
+
+        Returns:
+            True when there may be more.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        return await self._database.change(
+            origin,
+            lambda connection: end_sessions_of_disabled(connection, account_id, now),
+            deadline,
+        )
 
     async def ensure_system_account(
         self, account: Account, origin: Origin, deadline: Deadline

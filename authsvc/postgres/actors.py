@@ -1,40 +1,58 @@
 """Whether who makes a change may still make it, settled when no other change can come between.
 
-A call is let in by what was true when it came. Until it has its turn to write, its own key may have
-been ended: it must not leave another one behind.
+A call is let in by what was true when it came. Until it has its turn to write, its own credential
+may have been ended or narrowed: then it changes nothing any more.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
 
+from authsvc.domain import ids
 from authsvc.domain.denials import DenialReason
-from authsvc.domain.errors import CallerCredentialInvalid
+from authsvc.domain.errors import CallerCredentialInvalid, CallerNotPermitted
 from authsvc.domain.origin import ActorKind, Origin
-from authsvc.postgres.changes import LOCK_CHANGES
-from authsvc.postgres.database import Connection
+from authsvc.domain.scopes import covers
+from authsvc.domain.users import ROLE_SCOPES, UserRole
 
-_IS_KEY_ENDED: Final = """
-SELECT EXISTS (SELECT FROM authsvc.keys
-                WHERE key_id = $1 AND (revoke_time IS NOT NULL OR disabled))
-"""
-_IS_USER_ENDED: Final = """
-SELECT EXISTS (SELECT FROM authsvc.users WHERE user_id = $1 AND (disabled OR role <> 'OWNER'))
-"""
+BEGIN_CHANGE: Final = "SELECT ended, scopes, role FROM authsvc.begin_change($1::jsonb)"
+"""Tells the triggers of the audit log the origin, takes the lock of all changes (docs/adr/0005),
+and reads what has become of the actor."""
 
 
-async def lock_for(connection: Connection, origin: Origin) -> None:
-    """Take the lock of all changes for who makes keys or users.
+def origin_value(origin: Origin) -> str:
+    """Return an origin as statements take it."""
+    return json.dumps(asdict(origin))
+
+
+def check_actor(origin: Origin, found: Mapping[str, Any]) -> None:
+    """Let pass only an actor that may still do what it was let in for.
+
+    Args:
+        origin: Who acts.
+        found: The row of `BEGIN_CHANGE`.
 
     Raises:
-        CallerCredentialInvalid: Its key was ended or disabled since the call came, or its user
-            was disabled or is an owner no more.
+        CallerCredentialInvalid: Its key, user, session or account was ended or disabled since the
+            call came.
+        CallerNotPermitted: Its key was narrowed, or its user got a lesser role.
     """
-    await connection.execute(LOCK_CHANGES)
+    if found["ended"] is not None:
+        raise CallerCredentialInvalid(DenialReason[found["ended"]])
     if origin.actor_kind is ActorKind.KEY:
-        if await connection.fetchval(_IS_KEY_ENDED, origin.actor_id):
-            raise CallerCredentialInvalid(DenialReason.KEY_REVOKED)
-    elif origin.actor_kind is ActorKind.USER and await connection.fetchval(
-        _IS_USER_ENDED, origin.actor_id
-    ):
-        raise CallerCredentialInvalid(DenialReason.TOKEN_REVOKED)
+        if found["scopes"] is None:
+            raise CallerCredentialInvalid(DenialReason.KEY_NOT_FOUND)
+        scopes = frozenset(found["scopes"])
+    elif origin.actor_kind is ActorKind.USER and ids.is_id(origin.actor_id, ids.USER):
+        if found["role"] is None:
+            raise CallerCredentialInvalid(DenialReason.TOKEN_INVALID)
+        scopes = ROLE_SCOPES[UserRole(found["role"])]
+    else:
+        # What others may do is not kept in the database.
+        return
+    for scope in origin.actor_scopes:
+        if not covers(scopes, scope):
+            raise CallerNotPermitted(scope)

@@ -13,7 +13,6 @@ from authsvc.domain.answers import KeptAnswer
 from authsvc.domain.clock import Deadline
 from authsvc.domain.keys import Key
 from authsvc.domain.origin import Origin
-from authsvc.postgres.actors import lock_for
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import insert_key
 
@@ -84,13 +83,13 @@ class PostgresAnswers:
         Raises:
             KeyNameTaken: Another key of the account has this name.
             CallerCredentialInvalid: The caller's own was ended since the call came.
+            CallerNotPermitted: It was narrowed since.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def insert(connection: Connection) -> Key | None:
             if answer is not None and not await reserve(connection, answer, key.create_time):
                 return None
-            await lock_for(connection, origin)
             kept = await insert_key(connection, key, digest)
             if answer is not None:
                 await complete(connection, answer, kept.revision)

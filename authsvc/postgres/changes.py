@@ -16,9 +16,6 @@ from authsvc.postgres.database import Connection, Database, Row
 CHANNEL: Final = "authsvc_changes"
 """NOTIFY says on it that there is something to read. It may be lost; reading is what counts."""
 
-LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(107157092040705)"
-"""What every writer begins with: docs/adr/0005."""
-
 # The state of the log and the changes come from one snapshot.
 _READ: Final = """
 SELECT l.pruned_through,

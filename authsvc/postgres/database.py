@@ -7,22 +7,25 @@ cannot do it. Works with PostgreSQL 14 and newer.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.origin import Origin
-from authsvc.postgres.errors import translate
+from authsvc.postgres.actors import BEGIN_CHANGE, check_actor, origin_value
+from authsvc.postgres.connecting import connect_to_primary
+from authsvc.postgres.errors import is_of_a_former_primary, translate
 from authsvc.postgres.figures import DatabaseFigures
+from authsvc.postgres.history import History
+from authsvc.postgres.session_limits import SessionLimits
+from authsvc.postgres.statement_spans import StatementSpans, watching
 
 T = TypeVar("T")
 Row: TypeAlias = asyncpg.Record
@@ -30,11 +33,9 @@ Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 APPLICATION_NAME: Final = "authsvc"
-# Records and changes are read from the same server: a standby that lags behind would have old
-# records kept under the watermark of the primary, for ever.
-_PRIMARY: Final = SessionAttribute.read_write
 # Ends with the transaction: what the triggers of the audit log read (docs/adr/0010).
 _TELL_ORIGIN: Final = "SELECT set_config('authsvc.origin', $1, true)"
+_PASSING: Final = SessionLimits.all_of(timedelta(seconds=10))
 # How long an interrupted statement may take to end before its connection is given up.
 _RELEASE_TIMEOUT_SECONDS: Final = 1.0
 
@@ -50,19 +51,28 @@ class DatabaseUrlUnreadable(AuthsvcError):
         )
 
 
-async def connect(url: str) -> Connection:
+async def connect(
+    url: str, limits: SessionLimits = _PASSING, *, history: History | None = None
+) -> Connection:
     """Open a connection outside of any pool, for migrations and for following changes.
+
+    Args:
+        url: As for `Database.open`.
+        limits: What the server itself bounds; by default, ten seconds for each thing.
+        history: What this process has met, if it must not go back to an older primary.
 
     Raises:
         DatabaseUrlUnreadable: The URL makes no sense.
         DatabaseUnavailable: The database cannot be reached.
     """
     try:
-        return await asyncpg.connect(
+        return await connect_to_primary(
             url,
-            timeout=10,
-            target_session_attrs=_PRIMARY,
-            server_settings={"application_name": APPLICATION_NAME},
+            history=history,
+            server_settings={
+                "application_name": APPLICATION_NAME,
+                **limits.as_server_settings(),
+            },
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
@@ -86,16 +96,30 @@ class PoolSize(NamedTuple):
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        history: History,
+        spans: StatementSpans | None = None,
+    ) -> None:
         """Use `Database.open`."""
         self._pool = pool
+        self._spans = spans
         self.figures = DatabaseFigures()
+        self.history = history
+        """What the pool's connections have met, and whoever connects beside it is to heed."""
+        history.when_newer(self.leave_server)
         self._releases: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, pool_size: int, statement_timeout: timedelta
+        cls,
+        url: str,
+        *,
+        pool_size: int,
+        statement_timeout: timedelta,
+        spans: StatementSpans | None = None,
     ) -> AsyncIterator[Database]:
         """Open the pool, and close it at the end.
 
@@ -104,29 +128,29 @@ class Database:
             pool_size: The most connections; at least 1.
             statement_timeout: How long the server itself lets a statement run, wait for a lock,
                 or leave a transaction idle.
+            spans: Makes spans of statements and of waits for a connection; None without traces.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
-        limit = str(round(statement_timeout.total_seconds() * 1000))
+        history = History()
+        limits = SessionLimits.all_of(statement_timeout)
         try:
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=pool_size,
-                timeout=10,
-                target_session_attrs=_PRIMARY,
+                connect=partial(connect_to_primary, history=history),
                 reset=_keep_session,
+                init=None if spans is None else watching(spans),
                 server_settings={
                     "application_name": APPLICATION_NAME,
-                    "statement_timeout": limit,
-                    "lock_timeout": limit,
-                    "idle_in_transaction_session_timeout": limit,
+                    **limits.as_server_settings(),
                 },
             )
         except Exception as error:
             raise translate(error) from error
-        database = cls(pool)
+        database = cls(pool, history, spans)
         try:
             yield database
         finally:
@@ -145,10 +169,18 @@ class Database:
         """
         try:
             async with asyncio.timeout(deadline.remaining()):
-                return await self._on_connection(work)
+                try:
+                    return await self._on_connection(work)
+                except asyncpg.ReadOnlySQLTransactionError:
+                    # Refused by a server that is no longer the primary, so nothing was done.
+                    return await self._on_connection(work)
         except Exception as error:
             self.figures.count_error(error)
             raise translate(error) from error
+
+    async def leave_server(self) -> None:
+        """Replace every connection before it is used again: another server is the primary now."""
+        await self._pool.expire_connections()
 
     async def run_in_transaction(
         self, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
@@ -172,10 +204,40 @@ class Database:
     async def change(
         self, origin: Origin, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
     ) -> T:
-        """Change what is audited, whole or not at all.
+        """Change what is audited, whole or not at all, one change after the other.
+
+        The lock of all changes is taken before any row is locked, so that no two of them wait for
+        each other.
 
         Args:
             origin: Where the change comes from; triggers write it to the audit log.
+            work: As for `run`. Nobody else changes anything meanwhile.
+            deadline: As for `run`.
+
+        Raises:
+            CallerCredentialInvalid: The actor's own credential was ended since the call came.
+            CallerNotPermitted: It was narrowed since.
+            DatabaseUnavailable: There was no connection or no answer in time.
+            AuthsvcError: What a violated constraint means.
+        """
+
+        async def begin_and_work(connection: Connection) -> T:
+            found = await connection.fetchrow(BEGIN_CHANGE, origin_value(origin))
+            assert found is not None  # noqa: S101 - a function without a set has one row
+            check_actor(origin, dict(found))
+            return await work(connection)
+
+        return await self.run_in_transaction(begin_and_work, deadline)
+
+    async def add_audited(
+        self, origin: Origin, work: Callable[[Connection], Awaitable[T]], deadline: Deadline
+    ) -> T:
+        """Add what is audited, but is no change that others have to hear of, such as a log-in.
+
+        It takes no turn among the changes, and nobody looks whether its actor is good: `work` does.
+
+        Args:
+            origin: As for `change`.
             work: As for `run`.
             deadline: As for `run`.
 
@@ -185,7 +247,7 @@ class Database:
         """
 
         async def tell_and_work(connection: Connection) -> T:
-            await connection.execute(_TELL_ORIGIN, json.dumps(asdict(origin)))
+            await connection.execute(_TELL_ORIGIN, origin_value(origin))
             return await work(connection)
 
         return await self.run_in_transaction(tell_and_work, deadline)
@@ -224,7 +286,9 @@ class Database:
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
             raise
-        except BaseException:
+        except BaseException as error:
+            if is_of_a_former_primary(error):
+                await self.leave_server()
             await self._pool.release(connection)
             raise
         finally:
@@ -236,7 +300,10 @@ class Database:
         figures, began = self.figures, time.monotonic()
         figures.waiting += 1
         try:
-            return await self._pool.acquire()
+            if self._spans is None:
+                return await self._pool.acquire()
+            with self._spans.waiting():
+                return await self._pool.acquire()
         finally:
             figures.waiting -= 1
             figures.waits.add(time.monotonic() - began)

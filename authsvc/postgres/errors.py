@@ -46,6 +46,16 @@ _UNAVAILABLE_STATES: Final = frozenset(
     }
 )
 
+_FORMER_PRIMARY_STATES: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
+
+
+def is_of_a_former_primary(error: BaseException) -> bool:
+    """Tell whether an error says that its server is not the primary, or is going away."""
+    state = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, asyncpg.PostgresError) and (
+        state in _FORMER_PRIMARY_STATES or state.startswith("08")
+    )
+
 
 def translate(error: Exception) -> Exception:
     """Return the domain error that an exception amounts to, or the exception itself.

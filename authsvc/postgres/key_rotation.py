@@ -12,7 +12,6 @@ from authsvc.domain.errors import KeyNotFound
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.origin import Origin
 from authsvc.domain.rotation import Succession
-from authsvc.postgres.actors import lock_for
 from authsvc.postgres.answered_requests import complete, reserve
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.keys import COLUMNS, SELECT_KEY, insert_key, key_of
@@ -60,14 +59,13 @@ class PostgresKeyRotation:
             KeyNotFound: There is no such key.
             KeyNameTaken: The name was given to another key.
             CallerCredentialInvalid: The caller's own was ended since the call came.
+            CallerNotPermitted: It was narrowed since.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def rotate(connection: Connection) -> tuple[Key, Key] | None:
             if answer is not None and not await reserve(connection, answer, now):
                 return None
-            # Before the row is locked, in the order of all writers.
-            await lock_for(connection, origin)
             row = await connection.fetchrow(_LOCK_KEY, key_id)
             if row is None:
                 raise KeyNotFound

@@ -29,8 +29,6 @@ SELECT {COLUMNS} FROM authsvc.keys
    AND ($7::timestamptz IS NULL OR expire_time < $7)
  ORDER BY account_id, key_id LIMIT $8
 """
-# One statement, which the revision guards: a lock taken before it would be taken in another order
-# than that of the other writers, who begin with the lock of the change log.
 _REPLACE: Final = f"""
 UPDATE authsvc.keys
    SET name = $3, scopes = $4, metadata = $5::jsonb, expire_time = $6, disabled = $7,

@@ -10,8 +10,10 @@ from typing import Final
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.login_limits import KNOWN_NETWORK_DAYS
+from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.sessions import RETENTION
 from authsvc.postgres.database import Connection, Database
+from authsvc.postgres.sessions import end_sessions_of_disabled
 
 _LIMIT: Final = 1000
 # A session has one for every refresh, which may be any number.
@@ -48,9 +50,18 @@ DELETE FROM authsvc.login_networks WHERE (user_id, network) IN (
      LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
+_FIND_DISABLED: Final = """
+SELECT account_id FROM authsvc.accounts a
+ WHERE state = 'DISABLED' AND EXISTS (
+       SELECT FROM authsvc.sessions s
+        WHERE s.account_id = a.account_id AND s.end_time IS NULL AND s.expire_time > $1)
+ LIMIT 1
+"""
+_ENDS: Final = Origin(ActorKind.SERVICE, "schedule/EndSessionsOfDisabledAccounts")
+
 
 class PostgresSessionHousekeeping:
-    """Deletes what is past."""
+    """Deletes what is past, and ends what disabled accounts have left."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""
@@ -73,6 +84,23 @@ class PostgresSessionHousekeeping:
         known_since = now - timedelta(days=KNOWN_NETWORK_DAYS)
         networks = await self._execute(_DELETE_NETWORKS, known_since, deadline)
         return tokens or sessions or failures or networks
+
+    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+        """End sessions that some disabled account has left, a step of them.
+
+        Returns:
+            True when there may be more.
+        """
+        row = await self._database.fetch_row(deadline, _FIND_DISABLED, now)
+        if row is None:
+            return False
+        account_id: str = row["account_id"]
+        await self._database.change(
+            _ENDS,
+            lambda connection: end_sessions_of_disabled(connection, account_id, now),
+            deadline,
+        )
+        return True
 
     async def _execute(
         self, statement: str, before: datetime, deadline: Deadline, limit: int = _LIMIT

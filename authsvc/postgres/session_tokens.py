@@ -43,6 +43,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 _INSERT_FRESH: Final = """
 INSERT INTO authsvc.refresh_tokens (digest, session_id, issue_time) VALUES ($1, $2, $3)
 """
+_IS_KNOWN: Final = "SELECT EXISTS (SELECT FROM authsvc.refresh_tokens WHERE digest = $1) AS known"
 _LOCK_SESSION: Final = f"""
 SELECT {COLUMNS} FROM authsvc.sessions
  WHERE session_id = (SELECT session_id FROM authsvc.refresh_tokens WHERE digest = $1)
@@ -125,7 +126,16 @@ class PostgresSessionTokens:
             await take_back(connection, counted, succeeded=True)
             return True
 
-        return await self._database.change(origin, insert, deadline)
+        return await self._database.add_audited(origin, insert, deadline)
+
+    async def is_known(self, digest: bytes, deadline: Deadline) -> bool:
+        """Tell whether there is a refresh token with this digest, used or not.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
+        """
+        row = await self._database.fetch_row(deadline, _IS_KNOWN, digest)
+        return row is not None and row["known"]
 
     async def refresh(
         self, digest: bytes, decide: Decide, deadline: Deadline

@@ -49,10 +49,21 @@ WITH ended AS (
 SELECT count(*) FILTER (WHERE was_active) AS count, coalesce(max(revision), 0) AS revision
   FROM ended
 """
-_END_ALL_OF_ACCOUNT: Final = """
-UPDATE authsvc.sessions SET end_time = $2, end_reason = 'ACCOUNT_DISABLED'
- WHERE user_id IN (SELECT user_id FROM authsvc.users WHERE account_id = $1)
-   AND end_time IS NULL AND expire_time > $2
+STEP: Final = 1000
+"""How many sessions of a disabled account are ended in one transaction."""
+# Only while it is disabled: no session can begin then.
+_END_OF_DISABLED: Final = """
+WITH live AS (
+    SELECT session_id FROM authsvc.sessions
+     WHERE account_id = $1 AND end_time IS NULL AND expire_time > $2
+       AND EXISTS (SELECT FROM authsvc.accounts WHERE account_id = $1 AND state = 'DISABLED')
+     LIMIT $3
+), ended AS (
+    UPDATE authsvc.sessions s SET end_time = $2, end_reason = 'ACCOUNT_DISABLED'
+      FROM live WHERE s.session_id = live.session_id AND s.end_time IS NULL
+    RETURNING true
+)
+SELECT count(*) FROM ended
 """
 
 
@@ -68,9 +79,14 @@ async def end_sessions_of(
     return EndedSessions(0, 0) if row is None else EndedSessions(**row)
 
 
-async def end_sessions_of_account(connection: Connection, account_id: str, now: datetime) -> None:
-    """End the sessions of all users of an account that is disabled, in its transaction."""
-    await connection.execute(_END_ALL_OF_ACCOUNT, account_id, now)
+async def end_sessions_of_disabled(connection: Connection, account_id: str, now: datetime) -> bool:
+    """End sessions of the users of an account if it is disabled, a step of them.
+
+    Returns:
+        True when there may be more.
+    """
+    ended: int = await connection.fetchval(_END_OF_DISABLED, account_id, now, STEP)
+    return ended == STEP
 
 
 def session_of(row: Row) -> Session:

@@ -12,8 +12,6 @@ from authsvc.domain.errors import LastOwner
 from authsvc.domain.origin import Origin
 from authsvc.domain.sessions import SessionEndReason
 from authsvc.domain.users import User, UserRecord, UserRole, UserWithPassword
-from authsvc.postgres.actors import lock_for
-from authsvc.postgres.changes import LOCK_CHANGES
 from authsvc.postgres.database import Connection, Database, Row
 from authsvc.postgres.sessions import end_sessions_of
 
@@ -120,11 +118,11 @@ class PostgresUsers:
             EmailTaken: A user has this email address already.
             AccountNotFound: There is no such account.
             CallerCredentialInvalid: The caller's own was ended since the call came.
+            CallerNotPermitted: It was narrowed since.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
 
         async def insert(connection: Connection) -> int:
-            await lock_for(connection, origin)
             revision: int = await connection.fetchval(
                 _INSERT,
                 user.user_id,
@@ -158,8 +156,7 @@ class PostgresUsers:
         """
 
         async def write(connection: Connection) -> Row | None:
-            # Two owners who disable each other at once must not both succeed.
-            await connection.execute(LOCK_CHANGES)
+            # Of two owners who disable each other at once, one sees here what the other did.
             before = await connection.fetchrow(_SELECT, user.user_id)
             if before is None or before["revision"] != user.revision:
                 return None

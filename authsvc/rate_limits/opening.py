@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from authsvc.rate_limits.in_process import InProcessLimits
-from authsvc.rate_limits.shared import SharedLimits
-from authsvc.rate_limits.store import SharedWindows
 
-RateLimits: TypeAlias = InProcessLimits | SharedLimits
+if TYPE_CHECKING:
+    from authsvc.rate_limits.shared import SharedLimits
+
+RateLimits: TypeAlias = "InProcessLimits | SharedLimits"
 
 
 @asynccontextmanager
@@ -35,6 +36,10 @@ async def open_rate_limits(
     if store_url is None:
         yield in_process
         return
+    # Loaded late: the client of Redis loads whatever there is of OpenTelemetry, and takes long.
+    from authsvc.rate_limits.shared import SharedLimits  # noqa: PLC0415
+    from authsvc.rate_limits.store import SharedWindows  # noqa: PLC0415
+
     shared = SharedLimits(store=SharedWindows(store_url), in_process=in_process, patience=patience)
     try:
         yield shared

@@ -17,7 +17,8 @@ from authsvc.rpc import (
     rotation_conversion,
     usage_conversion,
 )
-from authsvc.rpc.calls import Rest
+from authsvc.rpc.error_table import row_of
+from authsvc.rpc.instant_calls import Rest
 from authsvc.rpc.observation import Answer
 from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.create_key import CreateKey
@@ -25,7 +26,7 @@ from authsvc.usecases.explain_credential import ExplainCredential
 from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
-from authsvc.usecases.judge_batch import settled
+from authsvc.usecases.judge_batch import Undecided, settled
 from authsvc.usecases.judge_credential import Question, Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
@@ -43,6 +44,7 @@ from orchestrator.auth.v1 import (
     key_rotation_pb2,
     usage_pb2,
 )
+from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 
 class AuthServicer:
@@ -91,7 +93,7 @@ class AuthServicer:
     ) -> Answer | Rest:
         """Judge one credential."""
         answer = self._validate_credential.now(
-            conversion.question(request, caller.principal.key_id), caller
+            conversion.question(request, caller.principal.actor), caller
         )
         if isinstance(answer, Verdict):
             return _answer(answer)
@@ -105,12 +107,12 @@ class AuthServicer:
         self, request: pb.BatchValidateCredentialsRequest, caller: Caller
     ) -> Answer | Rest:
         """Judge many credentials."""
-        caller_id = caller.principal.key_id
+        caller_id = caller.principal.actor
         questions = [conversion.question(one, caller_id) for one in request.requests]
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)
         if verdicts is not None:
-            return Answer(conversion.batch_response(verdicts))
+            return _batch_answer(verdicts)
         return partial(self._settle_batch, questions, answers)
 
     async def _settle_batch(
@@ -120,7 +122,7 @@ class AuthServicer:
         deadline: Deadline,
     ) -> Answer:
         verdicts = await self._batch_validate_credentials.settle(questions, answers, deadline)
-        return Answer(conversion.batch_response(verdicts))
+        return _batch_answer(verdicts)
 
     async def watch_revocations(
         self, request: pb.WatchRevocationsRequest, call: Call
@@ -226,3 +228,17 @@ def _answer(verdict: Verdict) -> Answer:
     outcome = verdict.outcome
     denial = outcome.reason.name if isinstance(outcome, Denial) else ""
     return Answer(conversion.validate_credential_response(verdict), denial)
+
+
+def _batch_answer(verdicts: Sequence[Verdict | Undecided]) -> Answer:
+    return Answer(
+        conversion.batch_response(verdicts), next(filter(None, map(_reason, verdicts)), "")
+    )
+
+
+def _reason(verdict: Verdict | Undecided) -> str:
+    """Return why an entry of a batch is not good; empty when it is."""
+    if isinstance(verdict, Undecided):
+        return ErrorReason.Name(row_of(verdict.cause).reason).removeprefix("ERROR_REASON_")
+    outcome = verdict.outcome
+    return outcome.reason.name if isinstance(outcome, Denial) else ""

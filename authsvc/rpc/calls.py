@@ -1,7 +1,7 @@
 """The path of every call: authenticate where need be, hand over, turn errors into statuses.
 
 A plain function around each method and not a chain of interceptors: the check of a credential is
-short, and so must be its way (docs/adr/0006). This module alone ends calls with a status.
+short, and so must be its way (docs/adr/0006). The shortest is in `instant_calls`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final, NoReturn
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -20,38 +20,29 @@ from google.protobuf.message_factory import GetMessageClass
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import InvalidRequest
 from authsvc.domain.freshness import AUTHORITATIVE
 from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
+from authsvc.rpc.behaviours import Behaviour, Parse, StreamingBehaviour
+from authsvc.rpc.call_authentication import AUTHORIZATION_KEY, CallAuthentication
 from authsvc.rpc.deadlines import CallDeadline, Context, StreamDeadline
-from authsvc.rpc.error_table import INTERNAL, row_of
+from authsvc.rpc.endings import Endings, RunningCall
+from authsvc.rpc.instant_calls import MethodNow, instant_behaviour
 from authsvc.rpc.management import is_management
-from authsvc.rpc.observation import Answer, CallObserver, RunningCall
+from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of, call_origin
-from authsvc.rpc.request_ids import RequestIds, metadata_values
-from authsvc.rpc.status import trailing_metadata
+from authsvc.rpc.peer_certificates import CallerOfPeer, has_certificate, no_caller_of_peer
+from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.shedding import Shedding
+from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
-from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 Method = Callable[[Any, Call], Awaitable[Message]]
 OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
-Rest = Callable[[Deadline], Awaitable[Answer]]
-"""What is left of a call that cannot be answered without waiting."""
-MethodNow = Callable[[Any, Caller], Answer | Rest]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
-StreamingBehaviour = Callable[[bytes, Context], AsyncIterator[bytes]]
-Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
-Parse = Callable[[bytes], Message]
 
-AUTHORIZATION_KEY: Final = "authorization"
-
-# With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
-_ATTEMPT_SECONDS: Final = 0.2
-# A negative value tells the client's gRPC library not to retry by itself (gRFC A6).
-_NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 log = structlog.get_logger()
@@ -68,6 +59,9 @@ class Calls:
         work_limit_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
         observers: Sequence[CallObserver] = (),
+        spans: CallSpans | None = None,
+        shedding: Shedding,
+        caller_of_peer: CallerOfPeer = no_caller_of_peer,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
 
@@ -77,13 +71,19 @@ class Calls:
             work_limit_seconds: The most that the database work of one call may take in all.
             monotonic: Seconds from a clock that never goes back.
             observers: Are told of every call when it ends, whatever its end.
+            spans: Makes a span for each call; None without traces.
+            shedding: Bounds the calls that wait, all but validations and streams.
+            caller_of_peer: Finds a caller by its connection's certificate.
         """
-        self._authenticate = authenticate
+        self._authenticate = CallAuthentication(authenticate, caller_of_peer)
         self._audit_denials = audit_denials
         self._work_limit = work_limit_seconds
         self._monotonic = monotonic
-        self._observers = tuple(observers)
-        self._request_id = RequestIds()
+        self._spans = spans
+        notes = () if spans is None else (span_notes(spans),)
+        self._endings = Endings((*observers, *notes), monotonic)
+        self._request_ids = RequestIds()
+        self._shedding = shedding
 
     def add_service(
         self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
@@ -115,110 +115,119 @@ class Calls:
         parse: Parse = GetMessageClass(method.input_type).FromString
         name, attribute = action_of(method), _snake_case(method.name)
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._streaming_behaviour(name, parse, getattr(servicer, attribute))
-            )
+            stream = self._streaming_behaviour(name, parse, getattr(servicer, attribute))
+            if self._spans is not None:
+                stream = traced_stream(name, stream, self._spans)
+            return grpc.unary_stream_rpc_method_handler(stream)
+        behave = self._unary_behaviour(name, parse, servicer, attribute)
+        if self._spans is not None:
+            behave = traced(name, behave, self._spans)
+        return grpc.unary_unary_rpc_method_handler(behave)
+
+    def _unary_behaviour(
+        self, name: str, parse: Parse, servicer: object, attribute: str
+    ) -> Behaviour:
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._open_behaviour(name, parse, serve_open)
-            )
+            return self._bounded(name, self._open_behaviour(name, parse, serve_open))
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._behaviour(name, parse, getattr(servicer, attribute))
-            )
-        return grpc.unary_unary_rpc_method_handler(self._behaviour_now(name, parse, serve_now))
+            return self._bounded(name, self._behaviour(name, parse, getattr(servicer, attribute)))
+        return instant_behaviour(
+            name,
+            parse,
+            serve_now,
+            authenticate=self._authenticate,
+            work_limit=self._work_limit,
+            monotonic=self._monotonic,
+            request_ids=self._request_ids,
+            endings=self._endings,
+        )
 
-    def _behaviour_now(self, name: str, parse: Parse, serve: MethodNow) -> Behaviour:
-        """Return the way of a method that seldom waits. Almost every call goes it."""
-        authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic, observers = self._monotonic, self._observers
-
-        async def behave(data: bytes, context: Context) -> bytes:
-            running = RunningCall(name, monotonic() if observers else 0.0)
+    def _bounded(self, name: str, behave: Behaviour) -> Behaviour:
+        async def refuse(context: Context, error: Exception) -> NoReturn:
+            running = self._running(name, context, metadata_of(context))
             try:
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
-                running.address = address = address_of(context.peer())
-                caller = authenticate.now(authorization, address)
-                if caller is None:
-                    deadline = CallDeadline(context, work_limit, monotonic)
-                    caller = await authenticate(authorization, deadline, address)
-                else:
-                    deadline = None
-                running.caller = caller
-                answer = serve(parse(data), caller)
-                if not isinstance(answer, Answer):
-                    answer = await answer(deadline or CallDeadline(context, work_limit, monotonic))
-                running.end(grpc.StatusCode.OK, answer.denial)
-            except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(running, context, error)
-            else:
-                return answer.data
+                await self._endings.refuse(running, context, error)
             finally:
-                if observers:
-                    running.request_id = running.request_id or self._request_id(context)
-                    running.tell(observers, context, monotonic())
+                self._endings.tell_end(running, context)
 
-        return behave
+        return self._shedding.bounded(behave, refuse)
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
-        monotonic, is_audited = self._monotonic, is_management(name)
+        monotonic, endings = self._monotonic, self._endings
+        is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            running = self._running(name, context)
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
             request_id, address = running.request_id, running.address
             deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
-                caller = await authenticate(authorization, deadline, address, AUTHORITATIVE)
+                caller = await authenticate(
+                    authorization, context, deadline, address, AUTHORITATIVE
+                )
                 running.caller = caller
                 origin = call_origin(caller, name, request_id, address)
                 response = await serve(parse(data), Call(caller, deadline, origin))
                 answer = response.SerializeToString()
-                running.end(grpc.StatusCode.OK)
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
                     known = running.caller
                     origin = call_origin(known, name, request_id, address)
                     await self._audit(error, _parsed(parse, data), known, origin, deadline)
-                await self._abort(running, context, error)
+                await endings.refuse(running, context, error)
             else:
                 return answer
             finally:
-                self._tell(running, context)
+                endings.tell_end(running, context)
 
         return behave
 
     def _open_behaviour(self, name: str, parse: Parse, serve: OpenMethod) -> Behaviour:
         """Return the way of a method that anybody may call.
 
-        A credential that comes with such a call is left unread: it can neither help nor harm.
+        A credential that comes with such a call is left unread, unless the method asks who calls.
         """
-        work_limit, monotonic = self._work_limit, self._monotonic
+        authenticate, work_limit = self._authenticate, self._work_limit
+        monotonic, endings = self._monotonic, self._endings
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            running = self._running(name, context)
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
             request_id, address = running.request_id, running.address
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
             deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
             try:
-                call = OpenCall(deadline, address, origin, new_deadline)
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
+                find_caller = functools.partial(
+                    authenticate, authorization, context, deadline, address
+                )
+                says_who = any(authorization) or has_certificate(context)
+                call = OpenCall(
+                    deadline,
+                    address,
+                    origin,
+                    new_deadline,
+                    find_caller if says_who else None,
+                )
                 response = await serve(parse(data), call)
                 answer = response.SerializeToString()
-                running.end(grpc.StatusCode.OK)
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
                     await self._audit(error, _parsed(parse, data), None, origin, new_deadline())
-                await self._abort(running, context, error)
+                await endings.refuse(running, context, error)
             else:
                 return answer
             finally:
-                self._tell(running, context)
+                endings.tell_end(running, context)
 
         return behave
 
@@ -226,36 +235,35 @@ class Calls:
         self, name: str, parse: Parse, serve: StreamingMethod
     ) -> StreamingBehaviour:
         authenticate, work_limit = self._authenticate, self._work_limit
+        endings = self._endings
 
-        async def behave(data: bytes, context: Context) -> AsyncIterator[bytes]:
-            running = self._running(name, context)
+        async def behave(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
+            metadata = metadata_of(context)
+            running = self._running(name, context, metadata)
             request_id, address = running.request_id, running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = metadata_values(context, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, deadline, address)
+                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
+                caller = await authenticate(authorization, context, deadline, address)
                 running.caller = caller
                 call = Call(caller, deadline, call_origin(caller, name, request_id, address))
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
-                    call.caller = await authenticate.again(authorization, deadline, address)
+                    call.caller = await authenticate.again(
+                        authorization, context, deadline, address
+                    )
                     yield response.SerializeToString()
-                running.end(grpc.StatusCode.OK)
+                running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
-                await self._abort(running, context, error)
+                await endings.refuse(running, context, error)
             finally:
-                self._tell(running, context)
+                endings.tell_end(running, context)
 
         return behave
 
-    def _running(self, name: str, context: Context) -> RunningCall:
-        running = RunningCall(name, self._monotonic(), self._request_id(context))
-        running.address = address_of(context.peer())
-        return running
-
-    def _tell(self, running: RunningCall, context: Context) -> None:
-        if self._observers:
-            running.tell(self._observers, context, self._monotonic())
+    def _running(self, name: str, context: Context, metadata: Metadata) -> RunningCall:
+        request_id, address = self._request_ids(metadata), address_of(context.peer())
+        return RunningCall(name, self._monotonic(), request_id, address)
 
     async def _audit(
         self,
@@ -272,29 +280,6 @@ class Calls:
                 await self._audit_denials(record, deadline)
         except Exception:
             log.exception("refused attempt not audited", request_id=origin.request_id)
-
-    async def _abort(self, running: RunningCall, context: Context, error: Exception) -> NoReturn:
-        if isinstance(error, DecodeError):
-            error = InvalidRequest(())
-        row = row_of(error)
-        running.request_id = request_id = running.request_id or self._request_id(context)
-        running.end(row.code, ErrorReason.Name(row.reason).removeprefix("ERROR_REASON_"))
-        log.log(
-            row.log_level,
-            "call failed",
-            method=running.method,
-            request_id=request_id,
-            code=row.code.name,
-            error=type(error).__name__,
-            detail=str(error) if row is not INTERNAL else None,
-            cause=repr(error.__cause__) if error.__cause__ and row is not INTERNAL else None,
-            exc_info=error if row is INTERNAL else None,
-        )
-        trailing = trailing_metadata(error, row, request_id)
-        left: float | None = context.time_remaining()
-        if left is not None and left < _ATTEMPT_SECONDS:
-            trailing = (*trailing, _NO_RETRY)
-        await context.abort(row.code, row.text, trailing)
 
 
 def _parsed(parse: Parse, data: bytes) -> Message | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,9 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.keys import Key, KeyState, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.rate_limits import RateLimit
+from authsvc.rpc.undecided_conversion import undecided_response
 from authsvc.usecases.create_key import CreateKeyCommand
+from authsvc.usecases.judge_batch import Undecided
 from authsvc.usecases.judge_credential import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
 from authsvc.usecases.watch_revocations import Event, Heartbeat, Reset
@@ -40,8 +42,11 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _DENIAL_REASONS: Final = {
     name.removeprefix("DENIAL_REASON_"): value for name, value in denial_pb2.DenialReason.items()
 }
-_PRINCIPAL_KINDS = {
-    kind: principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{kind}") for kind in PrincipalKind
+_PRINCIPAL_KINDS: Mapping[PrincipalKind, principal_pb2.PrincipalKind.ValueType] = {
+    kind: principal_pb2.PrincipalKind.Value(f"PRINCIPAL_KIND_{kind}")
+    for kind in PrincipalKind
+    # No answer is about one.
+    if kind is not PrincipalKind.CERTIFICATE
 }
 _FRESHNESS_SOURCES = {
     source: freshness_pb2.FreshnessSource.Value(f"FRESHNESS_SOURCE_{source}")
@@ -110,13 +115,18 @@ def validate_credential_response(verdict: Verdict) -> bytes:
     return outcome.presented(present) + freshness.presented(_present_freshness)
 
 
-def batch_response(verdicts: Iterable[Verdict]) -> bytes:
+def batch_response(verdicts: Iterable[Verdict | Undecided]) -> bytes:
     """Convert verdicts to a serialised `BatchValidateCredentialsResponse`.
 
     Each is a repeated field 1 of wire type 2: its tag, its length, its bytes.
     """
     parts: list[bytes] = []
-    for outcome, freshness in verdicts:
+    for verdict in verdicts:
+        if isinstance(verdict, Undecided):
+            undecided = undecided_response(verdict)
+            parts += (_entry_head(len(undecided)), undecided)
+            continue
+        outcome, freshness = verdict
         present = _present_principal if isinstance(outcome, Principal) else _present_denial
         first, second = outcome.presented(present), freshness.presented(_present_freshness)
         parts += (_entry_head(len(first) + len(second)), first, second)

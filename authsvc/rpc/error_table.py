@@ -54,6 +54,13 @@ ERROR_TABLE: Final = MappingProxyType(
             "The credential of the caller is refused; the status details say why.",
             logging.WARNING,
         ),
+        errors.CallerCertificateNotMapped: Row(
+            grpc.StatusCode.UNAUTHENTICATED,
+            reasons.ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED,
+            "The client certificate is good, but the server's configuration maps none of its "
+            "names to a caller, and the call carries no other credential.",
+            logging.WARNING,
+        ),
         errors.CallerNotPermitted: Row(
             grpc.StatusCode.PERMISSION_DENIED,
             reasons.ERROR_REASON_CALLER_NOT_PERMITTED,
@@ -124,7 +131,8 @@ ERROR_TABLE: Final = MappingProxyType(
         errors.CallerRateLimited: Row(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_RATE_LIMITED,
-            "The caller's own key is over its rate limit; wait as long as the retry delay says.",
+            "Over a rate limit: that of the caller's own key, of refreshes of one session, or of "
+            "unknown refresh tokens from one address; wait as long as the retry delay says.",
             logging.INFO,
         ),
         errors.UserNotFound: Row(
@@ -191,6 +199,13 @@ ERROR_TABLE: Final = MappingProxyType(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             reasons.ERROR_REASON_TOO_MANY_LOGINS,
             "Too many passwords are being set or checked at once; try again.",
+            logging.WARNING,
+        ),
+        errors.Overloaded: Row(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reasons.ERROR_REASON_OVERLOADED,
+            "The server has as many calls under way as it may have; wait as long as the retry "
+            "delay says, or try another replica.",
             logging.WARNING,
         ),
         errors.TooManyLookups: Row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -129,7 +130,7 @@ class Health:
 
     def _process_check(self) -> Check:
         if self._draining:
-            return Check("process", passed=False, detail="draining, takes no new calls")
+            return Check("process", passed=False, detail="draining, wants no new calls")
         return Check("process", passed=True, detail="takes calls")
 
     def _database_check(self, service_name: str) -> Check:
@@ -146,8 +147,13 @@ class Health:
     def _can_do_without(self, service_name: str) -> bool:
         return self._does_without.get(service_name, bool)()
 
-    async def say_goodbye(self) -> None:
-        """Report NOT_SERVING for good, and end the streams that watch."""
+    async def say_goodbye(self, notice: timedelta = timedelta()) -> None:
+        """Report NOT_SERVING for good, and, when it has been noticed, end the streams that watch.
+
+        Args:
+            notice: How long those take who look only now and then.
+        """
         self._draining = True
         await self._servicer.enter_graceful_shutdown()
+        await asyncio.sleep(notice.total_seconds())
         await self._servicer.end_watches()

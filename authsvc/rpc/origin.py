@@ -10,11 +10,16 @@ from urllib.parse import unquote
 from google.protobuf.descriptor import MethodDescriptor
 
 from authsvc.domain.callers import Caller
+from authsvc.domain.ids import SESSION, is_id
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.principals import PrincipalKind
 
 _KINDS: Final = MappingProxyType(
-    {PrincipalKind.API_KEY: ActorKind.KEY, PrincipalKind.USER: ActorKind.USER}
+    {
+        PrincipalKind.API_KEY: ActorKind.KEY,
+        PrincipalKind.USER: ActorKind.USER,
+        PrincipalKind.CERTIFICATE: ActorKind.CERTIFICATE,
+    }
 )
 
 
@@ -42,6 +47,8 @@ def call_origin(caller: Caller | None, action: str, request_id: str, address: st
         principal.account_id,
         request_id=request_id,
         address=address,
+        actor_session_id=principal.session_id if is_id(principal.session_id, SESSION) else "",
+        actor_scopes=tuple(sorted(principal.scopes)),
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import NamedTuple
 
 import grpc
 import structlog
@@ -15,62 +14,53 @@ from google.protobuf.descriptor import ServiceDescriptor
 from authsvc.listening import AddressInUse
 from authsvc.rpc import health as health_module
 from authsvc.rpc.calls import Calls
+from authsvc.rpc.channel_limits import ChannelLimits
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
-
-ADDRESS_SETTING: Final = "AUTHSVC_LISTEN_ADDRESS"
-"""What names the address, for errors."""
-
-CHANNEL_OPTIONS: Final = (
-    # Connections end after a while, so that replicas that came later get their share; streams
-    # have a minute to resume elsewhere.
-    ("grpc.max_connection_age_ms", 30 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
-    # A peer that is gone without a word is noticed within a minute or so.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-)
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """The server's certificate."""
+class Port(NamedTuple):
+    """A port to serve on."""
 
-    certificate_chain: bytes
-    private_key: bytes = field(repr=False)
+    address: str
+    """`host:port`; port 0 takes a free one."""
+    tls: grpc.ServerCredentials | None
+    """What the server proves itself by there; None for plaintext."""
+    setting: str
+    """What names the address, for errors."""
 
 
 def open_server(
-    address: str,
+    ports: Sequence[Port],
     *,
-    tls: Tls | None,
     calls: Calls,
     services: Mapping[ServiceDescriptor, object],
     health: Health,
     reflection: bool,
+    limits: ChannelLimits,
     shares_port: bool = False,
-) -> tuple[grpc.aio.Server, str]:
-    """Make a server and take its port; it does not answer yet.
+) -> tuple[grpc.aio.Server, list[str]]:
+    """Make a server and take its ports; it does not answer yet.
 
     Args:
-        address: `host:port`; port 0 takes a free one.
-        tls: None for plaintext.
+        ports: Where it serves the same, to whom each lets in.
         calls: The path of every call.
         services: Each service with its servicer.
         health: The health to serve.
         reflection: Whether to serve reflection.
-        shares_port: Whether other processes of this service listen on the same port. Where they
-            do not, a second server on the port must not start: it would take half the calls.
+        limits: What a connection may ask, and how long calls may wait to be taken up.
+        shares_port: Whether other processes of this service listen on the same ports. Where they
+            do not, a second server on a port must not start: it would take half the calls.
 
     Returns:
-        The server, and the address with its actual port.
+        The server, and the addresses with their actual ports.
 
     Raises:
-        AddressInUse: The address cannot be listened on.
+        AddressInUse: An address cannot be listened on.
     """
-    options = (*CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port)))
+    options = (*limits.as_options(), ("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(options=options)
     for service, servicer in services.items():
         calls.add_service(server, service, servicer)
@@ -78,15 +68,20 @@ def open_server(
     if reflection:
         names = [service.full_name for service in services]
         add_reflection(server, [*names, health_module.SERVICE_NAME])
+    return server, [_take(port, server) for port in ports]
+
+
+def _take(port: Port, server: grpc.aio.Server) -> str:
+    """Take a port, and return the address with its actual number."""
+    address = port.address
     try:
-        if tls is None:
-            port = server.add_insecure_port(address)
+        if port.tls is None:
+            number = server.add_insecure_port(address)
         else:
-            credentials = grpc.ssl_server_credentials([(tls.private_key, tls.certificate_chain)])
-            port = server.add_secure_port(address, credentials)
+            number = server.add_secure_port(address, port.tls)
     except RuntimeError as error:
-        raise AddressInUse(address, ADDRESS_SETTING) from error
-    return server, f"{address.rpartition(':')[0]}:{port}"
+        raise AddressInUse(address, port.setting) from error
+    return f"{address.rpartition(':')[0]}:{number}"
 
 
 async def serve_until(
@@ -95,6 +90,7 @@ async def serve_until(
     health: Health,
     grace: timedelta,
     *,
+    notice: timedelta,
     on_drain: Callable[[], None],
 ) -> None:
     """Keep a started server up until told to stop, then drain it.
@@ -104,10 +100,11 @@ async def serve_until(
         server: The server.
         health: Its health.
         grace: How long running calls may take to finish.
-        on_drain: Called when draining begins, to end what has no end of its own.
+        notice: How long calls are still taken when health has turned NOT_SERVING.
+        on_drain: Called when none are taken any more, to end what has no end of its own.
 
-    Streams without an end of their own are ended, health turns NOT_SERVING, then no new call is
-    taken, and running ones have until the end of the grace period.
+    Health turns NOT_SERVING. After the notice no new call is taken, streams without an end of
+    their own are ended, and running calls have until the end of the grace period.
     """
     probing = asyncio.create_task(health.keep_probing())
     try:
@@ -115,6 +112,7 @@ async def serve_until(
         log.info("draining", grace_seconds=grace.total_seconds())
     finally:
         probing.cancel()
+        # gRPC cancels what arrives while it stops: whoever watches health should be gone by then.
+        await health.say_goodbye(notice)
         on_drain()
-        await health.say_goodbye()
         await server.stop(grace.total_seconds())

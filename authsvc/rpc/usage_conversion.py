@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from authsvc.domain.ids import KEY, is_id
 from authsvc.domain.usage import Granularity, KeySource, UsageInterval, UsagePeriodQuery
 from authsvc.rpc.conversion import denial_reason, optional_timestamp, timestamp, to_datetime
 from authsvc.usecases.get_usage import AddressUse, KeyUsage
@@ -78,8 +79,10 @@ def _address(use: AddressUse) -> pb.ClientAddressUsage:
 
 
 def _caller(caller: KeySource) -> pb.CallerUsage:
+    has_key = not caller.source or is_id(caller.source, KEY)
     return pb.CallerUsage(
-        key_id=caller.source,
+        key_id=caller.source if has_key else "",
+        certificate_name="" if has_key else caller.source,
         name=caller.name,
         first_seen_time=timestamp(caller.first_seen),
         last_seen_time=timestamp(caller.last_seen),

@@ -6,15 +6,12 @@ TOML, one `[[issuer]]` for each. Whatever is wrong is told at once, by its place
 from __future__ import annotations
 
 import ssl
-import tomllib
 from pathlib import Path
-from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from authsvc.settings.issuers import IssuerEntry
-
-MAX_FILE_BYTES: Final = 1024 * 1024
+from authsvc.settings.toml_files import read_toml
 
 
 class _IssuersFile(BaseModel):
@@ -29,22 +26,7 @@ def read_issuers(path: Path) -> list[IssuerEntry]:
     Raises:
         ValueError: With one line for everything that is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-        if len(text) > MAX_FILE_BYTES:
-            raise ValueError(f"is longer than {MAX_FILE_BYTES} bytes")
-        content = tomllib.loads(text.decode("utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError("is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"is not TOML: {error}") from None
-    try:
-        entries = _IssuersFile.model_validate(content).issuer
-    except ValidationError as error:
-        raise ValueError("\n".join(map(_problem, error.errors()))) from None
+    entries = read_toml(path, _IssuersFile, of="an issuer").issuer
     return [
         entry.model_copy(
             update={
@@ -106,16 +88,3 @@ def _file_problems(entry: IssuerEntry) -> list[str]:
     except OSError as error:
         problems.append(f"ca_file: cannot be read: {error.strerror}")
     return problems
-
-
-def _problem(detail: object) -> str:
-    location, kind, message = detail["loc"], detail["type"], str(detail["msg"])  # type: ignore[index] # an ErrorDetails
-    texts = {
-        "missing": "is required",
-        "extra_forbidden": "is not a setting of an issuer",
-        "value_error": message.removeprefix("Value error, "),
-    }
-    place = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
-    ).removeprefix(".")
-    return f"{place}: {texts.get(kind, message)}"

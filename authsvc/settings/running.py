@@ -47,11 +47,18 @@ class RunningSettings(BaseSettings):
         le=1_000_000,
         description="The most events that may wait on a stream; a slower reader gets a reset.",
     )
+    shutdown_notice: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="For how many seconds after SIGTERM calls are still taken, while health says "
+        "NOT_SERVING: the time that a load balancer which watches health needs to turn away.",
+    )
     shutdown_grace: float = Field(
         default=10.0,
         ge=0,
         le=3600,
-        description="How many seconds running calls may take to finish after SIGTERM.",
+        description="How many seconds running calls may take to finish when no more are taken.",
     )
     reflection: bool = Field(
         default=True,
@@ -64,4 +71,11 @@ class RunningSettings(BaseSettings):
         default=LogFormat.AUTO,
         description="`console` for people, `json` for machines; `auto` is `console` on a "
         "terminal and `json` elsewhere.",
+    )
+    log_sample: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="The share of the calls of `ValidateCredential` and `BatchValidateCredentials` "
+        "without a denial that get a log line; 0 to 1. Other calls always get one (docs/logs.md).",
     )

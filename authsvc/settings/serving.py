@@ -26,7 +26,8 @@ class ServingSettings(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = Field(
         description="The Postgres database (14 or newer): `postgresql://user:password@host/name`; "
-        "`?host=/directory` names a socket directory."
+        "`?host=/directory` names a socket directory. Several hosts, `host1:5432,host2:5432`, are "
+        "a primary and its standbys; the service uses whichever is the primary: docs/failover.md."
     )
     encryption_key: Annotated[SecretStr, AfterValidator(check_encryption_key)] = Field(
         description="32 random bytes in base64 that encrypt the private signing keys at rest. "
@@ -110,6 +111,12 @@ class ServingSettings(BaseSettings):
                 "that encrypts, AUTHSVC_ALLOW_PLAINTEXT=true"
             )
         return address
+
+    @property
+    def encryption_key_texts(self) -> tuple[str, ...]:
+        """The encryption keys as they were given: they have no form by which a log knows them."""
+        keys = (self.encryption_key, self.encryption_key_previous)
+        return tuple(key.get_secret_value().strip() for key in keys if key is not None)
 
     @property
     def worker_count(self) -> int:

@@ -70,6 +70,13 @@ class TokenSettings(BaseSettings):
         "again: for answers that were lost, and two windows of one browser. A use after that ends "
         "the session.",
     )
+    refreshes_per_minute: int = Field(
+        default=30,
+        ge=1,
+        le=1_000_000,
+        description="How often one session may be refreshed in a minute by one process before it "
+        "gets RATE_LIMITED. A repeat that gets the same answer again does not count.",
+    )
     signing_key_lifetime: int = Field(
         default=30,
         ge=0,

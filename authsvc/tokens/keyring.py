@@ -1,8 +1,9 @@
 """The keyring: which keys verify access tokens, and which one signs them.
 
 Verifiers keep a snapshot in memory for at most `max_age`, so that a key that was taken out of the
-keyring stops being good within that time. A token that names an unknown key makes them look
-again, but not more than once a second: such tokens cost nothing to forge.
+keyring stops being good within that time. The change log tells when the keyring has changed: from
+then on the snapshot answers nobody, and is read anew. A token that names an unknown key makes them
+look again by itself, but not more than once a second: such tokens cost nothing to forge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from authsvc.domain.changes import Change, ChangeKind, Watermark
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
@@ -104,6 +106,9 @@ class Keyring:
         self._stored: Sequence[SealedSigningKey] = ()
         self._snapshot: _Snapshot | None = None
         self._reads = 0
+        self._good_from = 0
+        """The number of the first read that knows of the latest change."""
+        self._changed = asyncio.Event()
         self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
         self._signing: tuple[SealedSigningKey, SigningKey] | None = None
         self._reading = asyncio.Lock()
@@ -161,7 +166,9 @@ class Keyring:
     def find_verification_key_now(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
         """Return a key and its age, if it is in a snapshot that is fresh enough; else None."""
         snapshot = self._snapshot
-        if snapshot is None or self._monotonic() - snapshot.read_at > self._max_age:
+        if snapshot is None or snapshot.number < self._good_from:
+            return None
+        if self._monotonic() - snapshot.read_at > self._max_age:
             return None
         key = snapshot.keys.get(kid)
         return None if key is None else (key, snapshot.freshness)
@@ -203,6 +210,8 @@ class Keyring:
             return None
         if after is not None:
             return snapshot if snapshot.number > after else None
+        if snapshot.number < self._good_from:
+            return None
         known = kid is None or kid in snapshot.keys
         limit = self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()
         return snapshot if self._monotonic() - snapshot.read_at <= limit else None
@@ -237,14 +246,31 @@ class Keyring:
         return snapshot if kid is None or kid in snapshot.keys else None
 
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
-        """Read the keyring again and again before it is too old, until cancelled.
+        """Read the keyring before it is too old, and whenever it has changed, until cancelled.
 
-        So no call has to wait for it. What fails here is told to those who ask.
+        So hardly a call has to wait for it. What fails here is told to those who ask.
         """
         while True:
+            self._changed.clear()
             with suppress(DatabaseUnavailable):
                 await self.refresh(new_deadline())
-            await asyncio.sleep(self._max_age / 2)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._max_age / 2):
+                    await self._changed.wait()
+
+    def on_changes(self, changes: Sequence[Change]) -> None:
+        """Answer from no snapshot that was read before the keyring changed."""
+        if any(change.kind is ChangeKind.KEYRING_CHANGED for change in changes):
+            self.on_gap()
+
+    def on_caught_up(self, watermark: Watermark) -> None:
+        """Take no note: the snapshot has an age of its own."""
+
+    def on_gap(self) -> None:
+        """Answer from no snapshot that was read before: the keyring may have changed."""
+        # A read that is under way may have begun before the change.
+        self._good_from = self._reads + 1
+        self._changed.set()
 
     async def _read(self, kid: str | None, after: int | None, deadline: Deadline) -> _Snapshot:
         """Read the keyring, unless another call's read can answer by then."""

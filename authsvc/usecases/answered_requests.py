@@ -108,7 +108,7 @@ class AnsweredRequests:
 
         Args:
             method: The RPC's name.
-            caller_id: The key or user that calls.
+            caller_id: The key, user or certificate that calls.
             request_id: A UUID in text form.
             arguments: All else that was asked for.
         """

@@ -33,7 +33,7 @@ class CreateSessionCommand:
     email: str = field(repr=False)
     password: Password
     client_address: str = ""
-    """From where, as the caller tells; empty: from where the call comes."""
+    """From where, as the caller tells; may be empty."""
     user_agent: str = ""
 
 
@@ -99,13 +99,14 @@ class CreateSession:
 
         Raises:
             InvalidRequest: The command breaks bounds.
+            CallerCredentialInvalid: The call claims an address with a credential that is refused.
             LoginRefused: Address and password open nothing; why is not told.
             TooManyFailedLogins: Attempts before this one failed; it was not looked at.
             TooManyLogins: Too many passwords are being compared already.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         _check(command)
-        address = command.client_address or call.address
+        address = await call.client_address(command.client_address)
         counted = await self._limit_logins.begin(command.email, address, call.deadline)
         try:
             granted = await self._begin(command, address, counted, call)

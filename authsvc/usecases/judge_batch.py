@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Deadline
 from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
 from authsvc.domain.denials import DenialReason
+from authsvc.domain.errors import IssuerUnavailable
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.sessions import SessionRecord
@@ -28,6 +29,16 @@ from authsvc.usecases.judge_credential import (
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+# Of the time that a batch has left, this much is for issuers that do not answer.
+_SHARE_OF_ISSUERS: Final = 0.5
+
+
+class Undecided(NamedTuple):
+    """What stands in the place of a verdict that nobody can give."""
+
+    cause: IssuerUnavailable
 
 
 class JudgeBatch:
@@ -89,15 +100,15 @@ class JudgeBatch:
 
     async def settle(
         self, answers: Sequence[Verdict | Unsettled], deadline: Deadline
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Judge what memory could not.
 
         Returns:
-            One verdict for each answer, in the same order.
+            One verdict for each answer, in the same order. A token whose issuer's keys could not be
+            fetched stays undecided: whoever forged it must not spoil the verdicts on the others.
 
         Raises:
             DatabaseUnavailable: Some record could not be read before the deadline.
-            IssuerUnavailable: The keys of some token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have a revision that is demanded.
         """
@@ -117,7 +128,8 @@ class JudgeBatch:
         claims = [
             verification.outcome
             for verification in verifications.values()
-            if not isinstance(verification.outcome, DenialReason)
+            if isinstance(verification, TokenVerification)
+            and not isinstance(verification.outcome, DenialReason)
         ]
 
         async def find(
@@ -131,7 +143,11 @@ class JudgeBatch:
         users = await find(self._users, {c.user_id for c in claims} - {""})
         sessions = await find(self._sessions, {c.known_session_id for c in claims} - {""})
 
-        def judge_token(verification: TokenVerification, question: Question) -> Verdict:
+        def judge_token(
+            verification: TokenVerification | Undecided, question: Question
+        ) -> Verdict | Undecided:
+            if isinstance(verification, Undecided):
+                return verification
             outcome, freshness = verification.outcome, verification.freshness
             if isinstance(outcome, DenialReason):
                 return self._judge.judge_refused(outcome, freshness, question)
@@ -142,7 +158,7 @@ class JudgeBatch:
             )
             return self._judge.judge_claims(outcome, freshness, records, question)
 
-        settled = await self._judge_keys(answers, found)
+        settled: dict[int, Verdict | Undecided] = {**await self._judge_keys(answers, found)}
         for index, answer in enumerate(answers):
             if isinstance(answer, Verdict):
                 settled[index] = answer
@@ -180,10 +196,12 @@ class JudgeBatch:
 
     async def _verify(
         self, unsettled: Sequence[Unsettled], deadline: Deadline
-    ) -> dict[str, TokenVerification]:
+    ) -> dict[str, TokenVerification | Undecided]:
         """Verify the tokens among what is unsettled, each once."""
-        verifications: dict[str, TokenVerification] = {}
+        verifications: dict[str, TokenVerification | Undecided] = {}
         demand_met = False
+        # An issuer that hangs must leave time to read the records of the other credentials.
+        deadline = _EarlierDeadline(deadline, _SHARE_OF_ISSUERS)
         # A token that comes with several demands is verified under the strongest of them.
         for credential, question in sorted(unsettled, key=_is_undemanding):
             if isinstance(credential, TokenCredential) and credential.token not in verifications:
@@ -191,11 +209,28 @@ class JudgeBatch:
                 # for one token of this call are fresh enough for the next.
                 await asyncio.sleep(0)
                 demand = NO_DEMAND if demand_met else question.demand
-                verification = await self._tokens.verify(credential.token, demand, deadline)
+                try:
+                    verification = await self._tokens.verify(credential.token, demand, deadline)
+                except IssuerUnavailable as error:
+                    verifications[credential.token] = Undecided(error)
+                    continue
                 verifications[credential.token] = verification
                 # Not by a token that is malformed, or of another issuer: no key was read for it.
                 demand_met = demand_met or verification.met_demand
         return verifications
+
+
+class _EarlierDeadline:
+    """A deadline that leaves a share of what a later one has left now, and keeps the rest back."""
+
+    __slots__ = ("_kept_back", "_later")
+
+    def __init__(self, later: Deadline, share: float) -> None:
+        self._later = later
+        self._kept_back = max(0.0, later.remaining() * (1 - share))
+
+    def remaining(self) -> float:
+        return self._later.remaining() - self._kept_back
 
 
 async def _find(

@@ -62,7 +62,8 @@ class Question(NamedTuple):
     client_address: str = ""
     """The IP address that presented the credential; empty when it is not known."""
     caller_id: str = ""
-    """The key of who asks; empty when this service does, about its own caller."""
+    """Who asks: its key's id or its certificate's name; empty when this service does, about its
+    own caller."""
 
     def __repr__(self) -> str:
         """Return a text without the credential."""

@@ -26,6 +26,7 @@ from authsvc.domain.sessions import Session, SessionEndReason, SessionLifetimes,
 from authsvc.domain.tallies import Tally
 from authsvc.domain.users import UserRole
 from authsvc.usecases.call import OpenCall
+from authsvc.usecases.limit_refreshes import LimitRefreshes
 from authsvc.usecases.session_tokens import MakeTokens, SessionTokens
 
 
@@ -94,6 +95,7 @@ class RefreshSession:
         sessions: Sessions,
         tokens: SessionTokens,
         sealer: PairSealer,
+        limit_refreshes: LimitRefreshes,
         lifetimes: SessionLifetimes,
         reuse_window: timedelta,
         clock: Clock,
@@ -106,6 +108,7 @@ class RefreshSession:
             sessions: Where sessions are ended.
             tokens: Makes tokens.
             sealer: Seals answers to repeats.
+            limit_refreshes: Keeps guesses off, and refreshes within bounds.
             lifetimes: How long sessions live.
             reuse_window: For how long a token that was used gets the answer that it got.
             clock: The source of time.
@@ -115,6 +118,7 @@ class RefreshSession:
         self._sessions = sessions
         self._tokens = tokens
         self._sealer = sealer
+        self._limit_refreshes = limit_refreshes
         self._lifetimes = lifetimes
         self._reuse_window = reuse_window
         self._clock = clock
@@ -127,14 +131,18 @@ class RefreshSession:
 
         Args:
             refresh_token: As it came.
-            client_address: From where, as the caller tells; empty: from where the call comes.
+            client_address: From where, as the caller tells; may be empty.
             call: The call.
 
         Raises:
             InvalidRequest: There is no token, or the address is malformed.
+            CallerCredentialInvalid: The call claims an address with a credential that is refused.
             RefreshTokenInvalid: The token is malformed, or not known.
             RefreshTokenReused: It was used before; the session has been ended for it.
             SessionEnded: The session is over, or its user or account is disabled.
+            CallerRateLimited: The session was refreshed too often, or too many unknown tokens came
+                from the address.
+            TooManyLookups: Too many tokens are being looked up already.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         violations = Violations()
@@ -145,6 +153,8 @@ class RefreshSession:
         token = RefreshToken.parse(refresh_token)
         if token is None:
             raise RefreshTokenInvalid
+        digest, address = token.digest(), await call.client_address(client_address)
+        await self._limit_refreshes.require_known(digest, address, call.deadline)
         make_tokens = await self._tokens.ready(call.deadline)
 
         def decide(
@@ -154,7 +164,7 @@ class RefreshSession:
             if holder.disabled or session.state_at(now) is not SessionState.ACTIVE:
                 raise SessionEnded
             if presented.use_time is None:
-                address = client_address or call.address
+                self._limit_refreshes.take(session.session_id)
                 seen = session.seen(now, address, self._lifetimes.idle)
                 return self._rotation(token, seen, make_tokens, holder.role, now)
             answer = presented.answer_at(now)
@@ -164,7 +174,7 @@ class RefreshSession:
             return GrantedSession(session, self._sealer.open(token, answer, session.session_id))
 
         try:
-            granted = await self._refresh_tokens.refresh(token.digest(), decide, call.deadline)
+            granted = await self._refresh_tokens.refresh(digest, decide, call.deadline)
         except RefreshTokenReused as reused:
             # In a transaction of its own: what ends a session waits for other writers first, and
             # must not hold the session meanwhile.

@@ -113,6 +113,12 @@ class SetUserPassword:
         violations.check_id("user_id", command.user_id, ids.USER)
         if is_self and not command.current_password:
             violations.add("current_password", "is required of a user that sets its own password")
+        elif not is_self and command.current_password:
+            # Ignored, a wrong one would seem to have been right.
+            violations.add(
+                "current_password",
+                "is for users that set their own password by their own access token; leave it out",
+            )
         violations.raise_if_any()
         user = await get_managed_user(self._store, command.user_id, call)
         if is_self:

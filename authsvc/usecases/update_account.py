@@ -47,7 +47,7 @@ class AccountStore(Protocol):
     ) -> Account | None:
         """Write what UpdateAccount may change, if the account still has its revision.
 
-        The sessions of the users of an account that is disabled are ended.
+        The sessions of the users of an account that is disabled are ended: of very many, the first.
 
         Returns:
             The account with its new revision; None when it has another revision, or is gone.
@@ -55,6 +55,19 @@ class AccountStore(Protocol):
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline; the account may
                 have been changed all the same.
+        """
+        ...
+
+    async def end_sessions_of_disabled(
+        self, account_id: str, now: datetime, origin: Origin, deadline: Deadline
+    ) -> bool:
+        """End sessions that an account has left if it is disabled, a step of them.
+
+        Returns:
+            True when there may be more.
+
+        Raises:
+            DatabaseUnavailable: The database did not answer before the deadline.
         """
         ...
 
@@ -70,7 +83,8 @@ class UpdateAccount:
     async def __call__(self, command: UpdateAccountCommand, call: Call) -> Account:
         """Change an account. Disabling it counts everywhere at once, as a revocation does.
 
-        It ends the sessions of all its users.
+        It ends the sessions of all its users. Of very many, some are ended only later, in the
+        background; but all of them before the account is enabled again.
 
         Returns:
             The changed account.
@@ -97,12 +111,21 @@ class UpdateAccount:
                 violations = Violations()
                 violations.add("account.state", "stays ACTIVE for the system account")
                 violations.raise_if_any()
+            if found.state is AccountState.DISABLED and wanted.state is AccountState.ACTIVE:
+                await self._end_sessions(found.account_id, call)
             changed = await self._store.replace_account(
                 wanted, self._clock(), call.origin, call.deadline
             )
             if changed is not None:
                 return changed
         raise EtagMismatch
+
+    async def _end_sessions(self, account_id: str, call: Call) -> None:
+        """End what sessions are left, or they would go on. When time is up, a repeat goes on."""
+        while await self._store.end_sessions_of_disabled(
+            account_id, self._clock(), call.origin, call.deadline
+        ):
+            pass
 
 
 def _changes(command: UpdateAccountCommand) -> dict[str, Any]:

@@ -107,7 +107,8 @@ class UsageCounter:
             key_id: The key.
             outcome: `OK` or the name of a denial's reason.
             client_address: Where the key came from; empty when that is not known.
-            caller_id: The key of who asked; empty when this service did, about its own caller.
+            caller_id: Who asked, by its key's id or its certificate's name; empty when this service
+                did, about its own caller.
         """
         try:
             self._counts[key_id, outcome, client_address, caller_id][0] += 1

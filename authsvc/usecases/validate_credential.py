@@ -14,7 +14,7 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
-from authsvc.usecases.judge_batch import JudgeBatch, settled
+from authsvc.usecases.judge_batch import JudgeBatch, Undecided, settled
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 from authsvc.usecases.verdict_counts import VerdictCounts
 
@@ -52,6 +52,7 @@ class ValidateCredential:
 
         Raises:
             DatabaseUnavailable: The records could not be read before the deadline.
+            IssuerUnavailable: The keys of a token's issuer could not be fetched.
             TooManyLookups: Too many records are being read already.
             RevisionNotReached: The database does not have the revision that is demanded.
         """
@@ -98,11 +99,11 @@ class BatchValidateCredentials:
         questions: Sequence[Question],
         answers: Sequence[Verdict | Unsettled],
         deadline: Deadline,
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Judge the credentials that memory could not judge.
 
         Returns:
-            One verdict for each answer, in the same order.
+            One verdict for each answer, in the same order; none for a token whose issuer is away.
 
         Raises:
             DatabaseUnavailable: Some record could not be read before the deadline.
@@ -113,9 +114,12 @@ class BatchValidateCredentials:
         self._count_all(questions, verdicts)
         return verdicts
 
-    def _count_all(self, questions: Sequence[Question], verdicts: Sequence[Verdict]) -> None:
+    def _count_all(
+        self, questions: Sequence[Question], verdicts: Sequence[Verdict | Undecided]
+    ) -> None:
         for question, verdict in zip(questions, verdicts, strict=True):
-            self._count(question.value, verdict.outcome)
+            if isinstance(verdict, Verdict):
+                self._count(question.value, verdict.outcome)
 
 
 def _has_bounds(question: Question) -> bool:

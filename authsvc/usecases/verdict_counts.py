@@ -31,7 +31,7 @@ class VerdictCounts:
 
     def __init__(self) -> None:
         """Count nothing yet."""
-        self._granted = dict.fromkeys(PrincipalKind, 0)
+        self._granted = dict.fromkeys(_KINDS, 0)
         self._denied: Counter[tuple[str, str]] = Counter()
 
     def count(self, value: str, outcome: Principal | Denial) -> None:

@@ -24,9 +24,15 @@ from authsvc.usecases.call import Call
 _PAGE_SIZE: Final = 1000
 # A little less than the second between two reads of a quiet log.
 _HEARTBEAT_SECONDS: Final = 0.9
-# What comes to exist ends nothing, so no cache need hear of it.
+# What comes to exist ends nothing, so no cache need hear of it. And who keeps public keys asks for
+# them again when it meets one that it does not know.
 _UNTOLD: Final = frozenset(
-    {ChangeKind.ACCOUNT_CREATED, ChangeKind.KEY_CREATED, ChangeKind.USER_CREATED}
+    {
+        ChangeKind.ACCOUNT_CREATED,
+        ChangeKind.KEY_CREATED,
+        ChangeKind.USER_CREATED,
+        ChangeKind.KEYRING_CHANGED,
+    }
 )
 
 
@@ -122,7 +128,7 @@ class RevocationFeed:
         return len(self._subscriptions)
 
     def on_changes(self, changes: Sequence[Change]) -> None:
-        """Pass changes on, but for what came to exist: it ends nothing."""
+        """Pass changes on, but for those that no stream tells of."""
         told = [change for change in changes if change.kind not in _UNTOLD]
         if told:
             for subscription in self._subscriptions:

@@ -50,7 +50,7 @@ def test_after_a_compromise_tokens_of_before_are_no_good(server: Dev) -> None:
     assert server.accepts(token)
     (old,) = listed(server)
 
-    ended = run("keyring", "rotate", "--compromised", settings=server.caller)
+    ended = run("keyring", "rotate", "--compromised", "--yes", settings=server.caller)
 
     (new,) = listed(server)
     assert ended.out == (

@@ -14,18 +14,23 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import grpc
 import pytest
 import pytest_asyncio
 import trustme
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
 from tests.conftest import ENCRYPTION_KEY, execute, with_database
 from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
+from tests.support_certificates import issue_client, write_tls_files
 
 WAITING: Final = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
  WHERE NOT granted AND datname = current_database()
 """
+SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 TLS_SETTINGS: Final = ("AUTHSVC_TLS_CERTIFICATE_FILE", "AUTHSVC_TLS_KEY_FILE")
 
 
@@ -152,6 +157,34 @@ async def test_a_second_signal_does_not_wait_for_running_calls(
     assert code == 0
 
 
+async def test_calls_are_taken_while_load_balancers_notice_the_end(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    with serve(tmp_path, {**prepared.settings, "AUTHSVC_SHUTDOWN_NOTICE": "300"}) as (
+        process,
+        address,
+    ):
+        async with (
+            AsyncAuthClient(
+                address, api_key=prepared.admin_key, plaintext=True, timeout=10.0
+            ) as client,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            health = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == SERVING
+
+            process.signal(signal.SIGTERM)
+
+            assert (await watch.read()).status == NOT_SERVING
+            assert await client.check(prepared.admin_key)
+
+        # A second signal does not wait for the notice either.
+        assert await asyncio.to_thread(process.terminate) == 0
+        events = [json.loads(line)["event"] for line in process.errors().splitlines()]
+    assert events == ["serving", "draining"]
+
+
 # Which settings are wrong, and what standard error says.
 REFUSALS: Final = {
     "nothing set": (
@@ -197,6 +230,14 @@ REFUSALS: Final = {
         dict.fromkeys(TLS_SETTINGS, "/nowhere/x.pem"),
         ["/nowhere/x.pem: No such file or directory"],
     ),
+    "a port for certificates without the rest": (
+        {"AUTHSVC_MTLS_LISTEN_ADDRESS": "127.0.0.1:0"},
+        [
+            "AUTHSVC_CERTIFICATE_CALLERS_FILE: client certificates need more",
+            ": set AUTHSVC_TLS_CERTIFICATE_FILE, AUTHSVC_TLS_CLIENT_CA_FILE, ",
+            ", AUTHSVC_CERTIFICATE_CALLERS_FILE, too",
+        ],
+    ),
     "a database that is away": (
         {"AUTHSVC_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/name"},
         ["the database cannot be reached (Connection refused)", "AUTHSVC_DATABASE_URL"],
@@ -238,25 +279,62 @@ def test_serve_refuses_wrong_settings_and_says_what_to_do(
 
 @dataclass(frozen=True)
 class Encrypted:
-    """A server with TLS."""
+    """A server with TLS, of two workers, and with a port for certificates."""
 
     address: str
+    mtls_address: str
     admin_key: str
     ca_file: Path
+    authority: trustme.CA
 
 
 @pytest.fixture(scope="module")
 def encrypted(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     directory = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    ca_file, chain, key = (directory / name for name in ("ca.pem", "chain.pem", "key.pem"))
-    authority.cert_pem.write_to_path(ca_file)
-    certificate.private_key_pem.write_to_path(key)
-    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    files = dict(zip(TLS_SETTINGS, (str(chain), str(key)), strict=True))
-    with serve(directory, {**prepared.settings, **files}) as (_, address):
-        yield Encrypted(address, prepared.admin_key, ca_file)
+    files = write_tls_files(directory, authority, authority)
+    settings = {
+        **prepared.settings,
+        **{f"AUTHSVC_{name.upper()}": str(file) for name, file in files.items()},
+        "AUTHSVC_MTLS_LISTEN_ADDRESS": "127.0.0.1:0",
+        "AUTHSVC_WORKERS": "2",
+    }
+    with serve(directory, settings) as (process, address):
+        mtls_address = process.wait_for(r'"mtls_address": "(\S+)"', process.errors)[1]
+        process.wait_for(r'(?s)("event": "serving".*){2}', process.errors)
+        ca_file = files["tls_client_ca_file"]
+        yield Encrypted(address, mtls_address, prepared.admin_key, ca_file, authority)
+
+
+def test_on_the_port_for_certificates_the_command_line_needs_no_key(
+    encrypted: Encrypted, tmp_path: Path
+) -> None:
+    for name in ("operator", "stranger"):
+        pair = issue_client(encrypted.authority, dns_names=[f"{name}.example.org"])
+        (tmp_path / f"{name}.pem").write_bytes(pair.certificate)
+        (tmp_path / f"{name}.key").write_bytes(pair.key)
+    caller = {"AUTHSVC_ADDRESS": encrypted.mtls_address}
+    by_options = ["--client-certificate-file", "operator.pem", "--client-key-file", "operator.key"]
+    by_environment = {
+        "AUTHSVC_CLIENT_CERTIFICATE_FILE": "stranger.pem",
+        "AUTHSVC_CLIENT_KEY_FILE": "stranger.key",
+    }
+    listing = ["account", "list", "--ca-file", str(encrypted.ca_file)]
+
+    good, unmapped, none = run_all(
+        [
+            Command([*listing, *by_options], settings=caller, cwd=tmp_path),
+            Command(listing, settings={**caller, **by_environment}, cwd=tmp_path),
+            Command(listing, settings={**caller, "AUTHSVC_API_KEY": encrypted.admin_key}),
+        ]
+    )
+
+    assert good.code == 0, good.err
+    assert "authsvc" in good.out
+    assert (unmapped.code, none.code) == (1, 1)
+    assert "reason: CALLER_CERTIFICATE_NOT_MAPPED" in unmapped.err
+    assert "AUTHSVC_CERTIFICATE_CALLERS_FILE" in unmapped.err
+    assert "a port that asks for a certificate needs --client-certificate-file" in none.err
 
 
 def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> None:
@@ -278,6 +356,12 @@ def test_with_tls_the_command_line_needs_the_authority(encrypted: Encrypted) -> 
     assert "CERTIFICATE_VERIFY_FAILED" in unknown.err
     assert "one with TLS must not have it" in plaintext.err
     assert both.err.startswith("authsvc: --ca-file is for TLS")
+
+
+def test_with_tls_health_is_asked_without_a_key(encrypted: Encrypted) -> None:
+    asked = ["health", "--address", encrypted.address, "--ca-file", str(encrypted.ca_file)]
+
+    assert run(*asked) == Ended(0, f"{encrypted.address} says SERVING\n", "")
 
 
 def test_with_tls_the_client_trusts_the_authority_given(encrypted: Encrypted) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 
-from orchestrator.auth import ANONYMOUS, AuthClient, GrantedSession, RequestContext
+from orchestrator.auth import GrantedSession, RequestContext
 from tests.e2e.support import Dev, Ended, run
 
 SESSION_FIELDS = {
@@ -33,9 +33,9 @@ def a_person(dev: Dev) -> tuple[str, str]:
 
 
 def log_in(dev: Dev, email: str, user_agent: str = "Firefox") -> GrantedSession:
-    with AuthClient(dev.address, api_key=ANONYMOUS, plaintext=True, timeout=10.0) as anybody:
+    with dev.client() as back_end:
         context = RequestContext("192.0.2.7", user_agent)
-        return anybody.create_session(email, PASSWORD, context=context)
+        return back_end.create_session(email, PASSWORD, context=context)
 
 
 def test_sessions_are_listed_and_ended(shared_dev: Dev) -> None:

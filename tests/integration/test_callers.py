@@ -502,8 +502,28 @@ async def test_what_is_open_serves_a_stranger_too(
 ) -> None:
     request = await REQUESTS[method](shared_service)
     metadata = await metadata_of(caller, shared_service)
+    # They claim an address, which needs a credential.
+    if isinstance(request, session_pb.CreateSessionRequest | session_pb.RefreshSessionRequest):
+        request.context.client_ip = ""
 
     assert await call(shared_stubs.channel, method, request, metadata)
+
+
+@pytest.mark.parametrize("method", ["CreateSession", "RefreshSession"])
+@pytest.mark.parametrize("caller", STRANGERS)
+async def test_a_stranger_who_claims_an_address_gets_nowhere_with_a_bad_credential(
+    shared_service: Service, shared_stubs: Stubs, caller: str, method: str
+) -> None:
+    request = await REQUESTS[method](shared_service)
+    metadata = await metadata_of(caller, shared_service)
+
+    if caller in {"nobody", "empty"}:
+        assert await call(shared_stubs.channel, method, request, metadata)
+        return
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(shared_stubs.channel, method, request, metadata)
+
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("method", CLOSED)

@@ -176,7 +176,7 @@ async def test_a_hundred_calls_that_are_cancelled_leave_the_pool_whole(
     async with connected(url_of(service)) as connection:
         # One more follows the changes.
         assert await connection.fetchval(_BACKENDS) <= POOL_SIZE + 1
-        assert await connection.fetchval("SELECT count(*) FROM authsvc.keys") == 1
+        assert await connection.fetchval("SELECT count(*) FROM authsvc.signing_keys") == 1
         left = f"{_BACKENDS} AND state LIKE 'idle in transaction%'"
         assert await connection.fetchval(left) == 0
 
@@ -302,7 +302,7 @@ async def test_a_transaction_that_fails_is_rolled_back_and_its_connection_good(
     service: Service,
 ) -> None:
     async def fail(connection: Connection) -> None:
-        await connection.execute("DELETE FROM authsvc.keys")
+        await connection.execute("DELETE FROM authsvc.signing_keys")
         raise KeyNameTaken
 
     for _ in range(POOL_SIZE + 1):
@@ -310,7 +310,7 @@ async def test_a_transaction_that_fails_is_rolled_back_and_its_connection_good(
             await service.parts.database.run_in_transaction(fail, app.time_limit())
 
     async with connected(url_of(service)) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM authsvc.keys") == 1
+        assert await connection.fetchval("SELECT count(*) FROM authsvc.signing_keys") == 1
         left = f"{_BACKENDS} AND state LIKE 'idle in transaction%'"
         assert await connection.fetchval(left) == 0
 

@@ -6,11 +6,15 @@ import asyncio
 
 import pytest
 
+from authsvc import app
 from authsvc.domain.users import User
+from authsvc.postgres import sessions
+from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
+from authsvc.usecases import tidy_sessions
 from orchestrator.auth import AccountState, AsyncAuthClient, DenialReason
 from orchestrator.auth.v1 import session_management_pb2 as pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
-from tests.conftest import Service
+from tests.conftest import ORIGIN, Service
 from tests.integration.support import (
     Stubs,
     bearer,
@@ -172,3 +176,66 @@ async def test_sessions_that_were_over_are_not_counted_among_those_that_are_ende
     )
 
     assert ended.revoked_count == 1
+
+
+@pytest.fixture
+def no_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions a step, and none ended in the background."""
+    monkeypatch.setattr(sessions, "STEP", 2)
+    monkeypatch.setattr(tidy_sessions, "STEPS_A_ROUND", 0)
+
+
+async def five_sessions(service: Service, stubs: Stubs) -> tuple[User, str]:
+    """Let a person log in five times, and return it with one of the refresh tokens."""
+    person = await another_account(service)
+    granted = [await stubs.sessions.CreateSession(login_of(person)) for _ in range(5)]
+    return person, granted[-1].refresh_token
+
+
+@pytest.mark.usefixtures("no_tidying")
+async def test_of_very_many_sessions_the_rest_is_ended_in_the_background(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
+) -> None:
+    person, token = await five_sessions(shared_service, shared_stubs)
+    housekeeping = PostgresSessionHousekeeping(shared_service.parts.database)
+
+    await switch(shared_client, "account", person, on=False)
+
+    ends = await ends_of(shared_service, person)
+    assert ends.count((True, "ACCOUNT_DISABLED")) == 2
+    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(token)))
+    assert refusal.reason == "SESSION_ENDED"
+
+    while await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit()):
+        pass
+
+    assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
+
+
+@pytest.mark.usefixtures("no_tidying")
+async def test_an_account_that_is_enabled_again_has_no_session_left_however_many_there_were(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
+) -> None:
+    person, token = await five_sessions(shared_service, shared_stubs)
+
+    await switch(shared_client, "account", person, on=False)
+    await switch(shared_client, "account", person, on=True)
+
+    assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
+    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(token)))
+    assert refusal.reason == "SESSION_ENDED"
+    await shared_stubs.sessions.CreateSession(login_of(person))
+
+
+@pytest.mark.usefixtures("no_tidying")
+async def test_no_session_is_ended_of_an_account_that_is_not_disabled(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    person, _ = await five_sessions(shared_service, shared_stubs)
+
+    more = await shared_service.parts.accounts.end_sessions_of_disabled(
+        person.account_id, app.utc_now(), ORIGIN, app.time_limit()
+    )
+
+    assert not more
+    assert await ends_of(shared_service, person) == [(False, None)] * 5

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchestrator.auth import AsyncAuthClient, FindingCode, FreshnessSource, Pri
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import user_management_pb2 as users_pb
 from orchestrator.auth.v1 import user_pb2
+from orchestrator.auth.v1.error_reason_pb2 import ERROR_REASON_ISSUER_UNAVAILABLE
 from tests.conftest import ORIGIN, Service, serving
 from tests.integration.support import Stubs, bearer, fresh_name, mint, refused, stubs_of, until
 from tests.issuing import AUDIENCE, JWKS, METADATA, OidcIssuer, ec_key, serving_issuer
@@ -253,6 +255,36 @@ async def test_an_issuer_that_is_away_is_no_denial_and_hurts_nobody_else(
         )
         assert caller.reason == "ISSUER_UNAVAILABLE"
         assert await reason_of(client, await mint(service)) == ""
+
+
+async def test_a_token_of_an_issuer_that_is_away_spoils_no_other_verdict_of_a_batch(
+    settings: Settings, issuer: OidcIssuer, tmp_path: Path
+) -> None:
+    async def hang(_request: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    issuer.routes[METADATA] = hang
+    async with (
+        accepting(settings, issuer, tmp_path / "issuers.toml") as service,
+        stubs_of(service.address) as stubs,
+    ):
+        credentials = [await service.create_key(), token(issuer), await mint(service), ""]
+        requests = [pb.ValidateCredentialRequest(credential=one) for one in credentials]
+
+        # The fetch goes on for longer than the call has.
+        answer = await stubs.auth.BatchValidateCredentials(
+            pb.BatchValidateCredentialsRequest(requests=requests),
+            metadata=bearer(service.admin_key),
+            timeout=2,
+        )
+
+        outcomes = [one.WhichOneof("outcome") for one in answer.responses]
+        assert outcomes == ["principal", "undecided", "principal", "denial"]
+        undecided = answer.responses[1]
+        assert undecided.undecided.reason == ERROR_REASON_ISSUER_UNAVAILABLE
+        assert undecided.undecided.retry_delay.ToTimedelta() > timedelta(0)
+        assert not undecided.HasField("freshness")
 
 
 async def test_an_explanation_says_whose_token_it_is(

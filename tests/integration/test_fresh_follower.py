@@ -17,6 +17,8 @@ from authsvc import app
 from authsvc.postgres import follower
 from authsvc.postgres.changes import CHANNEL, prune_changes
 from authsvc.postgres.database import connect
+from authsvc.postgres.history import History
+from authsvc.postgres.session_limits import SessionLimits
 from orchestrator.auth import AsyncAuthClient, FreshnessSource
 from tests.conftest import Service
 from tests.integration.support import connected, until, until_waiting, url_of
@@ -424,8 +426,10 @@ async def test_it_ends_when_a_change_comes_with_the_end(
 ) -> None:
     opened: list[asyncpg.Connection] = []
 
-    async def connect_in_sight(url: str) -> asyncpg.Connection:
-        opened.append(await connect(url))
+    async def connect_in_sight(
+        url: str, limits: SessionLimits, *, history: History
+    ) -> asyncpg.Connection:
+        opened.append(await connect(url, limits, history=history))
         return opened[-1]
 
     monkeypatch.setattr(follower, "connect", connect_in_sight)

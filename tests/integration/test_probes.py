@@ -143,6 +143,6 @@ async def test_a_server_that_drains_is_not_ready(settings: Settings) -> None:
 
         service.stop.set()
 
-        answer = await until_answered(service, "process: draining, takes no new calls")
+        answer = await until_answered(service, "process: draining, wants no new calls")
         assert answer.status == 503
         call.cancel()

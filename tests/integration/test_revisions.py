@@ -102,7 +102,7 @@ async def test_a_creation_that_fails_leaves_no_change(
 
     async with connected(url_of(service)) as connection:
         orphans = await connection.fetchval(
-            "SELECT count(*) FROM authsvc.changes WHERE kind LIKE 'KEY%'"
+            "SELECT count(*) FROM authsvc.changes WHERE kind LIKE 'KEY\\_%'"
             " AND key_id NOT IN (SELECT key_id FROM authsvc.keys)"
         )
     assert orphans == 0

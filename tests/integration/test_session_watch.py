@@ -11,6 +11,7 @@ from orchestrator.auth import (
     FreshnessSource,
     Question,
     SessionRevoked,
+    Verdict,
 )
 from tests.conftest import Service
 from tests.integration.support import Stubs, until
@@ -64,7 +65,9 @@ async def test_a_token_of_a_session_is_judged_from_memory(
 
     await until(from_memory)
     batch = await shared_client.check_many([granted.access_token] * 2)
-    assert [verdict.freshness.source for verdict in batch] == [FreshnessSource.CACHE] * 2
+    assert [isinstance(verdict, Verdict) and verdict.freshness.source for verdict in batch] == [
+        FreshnessSource.CACHE
+    ] * 2
 
     # Without a demand on freshness: the log says so, within moments.
     await shared_client.revoke_session(granted.session.session_id)

@@ -50,7 +50,9 @@ async def listed(stubs: Stubs, token: str, user_id: str = "") -> list[str]:
 async def test_a_log_in_begins_a_session(shared_service: Service, shared_stubs: Stubs) -> None:
     person = await a_person(shared_service, UserRole.VIEWER)
 
-    granted = await shared_stubs.sessions.CreateSession(login_of(person))
+    granted = await shared_stubs.sessions.CreateSession(
+        login_of(person), metadata=bearer(shared_service.admin_key)
+    )
 
     session = granted.session
     assert ids.is_id(session.session_id, ids.SESSION)
@@ -73,7 +75,9 @@ async def test_a_log_in_begins_a_session(shared_service: Service, shared_stubs: 
 async def test_a_log_in_is_on_record(shared_service: Service, shared_stubs: Stubs) -> None:
     person = await a_person(shared_service, UserRole.OWNER)
 
-    granted = await shared_stubs.sessions.CreateSession(login_of(person))
+    granted = await shared_stubs.sessions.CreateSession(
+        login_of(person), metadata=bearer(shared_service.admin_key)
+    )
 
     metadata = bearer(granted.access_token)
     user = await shared_stubs.accounts.GetUser(
@@ -187,14 +191,55 @@ async def test_without_a_context_the_peer_is_who_logs_in(
     assert granted.session.client_ip == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("scopes", "address"),
+    [
+        (["authsvc:validate"], HOME),
+        (["authsvc:keys"], "127.0.0.1"),
+        (["*"], "127.0.0.1"),
+        ([], "127.0.0.1"),
+    ],
+)
+async def test_an_address_is_believed_from_who_may_ask_about_credentials(
+    shared_service: Service, shared_stubs: Stubs, scopes: list[str], address: str
+) -> None:
+    account = shared_service.system if "*" not in scopes else shared_service.account
+    metadata = bearer(await shared_service.create_key(*scopes, account=account)) if scopes else ()
+    login = login_of(await a_person(shared_service))
+
+    granted = await shared_stubs.sessions.CreateSession(login, metadata=metadata)
+    refreshed = await shared_stubs.sessions.RefreshSession(
+        refresh_of(granted.refresh_token), metadata=metadata
+    )
+
+    assert granted.session.client_ip == address
+    assert refreshed.session.last_seen_client_ip == address
+
+
+async def test_a_credential_matters_only_to_who_claims_an_address(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    login, bad = login_of(await a_person(shared_service)), bearer("orch_" + "0" * 40)
+
+    refusal = await refused(shared_stubs.sessions.CreateSession(login, metadata=bad))
+    login.context.client_ip = ""
+    granted = await shared_stubs.sessions.CreateSession(login, metadata=bad)
+
+    assert refusal.reason == "CALLER_CREDENTIAL_INVALID"
+    assert granted.session.client_ip == "127.0.0.1"
+
+
 async def test_a_refresh_hands_out_new_tokens(shared_service: Service, shared_stubs: Stubs) -> None:
     person = await a_person(shared_service)
-    first = await shared_stubs.sessions.CreateSession(login_of(person))
+    back_end = bearer(shared_service.admin_key)
+    first = await shared_stubs.sessions.CreateSession(login_of(person), metadata=back_end)
 
     second = await shared_stubs.sessions.RefreshSession(
-        refresh_of(first.refresh_token, "198.51.100.9")
+        refresh_of(first.refresh_token, "198.51.100.9"), metadata=back_end
     )
-    third = await shared_stubs.sessions.RefreshSession(refresh_of(second.refresh_token))
+    third = await shared_stubs.sessions.RefreshSession(
+        refresh_of(second.refresh_token), metadata=back_end
+    )
 
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     assert len({first.access_token, second.access_token, third.access_token}) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from unittest.mock import ANY
 
 import grpc
 import pytest
+import trustme
 
 from authsvc.config import Settings
 from authsvc.domain.ids import SESSION, new_id
@@ -28,9 +30,10 @@ from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 from orchestrator.auth.v1.key_pb2 import Key
 from orchestrator.auth.v1.session_management_pb2 import RevokeSessionRequest
 from orchestrator.auth.v1.user_pb2 import USER_ROLE_VIEWER, User
-from tests.conftest import Service
+from tests.conftest import Service, serving
 from tests.integration.support import (
     KEYS_LOCKED,
+    WRITERS_LOCKED,
     Refusal,
     Stubs,
     bearer,
@@ -41,6 +44,7 @@ from tests.integration.support import (
     until_waiting,
 )
 from tests.integration.support_sessions import a_person, login_of, refresh_of
+from tests.support_certificates import issue_client, with_client_certificates
 
 SECRET = "orch_" + "5ec2e7" * 6 + "5ec2"
 UNKNOWN = "orch_" + "0" * 40
@@ -63,7 +67,7 @@ def bare_call(
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     """A server that looks one credential up at a time, hashes one password, has one stream, hears
-    one report, and has an issuer that is away.
+    one report, has one call under way that waits, and an issuer that is away.
     """
     issuers = tmp_path / "issuers.toml"
     issuers.write_text(
@@ -73,6 +77,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(
         update={
             "max_lookups": 1,
+            "max_concurrent_calls": 1,
             "watch_streams": 1,
             "password_threads": 1,
             "password_queue": 0,
@@ -241,6 +246,17 @@ async def database_locked(service: Service, stubs: Stubs) -> Refusal:
         )
 
 
+async def overloaded(service: Service, stubs: Stubs) -> Refusal:
+    admin = bearer(service.admin_key)
+    request = pb.CreateKeyRequest(account_id=service.account.account_id, name=SECRET)
+    async with locked(service, WRITERS_LOCKED) as connection:
+        under_way = stubs.auth.CreateKey(request, metadata=admin, timeout=10)
+        await until_waiting(connection, 1)
+        refusal = await refused(stubs.auth.CreateKey(request, metadata=admin, timeout=10))
+        under_way.cancel()
+    return refusal
+
+
 async def too_many_lookups(service: Service, stubs: Stubs) -> Refusal:
     request = pb.ValidateCredentialRequest(credential=SECRET)
     async with locked(service, KEYS_LOCKED) as connection:
@@ -355,6 +371,23 @@ async def issuer_away(service: Service, stubs: Stubs) -> Refusal:
     return await refused(stubs.auth.ValidateCredential(request, metadata=bearer(service.admin_key)))
 
 
+async def certificate_not_mapped(service: Service, _stubs: Stubs) -> Refusal:
+    authority = trustme.CA()
+    stranger = issue_client(authority, uris=["urn:example:stranger"])
+    request = pb.ValidateCredentialRequest(credential=SECRET)
+    with tempfile.TemporaryDirectory() as directory:
+        settings = with_client_certificates(
+            service.parts.settings, Path(directory), authority, authority
+        )
+        async with (
+            serving(settings) as mutual,
+            grpc.aio.secure_channel(
+                mutual.mtls_address, stranger.credentials(authority)
+            ) as channel,
+        ):
+            return await refused(Stubs.on(channel).auth.ValidateCredential(request))
+
+
 async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
     await service.execute("DROP TABLE authsvc.keys")
     request = pb.ValidateCredentialRequest(credential=SECRET)
@@ -401,12 +434,14 @@ async def keys_table_dropped(service: Service, stubs: Stubs) -> Refusal:
         (no_session, "NOT_FOUND", "SESSION_NOT_FOUND", {}),
         (too_many_logins, "RESOURCE_EXHAUSTED", "TOO_MANY_LOGINS", {}),
         (database_locked, "UNAVAILABLE", "DATABASE_UNAVAILABLE", {}),
+        (overloaded, "RESOURCE_EXHAUSTED", "OVERLOADED", {}),
         (too_many_lookups, "RESOURCE_EXHAUSTED", "TOO_MANY_LOOKUPS", {}),
         (caller_rate_limited, "RESOURCE_EXHAUSTED", "RATE_LIMITED", {}),
         (too_many_streams, "RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS", {}),
         (too_many_reports, "RESOURCE_EXHAUSTED", "TOO_MANY_REPORTS", {}),
         (server_stopping, "UNAVAILABLE", "SERVER_STOPPING", {}),
         (revision_not_reached, "UNAVAILABLE", "REVISION_NOT_REACHED", {}),
+        (certificate_not_mapped, "UNAUTHENTICATED", "CALLER_CERTIFICATE_NOT_MAPPED", {}),
         (issuer_away, "UNAVAILABLE", "ISSUER_UNAVAILABLE", {}),
         (keys_table_dropped, "INTERNAL", "INTERNAL", {}),
     ],
@@ -434,7 +469,7 @@ async def test_every_error_says_what_it_is_and_nothing_of_the_inside(  # noqa: P
     assert bool(refusal.violations) is (fail is invalid)
     retried = code in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
     assert (refusal.retry_delay is not None) is retried
-    if retried and fail not in {caller_rate_limited, too_many_reports}:
+    if retried and fail not in {caller_rate_limited, too_many_reports, overloaded}:
         assert refusal.retry_delay == timedelta(seconds=1)
     # Nothing of the inside
     assert SECRET[5:] not in refusal.everything

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+import ssl
+import warnings
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
 import pytest_asyncio
+import structlog
 import trustme
 
 from authsvc import app
 from authsvc.cli.failures import explain
 from authsvc.config import InvalidSettings, Settings
+from authsvc.rpc.certificate_files import SERVER
+from authsvc.rpc.tls import ServerTls
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from tests.conftest import Service, serving
-from tests.integration.support import settings_for, stubs_of
+from tests.integration.support import settings_for, stubs_of, until
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +45,140 @@ def encrypted(settings: Settings, authority: trustme.CA, tmp_path: Path) -> Sett
 async def tls_service(encrypted: Settings) -> AsyncIterator[Service]:
     async with serving(encrypted) as served:
         yield served
+
+
+def write_pair(settings: Settings, issued: trustme.LeafCert, *, key: bool = True) -> None:
+    assert settings.tls_certificate_file is not None
+    assert settings.tls_key_file is not None
+    settings.tls_certificate_file.write_bytes(
+        b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+    )
+    if key:
+        settings.tls_key_file.write_bytes(issued.private_key_pem.bytes())
+
+
+def shake_hands(
+    address: str, authority: trustme.CA, version: ssl.TLSVersion | None = None
+) -> tuple[bytes | None, str | None]:
+    """Return the certificate that a new connection gets, and the protocol agreed on."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2"])
+    if version is not None:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as encrypted,
+    ):
+        return encrypted.getpeercert(binary_form=True), encrypted.selected_alpn_protocol()
+
+
+def der_of(issued: trustme.LeafCert) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+
+
+async def test_a_replaced_certificate_meets_the_next_handshake(
+    tls_service: Service, encrypted: Settings, authority: trustme.CA
+) -> None:
+    issued = authority.issue_cert("127.0.0.1")
+    async with client_of(tls_service, trusted=authority) as client:
+        await client.validate(tls_service.admin_key)
+        write_pair(encrypted, issued)
+
+        async with asyncio.timeout(30):
+            while True:
+                met, _ = await asyncio.to_thread(shake_hands, tls_service.address, authority)
+                if met == der_of(issued):
+                    break
+                await asyncio.sleep(0.05)
+
+        # The connection from before goes on.
+        await client.validate(tls_service.admin_key)
+
+
+def tls_of(settings: Settings, clock: Callable[[], datetime] = app.utc_now) -> ServerTls:
+    assert settings.tls_certificate_file is not None
+    assert settings.tls_key_file is not None
+    return ServerTls(settings.tls_certificate_file, settings.tls_key_file, clock=clock)
+
+
+def test_a_certificate_without_its_key_is_not_taken(
+    encrypted: Settings, authority: trustme.CA
+) -> None:
+    tls = tls_of(encrypted)
+    issued = authority.issue_cert("127.0.0.1", not_after=datetime(2100, 1, 1, tzinfo=UTC))
+    before = tls.expiry_times()
+    write_pair(encrypted, issued, key=False)
+
+    with structlog.testing.capture_logs() as logs:
+        tls.look()
+        tls.look()
+
+    assert [line["log_level"] for line in logs] == ["error"]
+    assert tls.expiry_times() == before
+
+    write_pair(encrypted, issued)
+    tls.look()
+
+    assert tls.expiry_times() == {SERVER: datetime(2100, 1, 1, tzinfo=UTC)}
+
+
+def test_a_certificate_about_to_expire_is_told_once_a_day(
+    encrypted: Settings, authority: trustme.CA
+) -> None:
+    expiry = datetime(2100, 1, 15, tzinfo=UTC)
+    write_pair(encrypted, authority.issue_cert("127.0.0.1", not_after=expiry))
+    now = expiry - timedelta(days=14)
+    tls = tls_of(encrypted, lambda: now)
+
+    with structlog.testing.capture_logs() as logs:
+        for hours in (0, 1, 2, 24, 26):
+            now = expiry - timedelta(days=14) + timedelta(hours=hours)
+            tls.warn_of_expiry()
+
+    assert [line["event"] for line in logs] == ["certificate expires soon"] * 2
+
+
+async def test_a_surprise_does_not_end_the_following_of_files(
+    encrypted: Settings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = tls_of(encrypted)
+    looks = 0
+    look = tls.look
+
+    def surprising() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("a surprise")
+        look()
+
+    monkeypatch.setattr(tls, "look", surprising)
+    issued = authority.issue_cert("127.0.0.1", not_after=datetime(2100, 1, 1, tzinfo=UTC))
+    write_pair(encrypted, issued)
+
+    async def has_followed() -> bool:
+        return tls.expiry_times() == {SERVER: datetime(2100, 1, 1, tzinfo=UTC)}
+
+    following = asyncio.create_task(tls.keep_fresh())
+    await until(has_followed)
+
+    following.cancel()
+
+
+async def test_tls_older_than_1_2_is_refused(tls_service: Service, authority: trustme.CA) -> None:
+    def shake(version: ssl.TLSVersion) -> tuple[bytes | None, str | None]:
+        return shake_hands(tls_service.address, authority, version)
+
+    _, protocol = await asyncio.to_thread(shake, ssl.TLSVersion.TLSv1_2)
+    assert protocol == "h2"
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(shake, ssl.TLSVersion.TLSv1_1)
 
 
 def client_of(

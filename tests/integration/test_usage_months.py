@@ -15,6 +15,7 @@ import pytest_asyncio
 from authsvc import app
 from authsvc.config import Settings
 from authsvc.postgres import recorded_usage, schema
+from authsvc.postgres.grants import grant
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from tests.conftest import Service, execute, serving
 from tests.integration.support import connected, settings_for, until, url_of
@@ -326,11 +327,9 @@ async def test_a_server_whose_role_may_make_no_tables_counts_and_makes_room(
     await execute(
         database_url,
         f"CREATE ROLE {role} LOGIN",
-        f"GRANT USAGE ON SCHEMA authsvc TO {role}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authsvc TO {role}",
-        f"GRANT EXECUTE ON FUNCTION authsvc.make_usage_months, authsvc.remove_past_usage TO {role}",
         f"DROP TABLE authsvc.{month_name('key_usage', 2)}",
     )
+    await grant(database_url, role)
     plain = urlsplit(database_url)
     host = f"@{plain.hostname or ''}" + (f":{plain.port}" if plain.port else "")
     try:

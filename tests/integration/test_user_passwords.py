@@ -116,6 +116,22 @@ async def test_a_user_without_a_password_knows_no_current_one(shared_service: Se
     assert refused.value.reason == "WRONG_PASSWORD"
 
 
+@pytest.mark.parametrize("caller", ["admin", "owner"])
+async def test_a_current_password_that_nobody_would_look_at_is_not_taken(
+    shared_service: Service, own_client: tuple[User, AsyncAuthClient], caller: str
+) -> None:
+    _, owner = own_client
+    member = await shared_service.create_user(UserRole.MEMBER, password=PASSWORD)
+
+    async with shared_service.client() as admin:
+        client = admin if caller == "admin" else owner
+        with pytest.raises(InvalidArgument) as caught:
+            await client.set_user_password(member.user_id, OTHER, current_password=PASSWORD)
+
+    assert [v.field for v in caught.value.field_violations] == ["current_password"]
+    assert await found(shared_service, member.email, PASSWORD) is not None
+
+
 async def test_a_viewer_sets_its_own_password_and_no_other(shared_service: Service) -> None:
     viewer = await shared_service.create_user(UserRole.VIEWER, password=PASSWORD)
     other = await shared_service.create_user(UserRole.VIEWER)

@@ -24,7 +24,7 @@ from authsvc.tokens.foreign.verifier import AllTokensVerifier
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.judge_batch import JudgeBatch
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.judge_credential import Question, Verdict
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, NOW, NoHurry
 from tests.unit.forging import CLAIMS, RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 from tests.unit.forging import NOW as FORGED_AT
@@ -132,6 +132,8 @@ async def test_a_demand_is_not_met_by_a_token_that_no_key_was_read_for(
     questions = [Question(value, demand=AUTHORITATIVE) for value in [*before, token]]
     verdicts = await batch.settle(batch.now(questions), NoHurry())
 
-    assert isinstance(verdicts[-1].outcome, Denial)
-    assert verdicts[-1].outcome.reason.name == "TOKEN_INVALID"
+    last = verdicts[-1]
+    assert isinstance(last, Verdict)
+    assert isinstance(last.outcome, Denial)
+    assert last.outcome.reason.name == "TOKEN_INVALID"
     assert store.reads == 2

@@ -36,6 +36,7 @@ from authsvc.rpc import calls
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.observation import Answer, CallObserver, FinishedCall
+from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
@@ -66,6 +67,9 @@ class WireCall:
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
         return self.metadata
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {}
 
     def time_remaining(self) -> float | None:
         return self.left
@@ -156,7 +160,9 @@ def _handlers(
     judge: Judge | None = None,
     onlooker: Judge | None = None,
     audit_log: AuditLog | None = None,
+    *,
     observers: Sequence[CallObserver] = (),
+    shedding: Shedding | None = None,
 ) -> dict[str, Any]:
     calls = Calls(
         authenticate=AuthenticateCaller(
@@ -167,6 +173,7 @@ def _handlers(
         work_limit_seconds=2.0,
         monotonic=itertools.count().__next__ if observers else time.monotonic,
         observers=observers,
+        shedding=shedding or Shedding(limit=100, jitter=lambda: 0.5),
     )
     registry = Registry()
     calls.add_service(cast("grpc.aio.Server", registry), SERVICE, servicer)
@@ -504,6 +511,7 @@ async def test_a_refused_attempt_is_audited_under_the_request_id_of_its_status()
         PRINCIPAL.account_id,
         str(call.trailers["x-request-id"]),
         "192.0.2.1",
+        actor_scopes=tuple(sorted(PRINCIPAL.scopes)),
     )
     assert record.target == Target(TargetKind.KEY, KEY_ID)
     assert record.outcome == "ERROR_REASON_KEY_NOT_FOUND"
@@ -587,6 +595,7 @@ async def test_a_use_case_is_told_where_its_call_comes_from() -> None:
         PRINCIPAL.account_id,
         "mine",
         "192.0.2.1",
+        actor_scopes=tuple(sorted(PRINCIPAL.scopes)),
     )
 
 
@@ -628,6 +637,35 @@ async def test_a_good_call_is_observed_with_whose_it_was(method: str) -> None:
         "192.0.2.1",
     )
     assert finished.seconds > 0
+
+
+async def test_a_call_that_is_shed_is_observed_and_its_caller_not_looked_at() -> None:
+    judge, seen, call = Judge(), list[FinishedCall](), WireCall(GOOD)
+    full = Shedding(limit=1, jitter=lambda: 0.5)
+    full.in_flight = 1
+    handlers = _handlers(Servicer(), judge, observers=[seen.append], shedding=full)
+
+    with pytest.raises(Aborted):
+        await handlers["CreateKey"].unary_unary(b"", call.context)
+
+    (finished,) = seen
+    assert (finished.code, finished.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert call.trailers["x-request-id"] == finished.request_id
+    assert judge.demands == []
+
+
+@pytest.mark.parametrize("method", ["ValidateCredential", "WatchRevocations"])
+async def test_validations_and_streams_are_not_shed(method: str) -> None:
+    full = Shedding(limit=1, jitter=lambda: 0.5)
+    full.in_flight = 1
+    handler = _handlers(InstantServicer(), shedding=full)[method]
+
+    if method == "WatchRevocations":
+        answers = handler.unary_stream(b"", WireCall(GOOD).context)
+        assert await anext(answers) is not None
+        await answers.aclose()
+    else:
+        assert await handler.unary_unary(b"", WireCall(GOOD).context) == b""
 
 
 async def test_a_denied_validation_is_observed_with_its_reason() -> None:

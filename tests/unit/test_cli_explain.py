@@ -236,3 +236,11 @@ def test_the_help_says_what_becomes_of_line_breaks(monkeypatch: pytest.MonkeyPat
     ended = explain(monkeypatch, GOOD, "--help")
 
     assert r"printf '%s\n\n'" in " ".join(ended.out.split())
+
+
+def test_a_rotated_key_names_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    rotated = replace(REVOKED_KEY, superseded_by="key_2")
+
+    ended = explain(monkeypatch, replace(DENIED, key=rotated))
+
+    assert "superseded by  key_2" in ended.out

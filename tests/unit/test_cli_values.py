@@ -21,8 +21,13 @@ from authsvc.cli.key_options import (
     parse_rate_limit,
     rate_text,
 )
-from authsvc.cli.local_database import ensure_encryption_key, read_private, write_private
-from authsvc.cli.output import plain, print_json
+from authsvc.cli.local_database import (
+    ensure_encryption_key,
+    find_or_make_encryption_key,
+    read_private,
+    write_private,
+)
+from authsvc.cli.output import plain, print_json, print_rows
 from authsvc.config_values import decode_encryption_key
 from authsvc.domain.scopes import ALL
 from orchestrator.auth import RateLimit, RevocationReason, Secret
@@ -255,8 +260,18 @@ def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
 
 
 def test_an_encryption_key_is_made_once(tmp_path: Path) -> None:
-    assert ensure_encryption_key(tmp_path) == ensure_encryption_key(tmp_path)
+    made = find_or_make_encryption_key(tmp_path)
+
+    assert ensure_encryption_key(tmp_path, made) == made
+    assert ensure_encryption_key(tmp_path, find_or_make_encryption_key(tmp_path)) == made
 
 
 def test_a_made_encryption_key_is_one(tmp_path: Path) -> None:
-    assert len(decode_encryption_key(ensure_encryption_key(tmp_path))) == 32
+    assert len(decode_encryption_key(find_or_make_encryption_key(tmp_path))) == 32
+
+
+def test_a_list_of_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(["KEY"], [], empty="There are no keys.")
+    print_rows(["KEY"], [["key_1"]], empty="There are no keys.")
+
+    assert capsys.readouterr().out.splitlines() == ["There are no keys.", "KEY", "key_1"]

@@ -327,7 +327,7 @@ def test_a_verdict_says_how_old_it_is() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", PrincipalKind)
+@pytest.mark.parametrize("kind", set(PrincipalKind) - {PrincipalKind.CERTIFICATE})
 def test_a_principals_scopes_are_in_order(kind: PrincipalKind) -> None:
     principal = _principal(kind=kind, scopes=frozenset({"b", "a"}))
 
@@ -425,8 +425,8 @@ def test_an_empty_batch_has_no_answers() -> None:
     assert conversion.batch_response([]) == b""
 
 
-@pytest.mark.parametrize("kind", ChangeKind)
-def test_every_change_has_a_form_on_the_wire(kind: ChangeKind) -> None:
+@pytest.mark.parametrize("kind", sorted(set(ChangeKind) - {ChangeKind.KEYRING_CHANGED}))
+def test_every_change_that_is_told_has_a_form_on_the_wire(kind: ChangeKind) -> None:
     key_id = KEY_ID if kind.startswith("KEY") else ""
     user_id = USER_ID if kind.startswith(("USER", "SESSION")) else ""
     session_id = SESSION_ID if kind.startswith("SESSION") else ""

@@ -183,4 +183,4 @@ async def test_a_server_that_says_goodbye_is_not_ready(health: Health) -> None:
 
     await health.say_goodbye()
 
-    assert _reasons(health) == ["process: draining, takes no new calls"]
+    assert _reasons(health) == ["process: draining, wants no new calls"]

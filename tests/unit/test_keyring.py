@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from authsvc.domain.changes import Change, ChangeKind
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
 from authsvc.domain.signing_keys import SigningAlgorithm
@@ -270,6 +271,70 @@ async def test_unknown_names_that_come_during_a_read_wait_for_it(
     await asyncio.gather(*look_ups)
 
     assert store.reads == 1
+
+
+KEYRING_CHANGED = [Change(1, ChangeKind.KEYRING_CHANGED, "keyring", "")]
+
+
+async def test_a_change_of_the_keyring_is_seen_at_the_next_look(
+    keyring: Keyring, store: KeysInMemory, issuers: Issuers
+) -> None:
+    assert await _is_known(keyring)
+    store.keys[:] = [issuers[HS256].sealed_by(SEALER)]
+
+    keyring.on_changes(KEYRING_CHANGED)
+
+    assert keyring.find_verification_key_now("jwk_es256") is None
+    assert await _is_known(keyring, issuers[HS256].kid)
+    assert not await _is_known(keyring)
+    assert store.reads == 2
+
+
+async def test_other_changes_are_no_change_of_the_keyring(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    assert await _is_known(keyring)
+
+    keyring.on_changes([Change(1, ChangeKind.KEY_REVOKED, "acct_1", "key_1")])
+
+    assert await _is_known(keyring)
+    assert store.reads == 1
+
+
+async def test_what_may_have_been_missed_is_a_change(keyring: Keyring, store: KeysInMemory) -> None:
+    assert await _is_known(keyring)
+
+    keyring.on_gap()
+
+    assert await _is_known(keyring)
+    assert store.reads == 2
+
+
+async def test_unknown_names_are_read_once_after_a_change_and_then_denied_from_memory(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    assert await _is_known(keyring)
+    keyring.on_changes(KEYRING_CHANGED)
+
+    found = await asyncio.gather(*(_is_known(keyring, f"jwk_{number}") for number in range(100)))
+
+    assert not any(found)
+    assert store.reads == 2
+
+
+async def test_an_unknown_name_is_not_denied_while_a_change_could_not_be_read(
+    keyring: Keyring, store: KeysInMemory
+) -> None:
+    assert await _is_known(keyring)
+    keyring.on_changes(KEYRING_CHANGED)
+    store.is_away = True
+
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            await _is_known(keyring, "jwk_new")
+
+    store.is_away = False
+    assert not await _is_known(keyring, "jwk_new")
 
 
 async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:

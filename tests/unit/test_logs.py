@@ -11,7 +11,8 @@ import pytest
 import structlog
 
 from authsvc.config_values import LogFormat, LogLevel
-from authsvc.logs import configure_logs, redacting
+from authsvc.logs import configure_logs
+from authsvc.redaction import redaction
 from tests.unit.examples import FAKE_KEY
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl"
@@ -177,6 +178,74 @@ def test_what_libraries_log_is_redacted_too(secret: str) -> None:
     ],
 )
 def test_passwords_in_urls_and_authorization_headers_are_redacted(text: str, redacted: str) -> None:
-    render = redacting(lambda _logger, _method, event: str(event["event"]))
+    assert redaction()(text) == redacted
 
-    assert render(None, "info", {"event": text}) == redacted
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_secret_without_a_form_of_its_own_is_redacted(
+    capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    key = "+/" * 21 + "A="
+    configure_logs(LogLevel.INFO, log_format, secrets=[key])
+    structlog.get_logger().info("event", field=[f"key={key}"])
+
+    logged = capsys.readouterr().err
+    assert (key in logged, "key=[redacted]" in logged) == (False, True)
+
+
+def test_every_line_of_a_worker_has_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(LogLevel.INFO, LogFormat.JSON, worker="1")
+    structlog.get_logger().info("event")
+
+    assert json.loads(capsys.readouterr().err)["worker"] == 1
+
+
+def test_a_line_begins_with_what_all_lines_have(capsys: pytest.CaptureFixture[str]) -> None:
+    _log(LogFormat.JSON, "event", field=1)
+
+    assert list(json.loads(capsys.readouterr().err)) == ["timestamp", "level", "event", "field"]
+
+
+FOREIGN = """
+import logging, sys, threading, warnings
+from authsvc.config_values import LogFormat, LogLevel
+from authsvc.logs import configure_logs, log_crashes
+configure_logs(LogLevel.INFO, LogFormat.JSON, worker="3")
+log_crashes()
+logging.getLogger("asyncpg").info("unheard")
+logging.getLogger("grpc").warning("said %s", "so")
+warnings.warn("warned")
+def fail(): raise KeyError("in a thread")
+class Broken:
+    def __del__(self): raise KeyError("while it ended")
+thread = threading.Thread(target=fail, name="aside")
+thread.start()
+thread.join()
+Broken()
+try:
+    fail()
+except KeyError:
+    logging.getLogger("uvicorn.error").exception("caught")
+raise ValueError("at last")
+"""
+
+
+def test_what_libraries_and_python_itself_have_to_say_is_json_too() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FOREIGN], capture_output=True, text=True, check=False
+    )
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+
+    assert ran.returncode == 1
+    assert [
+        (line["level"], line.get("logger"), line["event"].split("\n")[0]) for line in lines
+    ] == [
+        ("warning", "grpc", "said so"),
+        ("warning", "py.warnings", "<string>:9: UserWarning: warned"),
+        ("error", None, "thread crashed"),
+        ("error", None, "error ignored"),
+        ("error", "uvicorn.error", "caught"),
+        ("critical", None, "crashed"),
+    ]
+    assert {line["worker"] for line in lines} == {3}
+    assert ["Traceback" in line.get("exception", "") for line in lines] == [False] * 2 + [True] * 4

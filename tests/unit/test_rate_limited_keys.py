@@ -21,7 +21,7 @@ from authsvc.domain.takings import ONE_TAKEN, Taken, Wanted
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.judge_batch import JudgeBatch
+from authsvc.usecases.judge_batch import JudgeBatch, Undecided
 from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
 from authsvc.usecases.rate_limits import OnlyRead, RateLimiter, Unlimited
 from tests.unit.examples import ACCOUNT_ID, NOW, NoHurry
@@ -141,7 +141,8 @@ async def judging(limits: RateLimiter, keys: CountingKeys | None = None) -> Judg
     return found
 
 
-def _name(verdict: Verdict) -> str:
+def _name(verdict: Verdict | Undecided) -> str:
+    assert isinstance(verdict, Verdict)
     outcome = verdict.outcome
     return outcome.reason.name if isinstance(outcome, Denial) else "OK"
 

@@ -154,11 +154,18 @@ def test_a_refusal_has_no_cause_that_repeats_a_setting(environment: pytest.Monke
         ("max_staleness", "0"),
         ("max_staleness", "nan"),
         ("shutdown_grace", "-1"),
+        ("shutdown_notice", "-1"),
         ("shutdown_grace", "nan"),
         ("token_algorithm", "none"),
         ("token_algorithm", "HS512"),
         ("token_issuer", "x" * 256),
         ("database_url", "SQLITE://x"),
+        ("database_url", "postgresql://a,,b/db"),
+        ("database_url", "postgresql://a,b:x/db"),
+        ("database_url", "postgresql://a,b,c/db?port=1,2"),
+        ("database_url", "postgresql://[::1/db"),
+        ("database_url", "postgresql://a,b/db?target_session_attrs=any"),
+        ("database_url", "postgresql://a,b/db?target_session_attrs=standby"),
         ("listen_address", ":50051"),
         ("listen_address", "127.0.0.1"),
         ("listen_address", "127.0.0.1:"),
@@ -325,7 +332,16 @@ def test_commands_on_the_bare_database_need_its_url_only(environment: pytest.Mon
     assert load_database_url() == GOOD["DATABASE_URL"]
 
 
-@pytest.mark.parametrize("url", ["", "mysql://SENTINEL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mysql://SENTINEL",
+        "postgresql://user:SENTINEL#@db/authsvc",
+        "postgresql://db,SENTINEL:x/authsvc",
+        "postgresql://db/authsvc?target_session_attrs=SENTINEL",
+    ],
+)
 def test_a_bad_database_url_is_refused_unrepeated(
     environment: pytest.MonkeyPatch, url: str
 ) -> None:

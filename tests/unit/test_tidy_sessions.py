@@ -10,7 +10,7 @@ import pytest
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.usecases import tidy_sessions
-from authsvc.usecases.tidy_sessions import ROUNDS_TO_DELETE, keep_tidy
+from authsvc.usecases.tidy_sessions import ROUNDS_TO_DELETE, STEPS_A_ROUND, keep_tidy
 from tests.unit.examples import NOW, NoHurry
 
 
@@ -20,7 +20,7 @@ class Housekeeping:
     def __init__(self, failures: int, rounds: int) -> None:
         self.failures = failures
         self.rounds = rounds
-        self.dropped = self.deleted = 0
+        self.dropped = self.deleted = self.steps = 0
         self.done = asyncio.Event()
 
     async def drop_answers(self, now: datetime, deadline: Deadline) -> bool:
@@ -36,6 +36,11 @@ class Housekeeping:
     async def delete_past(self, now: datetime, deadline: Deadline) -> bool:
         assert (now, deadline.remaining() > 0) == (NOW, True)
         self.deleted += 1
+        return True
+
+    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+        assert (now, deadline.remaining() > 0) == (NOW, True)
+        self.steps += 1
         return True
 
 
@@ -56,3 +61,5 @@ async def test_answers_go_in_every_round_and_the_rest_now_and_then(
 
     assert housekeeping.dropped == rounds
     assert housekeeping.deleted == deleted
+    # However much there is to end, answers get their turn.
+    assert housekeeping.steps == rounds * STEPS_A_ROUND

@@ -131,6 +131,11 @@ class ChangingAccount:
         self.races -= 1
         return account if self.races < 0 else None
 
+    async def end_sessions_of_disabled(
+        self, account_id: str, now: datetime, origin: Origin, deadline: Deadline
+    ) -> bool:
+        raise AssertionError((account_id, now, origin, deadline))
+
 
 def create_user(store: Users) -> CreateUser:
     return CreateUser(

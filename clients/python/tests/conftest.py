@@ -317,6 +317,12 @@ class Answers:
                     call_count=6,
                 ),
                 usage_pb2.CallerUsage(first_seen_time=AT, last_seen_time=AT, call_count=1),
+                usage_pb2.CallerUsage(
+                    certificate_name="spiffe://example.org/gateway",
+                    first_seen_time=AT,
+                    last_seen_time=AT,
+                    call_count=2,
+                ),
             ],
         )
         response.MergeFrom(usage_pb2.GetKeyUsageResponse(**changes))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -15,9 +16,16 @@ from orchestrator.auth import (
     Question,
     RequestContext,
     Secret,
+    Unavailable,
+    Undecided,
     Verdict,
 )
-from orchestrator.auth.v1 import auth_service_pb2, freshness_pb2
+from orchestrator.auth.v1 import (
+    auth_service_pb2,
+    error_reason_pb2,
+    freshness_pb2,
+    undecided_pb2,
+)
 
 RPC = "BatchValidateCredentials"
 
@@ -144,3 +152,39 @@ async def test_two_demands_on_freshness_are_a_mistake(client: Any) -> None:
 
 def test_a_question_does_not_show_its_credential() -> None:
     assert "hidden" not in repr(Question("Bearer hidden", required_scopes=("a",)))
+
+
+async def test_what_nobody_can_tell_counts_as_false_and_leaves_the_others_alone(
+    client: Any, server: Any, answers: Any
+) -> None:
+    undecided = undecided_pb2.Undecided(reason=error_reason_pb2.ERROR_REASON_ISSUER_UNAVAILABLE)
+    undecided.retry_delay.FromTimedelta(timedelta(seconds=2))
+    nobody_can_tell = auth_service_pb2.ValidateCredentialResponse(undecided=undecided)
+    server.script(RPC, answers.batch(answers.good(), nobody_can_tell, answers.refused()))
+
+    good, unknown, refused = await client.check_many(["x", "y", "z"])
+
+    assert [bool(one) for one in (good, unknown, refused)] == [True, False, False]
+    assert isinstance(unknown, Undecided)
+    assert (unknown.principal, unknown.denial) == (None, None)
+    assert isinstance(unknown.error, Unavailable)
+    assert unknown.error.reason == "ISSUER_UNAVAILABLE"
+    assert unknown.error.retry_delay == timedelta(seconds=2)
+
+
+async def test_what_nobody_can_tell_says_when_to_ask_again(
+    client: Any, server: Any, answers: Any
+) -> None:
+    without = auth_service_pb2.ValidateCredentialResponse(undecided=undecided_pb2.Undecided())
+    server.script(RPC, answers.batch(without))
+
+    with pytest.raises(MalformedResponse, match="retry_delay"):
+        await client.check_many(["x"])
+
+
+async def test_a_single_call_is_never_left_undecided(client: Any, server: Any) -> None:
+    undecided = auth_service_pb2.ValidateCredentialResponse(undecided=undecided_pb2.Undecided())
+    server.script("ValidateCredential", undecided)
+
+    with pytest.raises(MalformedResponse, match="neither a principal nor a denial"):
+        await client.check("x")

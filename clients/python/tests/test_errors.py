@@ -71,6 +71,17 @@ async def test_each_status_code_has_its_class(
     assert not isinstance(error, CredentialDenied)
 
 
+async def test_a_call_that_an_overloaded_server_left_unread_is_told_as_such(
+    client: Any, server: Any, answers: Any
+) -> None:
+    server.script("CreateKey", answers.Failure(grpc.StatusCode.CANCELLED, "CANCELLED"))
+
+    error = await failure_of(client)
+
+    assert type(error) is auth.ResourceExhausted
+    assert str(error) == "CANCELLED: the server is overloaded and has not read the call"
+
+
 async def test_a_validation_that_fails_is_no_denial(client: Any, server: Any, answers: Any) -> None:
     server.script("ValidateCredential", answers.Failure(grpc.StatusCode.UNAUTHENTICATED))
 

@@ -79,6 +79,50 @@ def test_authorities_are_pem(client_class: Any) -> None:
         client_class("127.0.0.1:1", api_key="k", root_certificates=b"/etc/ca.pem")
 
 
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\n"
+KEY = b"-----BEGIN PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"client_certificate": CERTIFICATE}, "go together: pass both"),
+        ({"client_key": KEY}, "go together: pass both"),
+        (
+            {"client_certificate": b"/etc/tls.crt", "client_key": KEY},
+            "client_certificate holds no PEM certificate",
+        ),
+        (
+            {"client_certificate": CERTIFICATE, "client_key": b"/etc/tls.key"},
+            "client_key holds no PEM private key",
+        ),
+        (
+            {
+                "client_certificate": CERTIFICATE,
+                "client_key": b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+            },
+            "or an encrypted one",
+        ),
+        (
+            {
+                "client_certificate": CERTIFICATE,
+                "client_key": b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+            },
+            "or an encrypted one",
+        ),
+        (
+            {"client_certificate": CERTIFICATE, "client_key": KEY, "plaintext": True},
+            "plaintext=True makes no use of client_certificate",
+        ),
+    ],
+)
+def test_a_clients_certificate_goes_with_its_key_and_with_tls(
+    client_class: Any, settings: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        client_class("127.0.0.1:1", **settings)
+
+
 @pytest.mark.parametrize("timeout", [0, -0.1, float("inf"), float("nan")])
 def test_a_deadline_is_positive_and_finite(client_class: Any, timeout: float) -> None:
     with pytest.raises(ValueError, match="positive, finite"):

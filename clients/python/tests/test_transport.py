@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from orchestrator.auth import (
+    ANONYMOUS,
     AsyncAuthClient,
     AuthClient,
     ConfigurationError,
@@ -245,6 +246,56 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
         await client.validate("x")
 
     assert tls_server.calls == []
+
+
+@pytest.fixture
+def mutual_server(start_server: Any, answers: Any, authority: trustme.CA) -> Any:
+    certificate = authority.issue_cert("127.0.0.1")
+    server = start_server(
+        grpc.ssl_server_credentials(
+            [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())],
+            root_certificates=authority.cert_pem.bytes(),
+            require_client_auth=True,
+        )
+    )
+    server.script("ValidateCredential", answers.good())
+    return server
+
+
+@pytest.mark.parametrize("key", [None, ANONYMOUS, "k"])
+async def test_a_client_with_a_certificate_needs_no_key_and_sends_one_that_it_has(
+    connect: Any, mutual_server: Any, authority: trustme.CA, key: Any
+) -> None:
+    certificate = authority.issue_cert("client.example.org")
+    client = connect(
+        mutual_server.target,
+        api_key=key,
+        root_certificates=authority.cert_pem.bytes(),
+        client_certificate=certificate.cert_chain_pems[0].bytes(),
+        client_key=certificate.private_key_pem.bytes(),
+    )
+
+    await client.validate("x")
+
+    sent = mutual_server.calls[0].metadata.get("authorization")
+    assert sent == ("Bearer k" if key == "k" else None)
+
+
+async def test_a_key_of_the_environment_is_sent_beside_a_certificate(
+    connect: Any, mutual_server: Any, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTHSVC_API_KEY", "k")
+    certificate = authority.issue_cert("client.example.org")
+    client = connect(
+        mutual_server.target,
+        root_certificates=authority.cert_pem.bytes(),
+        client_certificate=certificate.cert_chain_pems[0].bytes(),
+        client_key=certificate.private_key_pem.bytes(),
+    )
+
+    await client.validate("x")
+
+    assert mutual_server.calls[0].metadata["authorization"] == "Bearer k"
 
 
 async def test_no_key_is_sent_to_a_server_without_tls(connect: Any, server: Any) -> None:

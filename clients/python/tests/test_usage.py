@@ -31,9 +31,10 @@ async def test_the_usage_of_a_key_is_read_whole(client: Any, server: Any) -> Non
     (address,) = usage.client_addresses
     assert (address.address, address.call_count, address.is_new) == ("192.0.2.1", 7, True)
     assert (address.first_seen_time, address.last_seen_time) == (AT, AT)
-    assert [(c.key_id, c.name, c.call_count) for c in usage.callers] == [
-        ("key_9", "sessions", 6),
-        (None, None, 1),
+    assert [(c.key_id, c.certificate_name, c.name, c.call_count) for c in usage.callers] == [
+        ("key_9", None, "sessions", 6),
+        (None, None, None, 1),
+        (None, "spiffe://example.org/gateway", None, 2),
     ]
 
 

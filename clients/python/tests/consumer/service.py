@@ -72,6 +72,7 @@ from orchestrator.auth import (
     SigningKey,
     SigningKeyRotationUrgency,
     TokenVerifier,
+    Undecided,
     UpdatedAccount,
     UsageGranularity,
     UsageInterval,
@@ -114,12 +115,12 @@ def use(client: AuthClient) -> None:
             assert_never(other)
 
     headers: list[str] = ["Bearer x"]
-    assert_type(client.check_many(headers), list[Verdict])
+    assert_type(client.check_many(headers), list[Verdict | Undecided])
     optional: tuple[str | None, ...] = ("Bearer x", None)
-    assert_type(client.check_many(optional), list[Verdict])
+    assert_type(client.check_many(optional), list[Verdict | Undecided])
     questions = [Question("Bearer x", required_scopes=("a",)), Question(Secret("x"))]
-    assert_type(client.check_many(questions, timeout=5), list[Verdict])
-    assert_type(client.check_many([None, "x", Secret("x"), *questions]), list[Verdict])
+    assert_type(client.check_many(questions, timeout=5), list[Verdict | Undecided])
+    assert_type(client.check_many([None, "x", Secret("x"), *questions]), list[Verdict | Undecided])
 
     created = client.create_key("ci", scopes=("a",), ttl=timedelta(days=1), metadata={"a": "b"})
     assert_type(created, CreatedKey)
@@ -274,6 +275,7 @@ def look_at_usage(client: AuthClient) -> None:
     assert_type(usage.client_addresses, tuple[ClientAddressUsage, ...])
     assert_type(usage.callers, tuple[CallerUsage, ...])
     assert_type(usage.callers[0].key_id, str | None)
+    assert_type(usage.callers[0].certificate_name, str | None)
     assert_type(client.get_account_usage(), AccountUsage)
 
 
@@ -299,7 +301,7 @@ async def watch_async(client: AsyncAuthClient) -> None:
 async def use_async(client: AsyncAuthClient) -> None:
     assert_type(await client.validate("Bearer x"), Principal)
     assert_type(await client.check("Bearer x", at_least_revision=1), Verdict)
-    assert_type(await client.check_many(["Bearer x", None]), list[Verdict])
+    assert_type(await client.check_many(["Bearer x", None]), list[Verdict | Undecided])
     assert_type(await client.explain(Secret("x"), timeout=5), Explanation)
     assert_type(await client.create_key("ci", allowed_addresses=("::1",)), CreatedKey)
     assert_type(await client.rotate_key("key_1", ttl=timedelta(days=1)), RotatedKey)

@@ -99,6 +99,7 @@ from orchestrator.auth._model import (
     Principal,
     Question,
     RequestContext,
+    Undecided,
     Unset,
     Verdict,
 )
@@ -215,6 +216,7 @@ __all__ = [
     "TokenVerifier",
     "Unauthenticated",
     "Unavailable",
+    "Undecided",
     "Unset",
     "UpdatedAccount",
     "UpdatedKey",

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from orchestrator.auth._model import Anonymous, Explanation, Principal, RequestContext, Verdict
+    from orchestrator.auth._model import (
+        Anonymous,
+        Explanation,
+        Principal,
+        RequestContext,
+        Undecided,
+        Verdict,
+    )
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.auth_service_pb2 import (
         WatchRevocationsRequest,
@@ -62,6 +69,8 @@ class AsyncAuthClient(
         api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._connection = Connection.resolve(
@@ -69,6 +78,8 @@ class AsyncAuthClient(
             api_key=api_key,
             plaintext=plaintext,
             root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
             timeout=timeout,
         )
         self._opened: AsyncOpen | None = None
@@ -124,7 +135,7 @@ class AsyncAuthClient(
         questions: Iterable[Question | Secret | str | None],
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Return the verdicts on many credentials: see `AuthClient.check_many`."""
         request = _requests.batch_validate_credentials(questions)
         method = self._open().auth.BatchValidateCredentials

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Explanation,
         Principal,
         RequestContext,
+        Undecided,
         Verdict,
     )
     from orchestrator.auth._secret import Secret
@@ -70,6 +71,11 @@ class AuthClient(
             on the way, so it is for loopback addresses and networks that encrypt by themselves.
         root_certificates: The PEM certificates of the authorities to trust. Default: those that
             come with grpc.
+        client_certificate: The PEM certificate chain by which this client proves itself to a port
+            that asks for it, its own certificate first. An API key, if there is one, counts
+            instead; without one none is needed. It is read once: make a new client before it runs
+            out.
+        client_key: The PEM private key of that certificate, not encrypted.
         timeout: The seconds that a call may take; positive and finite.
 
     Raises:
@@ -84,6 +90,8 @@ class AuthClient(
         api_key: Secret | str | Anonymous | None = None,
         plaintext: bool = False,
         root_certificates: bytes | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._connection = Connection.resolve(
@@ -91,6 +99,8 @@ class AuthClient(
             api_key=api_key,
             plaintext=plaintext,
             root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
             timeout=timeout,
         )
         self._lock = threading.Lock()
@@ -168,8 +178,11 @@ class AuthClient(
         questions: Iterable[Question | Secret | str | None],
         *,
         timeout: float | None = None,
-    ) -> list[Verdict]:
+    ) -> list[Verdict | Undecided]:
         """Return the verdicts on many credentials, in their order, from one call.
+
+        In the place of a verdict is an `Undecided`, which counts as false, where nobody could tell
+        though the service was there: the keys of a token's issuer could not be fetched.
 
         Args:
             questions: The credentials, each alone, as `validate` takes it, or in a `Question` with
@@ -177,7 +190,7 @@ class AuthClient(
             timeout: Seconds for all of them; default: the client's.
 
         Raises:
-            AuthServiceError: Nobody could decide on one of them; there is no verdict at all then.
+            AuthServiceError: Nobody could decide on any of them; there is no verdict at all then.
             InvalidArgument: There are too many, or one breaks its bounds; see `field_violations`.
             TypeError: `questions` is a `str`, or one of them is what `validate` refuses.
             ValueError: One has both demands on freshness.

@@ -42,7 +42,8 @@ class SessionMethods(Calls):
             email: The person's email address.
             password: The password.
             context: What is known of the person's own request. A back end that logs people in must
-                give `client_ip`: failures are counted by it.
+                give `client_ip`, for failures are counted by it, and have an API key with
+                `authsvc:validate`, or it is not believed.
             timeout: Seconds; default: the client's.
 
         Raises:
@@ -69,10 +70,13 @@ class SessionMethods(Calls):
 
         Args:
             refresh_token: The refresh token that the session's last answer brought.
-            context: What is known of the person's own request.
+            context: What is known of the person's own request; `client_ip` as for
+                `create_session`.
             timeout: Seconds; default: the client's.
 
         Raises:
+            ResourceExhausted: The session was refreshed too often, or too many unknown tokens came
+                from the address (RATE_LIMITED): wait for `retry_delay`.
             Unauthenticated: The person must log in anew: the session is over (SESSION_ENDED), the
                 token was used before (REFRESH_TOKEN_REUSED), or is none that is known
                 (REFRESH_TOKEN_INVALID).

@@ -158,7 +158,7 @@ class UserMethods(Calls):
         Args:
             user_id: The user's id (`user_…`).
             password: 12 to 1,024 characters, and none that many people use.
-            current_password: Needed only where the caller is the user itself.
+            current_password: Needed where the caller is the user itself, and taken from no other.
             timeout: Seconds; default: the client's.
 
         Raises:

@@ -13,8 +13,9 @@ import grpc
 import grpc.aio
 
 from orchestrator.auth._errors import ConfigurationError
-from orchestrator.auth._model import Anonymous
+from orchestrator.auth._model import ANONYMOUS, Anonymous
 from orchestrator.auth._secret import Secret, revealed
+from orchestrator.auth._trace_context import trace_context
 
 DEFAULT_TIMEOUT: Final = 2.0
 """Seconds that a call may take, its retries included, unless it says otherwise."""
@@ -99,6 +100,8 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 
+_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_PRIVATE_KEY: Final = re.compile(rb"-----BEGIN (RSA |EC )?PRIVATE KEY-----(?!\s*Proc-Type)")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
@@ -111,6 +114,9 @@ class Connection:
     """None: of a client that has none, and says so."""
     plaintext: bool
     root_certificates: bytes | None = field(repr=False)
+    client_certificate: bytes | None = field(repr=False)
+    client_key: Secret | None
+    """That of the client's certificate."""
     timeout: float
 
     @classmethod
@@ -121,6 +127,8 @@ class Connection:
         api_key: Secret | str | Anonymous | None,
         plaintext: bool,
         root_certificates: bytes | None,
+        client_certificate: bytes | None,
+        client_key: bytes | None,
         timeout: float,
     ) -> Connection:
         """Fill in what is not given from the environment, and check all of it.
@@ -132,8 +140,12 @@ class Connection:
         if root_certificates is not None:
             if plaintext:
                 raise ConfigurationError("plaintext=True makes no use of root_certificates")
-            if b"-----BEGIN CERTIFICATE-----" not in root_certificates:
+            if _CERTIFICATE not in root_certificates:
                 raise ConfigurationError("root_certificates holds no PEM certificate")
+        if client_certificate is not None or client_key is not None:
+            _check_pair(client_certificate, client_key, plaintext=plaintext)
+        if api_key is None and client_certificate is not None:
+            api_key = os.environ.get("AUTHSVC_API_KEY") or ANONYMOUS
         return cls(
             target=_target(target or os.environ.get("AUTHSVC_ADDRESS")),
             api_key=(
@@ -143,6 +155,8 @@ class Connection:
             ),
             plaintext=plaintext,
             root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=Secret(client_key.decode("latin-1")) if client_key else None,
             timeout=_seconds(timeout),
         )
 
@@ -159,10 +173,14 @@ class Connection:
         return grpc.aio.secure_channel(self.target, self._tls(), options=_OPTIONS)
 
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return the metadata of every call: the client's own credential (RFC 6750), if any."""
+        """Return the metadata of a call: the client's own credential (RFC 6750), if any.
+
+        In a program that uses OpenTelemetry, the context of the running trace goes with it.
+        """
+        traced = trace_context()
         if self.api_key is None:
-            return ()
-        return (("authorization", f"Bearer {self.api_key.reveal()}"),)
+            return traced
+        return (("authorization", f"Bearer {self.api_key.reveal()}"), *traced)
 
     def deadline(self, timeout: float | None) -> float:
         """Return the seconds that a call has: its own or the client's.
@@ -173,7 +191,23 @@ class Connection:
         return self.timeout if timeout is None else _seconds(timeout)
 
     def _tls(self) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(root_certificates=self.root_certificates)
+        key = self.client_key
+        return grpc.ssl_channel_credentials(
+            root_certificates=self.root_certificates,
+            private_key=key.reveal().encode("latin-1") if key else None,
+            certificate_chain=self.client_certificate,
+        )
+
+
+def _check_pair(certificate: bytes | None, key: bytes | None, *, plaintext: bool) -> None:
+    if plaintext:
+        raise ConfigurationError("plaintext=True makes no use of client_certificate")
+    if certificate is None or key is None:
+        raise ConfigurationError("client_certificate and client_key go together: pass both")
+    if _CERTIFICATE not in certificate:
+        raise ConfigurationError("client_certificate holds no PEM certificate")
+    if _PRIVATE_KEY.search(key) is None:
+        raise ConfigurationError("client_key holds no PEM private key, or an encrypted one")
 
 
 def _target(target: str | None) -> str:

@@ -311,3 +311,5 @@ class ErrorReason(_Word):
     SESSION_NOT_FOUND = auto()
     TOO_MANY_REPORTS = auto()
     ISSUER_UNAVAILABLE = auto()
+    CALLER_CERTIFICATE_NOT_MAPPED = auto()
+    OVERLOADED = auto()

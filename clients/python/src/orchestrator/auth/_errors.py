@@ -127,7 +127,10 @@ class PermissionDenied(AuthServiceError):
 
 
 class ResourceExhausted(AuthServiceError):
-    """A limit is reached: see `retry_delay`."""
+    """A limit is reached, or the server is overloaded: see `retry_delay`.
+
+    `code` is CANCELLED where the server had not even read the call.
+    """
 
     status_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -190,6 +193,10 @@ def from_rpc_error(error: grpc.RpcError) -> AuthServiceError:
     trailers = _trailers(error)
     details = _details(trailers)
     reason = _reason(details)
+    if code is grpc.StatusCode.CANCELLED and not trailers and error.details() == "CANCELLED":
+        # These clients cancel nothing that they wait for: it was the server's gRPC, which says no
+        # more than this when too many calls wait to be taken up.
+        return ResourceExhausted("the server is overloaded and has not read the call", code=code)
     request_id = details.request_id or trailers.get("x-request-id", "")
     return _BY_CODE.get(code, AuthServiceError)(
         error.details() or "no text",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FreshnessSource,
         PrincipalKind,
     )
+    from orchestrator.auth._errors import AuthServiceError
     from orchestrator.auth._key_model import Key
     from orchestrator.auth._secret import Secret
 
@@ -177,6 +178,30 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return not isinstance(self.outcome, Denial)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """In the place of a verdict of `check_many`: nobody can tell whether this credential is good.
+
+    It counts as false, and has neither a principal nor a denial. Answer as after an
+    `AuthServiceError`, with 503, or raise `error`.
+    """
+
+    error: AuthServiceError
+
+    @property
+    def principal(self) -> None:
+        """None: the credential may be bad."""
+        return
+
+    @property
+    def denial(self) -> None:
+        """None: the credential may be good."""
+        return
+
+    def __bool__(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.auth import _enums, _events, _from_wire, _key_responses, _model
-from orchestrator.auth._errors import CredentialDenied, MalformedResponse
-from orchestrator.auth.v1 import denial_pb2, explanation_pb2, freshness_pb2, principal_pb2
+from orchestrator.auth._errors import CredentialDenied, MalformedResponse, Unavailable
+from orchestrator.auth.v1 import (
+    denial_pb2,
+    error_reason_pb2,
+    explanation_pb2,
+    freshness_pb2,
+    principal_pb2,
+)
 
 if TYPE_CHECKING:
-    from orchestrator.auth.v1 import auth_service_pb2
+    from orchestrator.auth.v1 import auth_service_pb2, undecided_pb2
 
 _PRINCIPAL_KINDS: Final = _from_wire.table(
     _enums.PrincipalKind, principal_pb2.PrincipalKind.items(), "PRINCIPAL_KIND_"
@@ -23,6 +29,9 @@ _DENIAL_REASONS: Final = _from_wire.table(
 )
 _FRESHNESS_SOURCES: Final = _from_wire.table(
     _enums.FreshnessSource, freshness_pb2.FreshnessSource.items(), "FRESHNESS_SOURCE_"
+)
+_ERROR_REASONS: Final = _from_wire.table(
+    _enums.ErrorReason, error_reason_pb2.ErrorReason.items(), "ERROR_REASON_"
 )
 _FINDING_CODES: Final = _from_wire.table(
     _enums.FindingCode, explanation_pb2.FindingCode.items(), "FINDING_CODE_"
@@ -57,7 +66,7 @@ def verdict(
 
 def verdicts(
     response: auth_service_pb2.BatchValidateCredentialsResponse, questions: int
-) -> list[_model.Verdict]:
+) -> list[_model.Verdict | _model.Undecided]:
     """Read the response of BatchValidateCredentials to so many questions.
 
     Raises:
@@ -66,7 +75,10 @@ def verdicts(
     # A verdict for another credential would be taken for this one's.
     if len(response.responses) != questions:
         raise MalformedResponse("the response has not one verdict for each question")
-    return [verdict(one) for one in response.responses]
+    return [
+        _undecided(one.undecided) if one.HasField("undecided") else verdict(one)
+        for one in response.responses
+    ]
 
 
 def explanation(response: auth_service_pb2.ExplainCredentialResponse) -> _model.Explanation:
@@ -181,3 +193,13 @@ def _finding(message: explanation_pb2.Finding) -> _model.Finding:
         claim=message.claim or None,
         issuer=message.issuer or None,
     )
+
+
+def _undecided(undecided: undecided_pb2.Undecided) -> _model.Undecided:
+    _from_wire.require(undecided, "retry_delay")
+    error = Unavailable(
+        "Nobody can tell right now whether this credential is good; try again.",
+        reason=_ERROR_REASONS.get(undecided.reason),
+        retry_delay=_from_wire.span("retry_delay", undecided.retry_delay),
+    )
+    return _model.Undecided(error)

@@ -46,13 +46,16 @@ class CallerUsage:
     """The use of a key by one caller of the service."""
 
     key_id: str | None
-    """The caller's own key. None: the service itself, which the key's holder called directly."""
+    """The caller's own key. None for a caller with a client certificate, and for the service
+    itself, which the key's holder called directly."""
     name: str | None
     """The name of the caller's key; None when there is none, or none to be seen."""
     first_seen_time: datetime
     last_seen_time: datetime
     call_count: int
     """Since it was first seen; refused calls, too."""
+    certificate_name: str | None = None
+    """The name of the caller's certificate, a URI or a DNS name; None when it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def _caller(message: usage_pb2.CallerUsage) -> _usage_model.CallerUsage:
     return _usage_model.CallerUsage(
         key_id=message.key_id or None,
         name=message.name or None,
+        certificate_name=message.certificate_name or None,
         first_seen_time=_from_wire.moment(message, "first_seen_time", message.first_seen_time),
         last_seen_time=_from_wire.moment(message, "last_seen_time", message.last_seen_time),
         call_count=message.call_count,

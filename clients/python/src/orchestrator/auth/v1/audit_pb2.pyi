@@ -242,9 +242,10 @@ class AuditActor(_message.Message):
     kind: Global___ActorKind.ValueType
     """What kind of party. Always set, but for kinds of later versions."""
     id: _builtins.str
-    """The id of the key, user or certificate; of an operator the login name, of
-    the database the role. Empty for nobody and for the service itself; an account's own callers do not
-    see the names of logins and roles.
+    """The id of the key or user; the name of a client certificate that is mapped to
+    a caller, a URI or a DNS name; of an operator the login name, of the database
+    the role. Empty for nobody and for the service itself; an account's own
+    callers do not see the names of logins and roles.
     """
     account_id: _builtins.str
     """The account that the actor acts for. Empty where there is none."""

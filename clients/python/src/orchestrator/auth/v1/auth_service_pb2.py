@@ -34,10 +34,11 @@ from orchestrator.auth.v1 import key_revocation_pb2 as orchestrator_dot_auth_dot
 from orchestrator.auth.v1 import key_rotation_pb2 as orchestrator_dot_auth_dot_v1_dot_key__rotation__pb2
 from orchestrator.auth.v1 import principal_pb2 as orchestrator_dot_auth_dot_v1_dot_principal__pb2
 from orchestrator.auth.v1 import rate_limit_pb2 as orchestrator_dot_auth_dot_v1_dot_rate__limit__pb2
+from orchestrator.auth.v1 import undecided_pb2 as orchestrator_dot_auth_dot_v1_dot_undecided__pb2
 from orchestrator.auth.v1 import usage_pb2 as orchestrator_dot_auth_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/auth_service.proto\x12\x14orchestrator.auth.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!orchestrator/auth/v1/denial.proto\x1a&orchestrator/auth/v1/explanation.proto\x1a$orchestrator/auth/v1/freshness.proto\x1a\x1eorchestrator/auth/v1/key.proto\x1a%orchestrator/auth/v1/key_import.proto\x1a)orchestrator/auth/v1/key_management.proto\x1a)orchestrator/auth/v1/key_revocation.proto\x1a\'orchestrator/auth/v1/key_rotation.proto\x1a$orchestrator/auth/v1/principal.proto\x1a%orchestrator/auth/v1/rate_limit.proto\x1a orchestrator/auth/v1/usage.proto\"G\n\x0eRequestContext\x12\x11\n\tclient_ip\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\"\xc3\x01\n\x19ValidateCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\x12=\n\tfreshness\x18\x04 \x01(\x0b\x32*.orchestrator.auth.v1.FreshnessRequirement\"\xc1\x01\n\x1aValidateCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.FreshnessB\t\n\x07outcome\"d\n\x1f\x42\x61tchValidateCredentialsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32/.orchestrator.auth.v1.ValidateCredentialRequest\"g\n BatchValidateCredentialsResponse\x12\x43\n\tresponses\x18\x01 \x03(\x0b\x32\x30.orchestrator.auth.v1.ValidateCredentialResponse\"1\n\x17WatchRevocationsRequest\x12\x16\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\"\xc8\x03\n\x18WatchRevocationsResponse\x12\x37\n\x0bkey_revoked\x18\x01 \x01(\x0b\x32 .orchestrator.auth.v1.KeyRevokedH\x00\x12\x37\n\x0bkey_changed\x18\x02 \x01(\x0b\x32 .orchestrator.auth.v1.KeyChangedH\x00\x12?\n\x0f\x61\x63\x63ount_changed\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.AccountChangedH\x00\x12\x34\n\theartbeat\x18\x04 \x01(\x0b\x32\x1f.orchestrator.auth.v1.HeartbeatH\x00\x12,\n\x05reset\x18\x05 \x01(\x0b\x32\x1b.orchestrator.auth.v1.ResetH\x00\x12\x39\n\x0cuser_changed\x18\x07 \x01(\x0b\x32!.orchestrator.auth.v1.UserChangedH\x00\x12?\n\x0fsession_revoked\x18\x08 \x01(\x0b\x32$.orchestrator.auth.v1.SessionRevokedH\x00\x12\x10\n\x08revision\x18\x06 \x01(\x03\x42\x07\n\x05\x65vent\"\x83\x01\n\x18\x45xplainCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\"\xbf\x02\n\x19\x45xplainCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.Freshness\x12/\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Finding\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12&\n\x03key\x18\x06 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x16\n\x0emissing_scopes\x18\x07 \x03(\tB\t\n\x07outcome\"0\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"0\n\nKeyChanged\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"$\n\x0e\x41\x63\x63ountChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\"2\n\x0bUserChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"I\n\x0eSessionRevoked\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\"6\n\tHeartbeat\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x07\n\x05Reset\"\x8d\x03\n\x10\x43reateKeyRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x31\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x46\n\x08metadata\x18\x06 \x03(\x0b\x32\x34.orchestrator.auth.v1.CreateKeyRequest.MetadataEntry\x12\x17\n\nrequest_id\x18\x07 \x01(\tB\x03\x80\x01\x01\x12\x19\n\x11\x61llowed_addresses\x18\x08 \x03(\t\x12\x33\n\nrate_limit\x18\t \x01(\x0b\x32\x1f.orchestrator.auth.v1.RateLimit\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x65xpiry\"b\n\x11\x43reateKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8b\x01\n\x10RevokeKeyRequest\x12\x10\n\x06key_id\x18\x01 \x01(\tH\x00\x12\x15\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00\x12\x36\n\x06reason\x18\x03 \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06target\"M\n\x11RevokeKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xab\x0c\n\x0b\x41uthService\x12w\n\x12ValidateCredential\x12/.orchestrator.auth.v1.ValidateCredentialRequest\x1a\x30.orchestrator.auth.v1.ValidateCredentialResponse\x12\x89\x01\n\x18\x42\x61tchValidateCredentials\x12\x35.orchestrator.auth.v1.BatchValidateCredentialsRequest\x1a\x36.orchestrator.auth.v1.BatchValidateCredentialsResponse\x12s\n\x10WatchRevocations\x12-.orchestrator.auth.v1.WatchRevocationsRequest\x1a..orchestrator.auth.v1.WatchRevocationsResponse0\x01\x12t\n\x11\x45xplainCredential\x12..orchestrator.auth.v1.ExplainCredentialRequest\x1a/.orchestrator.auth.v1.ExplainCredentialResponse\x12\\\n\tCreateKey\x12&.orchestrator.auth.v1.CreateKeyRequest\x1a\'.orchestrator.auth.v1.CreateKeyResponse\x12S\n\x06GetKey\x12#.orchestrator.auth.v1.GetKeyRequest\x1a$.orchestrator.auth.v1.GetKeyResponse\x12Y\n\x08ListKeys\x12%.orchestrator.auth.v1.ListKeysRequest\x1a&.orchestrator.auth.v1.ListKeysResponse\x12\\\n\tUpdateKey\x12&.orchestrator.auth.v1.UpdateKeyRequest\x1a\'.orchestrator.auth.v1.UpdateKeyResponse\x12\\\n\tRevokeKey\x12&.orchestrator.auth.v1.RevokeKeyRequest\x1a\'.orchestrator.auth.v1.RevokeKeyResponse\x12\\\n\tRotateKey\x12&.orchestrator.auth.v1.RotateKeyRequest\x1a\'.orchestrator.auth.v1.RotateKeyResponse\x12\x62\n\x0bGetKeyUsage\x12(.orchestrator.auth.v1.GetKeyUsageRequest\x1a).orchestrator.auth.v1.GetKeyUsageResponse\x12n\n\x0fGetAccountUsage\x12,.orchestrator.auth.v1.GetAccountUsageRequest\x1a-.orchestrator.auth.v1.GetAccountUsageResponse\x12_\n\nImportKeys\x12\'.orchestrator.auth.v1.ImportKeysRequest\x1a(.orchestrator.auth.v1.ImportKeysResponse\x12_\n\nRevokeKeys\x12\'.orchestrator.auth.v1.RevokeKeysRequest\x1a(.orchestrator.auth.v1.RevokeKeysResponse\x12n\n\x0fReportLeakedKey\x12,.orchestrator.auth.v1.ReportLeakedKeyRequest\x1a-.orchestrator.auth.v1.ReportLeakedKeyResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'orchestrator/auth/v1/auth_service.proto\x12\x14orchestrator.auth.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!orchestrator/auth/v1/denial.proto\x1a&orchestrator/auth/v1/explanation.proto\x1a$orchestrator/auth/v1/freshness.proto\x1a\x1eorchestrator/auth/v1/key.proto\x1a%orchestrator/auth/v1/key_import.proto\x1a)orchestrator/auth/v1/key_management.proto\x1a)orchestrator/auth/v1/key_revocation.proto\x1a\'orchestrator/auth/v1/key_rotation.proto\x1a$orchestrator/auth/v1/principal.proto\x1a%orchestrator/auth/v1/rate_limit.proto\x1a$orchestrator/auth/v1/undecided.proto\x1a orchestrator/auth/v1/usage.proto\"G\n\x0eRequestContext\x12\x11\n\tclient_ip\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\"\xc3\x01\n\x19ValidateCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\x12=\n\tfreshness\x18\x04 \x01(\x0b\x32*.orchestrator.auth.v1.FreshnessRequirement\"\xf7\x01\n\x1aValidateCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x34\n\tundecided\x18\x04 \x01(\x0b\x32\x1f.orchestrator.auth.v1.UndecidedH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.FreshnessB\t\n\x07outcome\"d\n\x1f\x42\x61tchValidateCredentialsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32/.orchestrator.auth.v1.ValidateCredentialRequest\"g\n BatchValidateCredentialsResponse\x12\x43\n\tresponses\x18\x01 \x03(\x0b\x32\x30.orchestrator.auth.v1.ValidateCredentialResponse\"1\n\x17WatchRevocationsRequest\x12\x16\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\"\xc8\x03\n\x18WatchRevocationsResponse\x12\x37\n\x0bkey_revoked\x18\x01 \x01(\x0b\x32 .orchestrator.auth.v1.KeyRevokedH\x00\x12\x37\n\x0bkey_changed\x18\x02 \x01(\x0b\x32 .orchestrator.auth.v1.KeyChangedH\x00\x12?\n\x0f\x61\x63\x63ount_changed\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.AccountChangedH\x00\x12\x34\n\theartbeat\x18\x04 \x01(\x0b\x32\x1f.orchestrator.auth.v1.HeartbeatH\x00\x12,\n\x05reset\x18\x05 \x01(\x0b\x32\x1b.orchestrator.auth.v1.ResetH\x00\x12\x39\n\x0cuser_changed\x18\x07 \x01(\x0b\x32!.orchestrator.auth.v1.UserChangedH\x00\x12?\n\x0fsession_revoked\x18\x08 \x01(\x0b\x32$.orchestrator.auth.v1.SessionRevokedH\x00\x12\x10\n\x08revision\x18\x06 \x01(\x03\x42\x07\n\x05\x65vent\"\x83\x01\n\x18\x45xplainCredentialRequest\x12\x17\n\ncredential\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x17\n\x0frequired_scopes\x18\x02 \x03(\t\x12\x35\n\x07\x63ontext\x18\x03 \x01(\x0b\x32$.orchestrator.auth.v1.RequestContext\"\xbf\x02\n\x19\x45xplainCredentialResponse\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.orchestrator.auth.v1.PrincipalH\x00\x12.\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x1c.orchestrator.auth.v1.DenialH\x00\x12\x32\n\tfreshness\x18\x03 \x01(\x0b\x32\x1f.orchestrator.auth.v1.Freshness\x12/\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1d.orchestrator.auth.v1.Finding\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12&\n\x03key\x18\x06 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x16\n\x0emissing_scopes\x18\x07 \x03(\tB\t\n\x07outcome\"0\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"0\n\nKeyChanged\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"$\n\x0e\x41\x63\x63ountChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\"2\n\x0bUserChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"I\n\x0eSessionRevoked\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\"6\n\tHeartbeat\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x07\n\x05Reset\"\x8d\x03\n\x10\x43reateKeyRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x31\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x46\n\x08metadata\x18\x06 \x03(\x0b\x32\x34.orchestrator.auth.v1.CreateKeyRequest.MetadataEntry\x12\x17\n\nrequest_id\x18\x07 \x01(\tB\x03\x80\x01\x01\x12\x19\n\x11\x61llowed_addresses\x18\x08 \x03(\t\x12\x33\n\nrate_limit\x18\t \x01(\x0b\x32\x1f.orchestrator.auth.v1.RateLimit\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x65xpiry\"b\n\x11\x43reateKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8b\x01\n\x10RevokeKeyRequest\x12\x10\n\x06key_id\x18\x01 \x01(\tH\x00\x12\x15\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00\x12\x36\n\x06reason\x18\x03 \x01(\x0e\x32&.orchestrator.auth.v1.RevocationReason\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06target\"M\n\x11RevokeKeyResponse\x12&\n\x03key\x18\x01 \x01(\x0b\x32\x19.orchestrator.auth.v1.Key\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xab\x0c\n\x0b\x41uthService\x12w\n\x12ValidateCredential\x12/.orchestrator.auth.v1.ValidateCredentialRequest\x1a\x30.orchestrator.auth.v1.ValidateCredentialResponse\x12\x89\x01\n\x18\x42\x61tchValidateCredentials\x12\x35.orchestrator.auth.v1.BatchValidateCredentialsRequest\x1a\x36.orchestrator.auth.v1.BatchValidateCredentialsResponse\x12s\n\x10WatchRevocations\x12-.orchestrator.auth.v1.WatchRevocationsRequest\x1a..orchestrator.auth.v1.WatchRevocationsResponse0\x01\x12t\n\x11\x45xplainCredential\x12..orchestrator.auth.v1.ExplainCredentialRequest\x1a/.orchestrator.auth.v1.ExplainCredentialResponse\x12\\\n\tCreateKey\x12&.orchestrator.auth.v1.CreateKeyRequest\x1a\'.orchestrator.auth.v1.CreateKeyResponse\x12S\n\x06GetKey\x12#.orchestrator.auth.v1.GetKeyRequest\x1a$.orchestrator.auth.v1.GetKeyResponse\x12Y\n\x08ListKeys\x12%.orchestrator.auth.v1.ListKeysRequest\x1a&.orchestrator.auth.v1.ListKeysResponse\x12\\\n\tUpdateKey\x12&.orchestrator.auth.v1.UpdateKeyRequest\x1a\'.orchestrator.auth.v1.UpdateKeyResponse\x12\\\n\tRevokeKey\x12&.orchestrator.auth.v1.RevokeKeyRequest\x1a\'.orchestrator.auth.v1.RevokeKeyResponse\x12\\\n\tRotateKey\x12&.orchestrator.auth.v1.RotateKeyRequest\x1a\'.orchestrator.auth.v1.RotateKeyResponse\x12\x62\n\x0bGetKeyUsage\x12(.orchestrator.auth.v1.GetKeyUsageRequest\x1a).orchestrator.auth.v1.GetKeyUsageResponse\x12n\n\x0fGetAccountUsage\x12,.orchestrator.auth.v1.GetAccountUsageRequest\x1a-.orchestrator.auth.v1.GetAccountUsageResponse\x12_\n\nImportKeys\x12\'.orchestrator.auth.v1.ImportKeysRequest\x1a(.orchestrator.auth.v1.ImportKeysResponse\x12_\n\nRevokeKeys\x12\'.orchestrator.auth.v1.RevokeKeysRequest\x1a(.orchestrator.auth.v1.RevokeKeysResponse\x12n\n\x0fReportLeakedKey\x12,.orchestrator.auth.v1.ReportLeakedKeyRequest\x1a-.orchestrator.auth.v1.ReportLeakedKeyResponseBA\n\x1a\x63om.orchestratorhq.auth.v1P\x01Z!orchestratorhq.com/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,48 +58,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_REVOKEKEYREQUEST'].fields_by_name['secret']._loaded_options = None
   _globals['_REVOKEKEYREQUEST'].fields_by_name['secret']._serialized_options = b'\200\001\001'
-  _globals['_REQUESTCONTEXT']._serialized_start=552
-  _globals['_REQUESTCONTEXT']._serialized_end=623
-  _globals['_VALIDATECREDENTIALREQUEST']._serialized_start=626
-  _globals['_VALIDATECREDENTIALREQUEST']._serialized_end=821
-  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_start=824
-  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_end=1017
-  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_start=1019
-  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_end=1119
-  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_start=1121
-  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_end=1224
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=1226
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=1275
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=1278
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=1734
-  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_start=1737
-  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_end=1868
-  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_start=1871
-  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_end=2190
-  _globals['_KEYREVOKED']._serialized_start=2192
-  _globals['_KEYREVOKED']._serialized_end=2240
-  _globals['_KEYCHANGED']._serialized_start=2242
-  _globals['_KEYCHANGED']._serialized_end=2290
-  _globals['_ACCOUNTCHANGED']._serialized_start=2292
-  _globals['_ACCOUNTCHANGED']._serialized_end=2328
-  _globals['_USERCHANGED']._serialized_start=2330
-  _globals['_USERCHANGED']._serialized_end=2380
-  _globals['_SESSIONREVOKED']._serialized_start=2382
-  _globals['_SESSIONREVOKED']._serialized_end=2455
-  _globals['_HEARTBEAT']._serialized_start=2457
-  _globals['_HEARTBEAT']._serialized_end=2511
-  _globals['_RESET']._serialized_start=2513
-  _globals['_RESET']._serialized_end=2520
-  _globals['_CREATEKEYREQUEST']._serialized_start=2523
-  _globals['_CREATEKEYREQUEST']._serialized_end=2920
-  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_start=2863
-  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_end=2910
-  _globals['_CREATEKEYRESPONSE']._serialized_start=2922
-  _globals['_CREATEKEYRESPONSE']._serialized_end=3020
-  _globals['_REVOKEKEYREQUEST']._serialized_start=3023
-  _globals['_REVOKEKEYREQUEST']._serialized_end=3162
-  _globals['_REVOKEKEYRESPONSE']._serialized_start=3164
-  _globals['_REVOKEKEYRESPONSE']._serialized_end=3241
-  _globals['_AUTHSERVICE']._serialized_start=3244
-  _globals['_AUTHSERVICE']._serialized_end=4823
+  _globals['_REQUESTCONTEXT']._serialized_start=590
+  _globals['_REQUESTCONTEXT']._serialized_end=661
+  _globals['_VALIDATECREDENTIALREQUEST']._serialized_start=664
+  _globals['_VALIDATECREDENTIALREQUEST']._serialized_end=859
+  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_start=862
+  _globals['_VALIDATECREDENTIALRESPONSE']._serialized_end=1109
+  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_start=1111
+  _globals['_BATCHVALIDATECREDENTIALSREQUEST']._serialized_end=1211
+  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_start=1213
+  _globals['_BATCHVALIDATECREDENTIALSRESPONSE']._serialized_end=1316
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=1318
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=1367
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=1370
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=1826
+  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_start=1829
+  _globals['_EXPLAINCREDENTIALREQUEST']._serialized_end=1960
+  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_start=1963
+  _globals['_EXPLAINCREDENTIALRESPONSE']._serialized_end=2282
+  _globals['_KEYREVOKED']._serialized_start=2284
+  _globals['_KEYREVOKED']._serialized_end=2332
+  _globals['_KEYCHANGED']._serialized_start=2334
+  _globals['_KEYCHANGED']._serialized_end=2382
+  _globals['_ACCOUNTCHANGED']._serialized_start=2384
+  _globals['_ACCOUNTCHANGED']._serialized_end=2420
+  _globals['_USERCHANGED']._serialized_start=2422
+  _globals['_USERCHANGED']._serialized_end=2472
+  _globals['_SESSIONREVOKED']._serialized_start=2474
+  _globals['_SESSIONREVOKED']._serialized_end=2547
+  _globals['_HEARTBEAT']._serialized_start=2549
+  _globals['_HEARTBEAT']._serialized_end=2603
+  _globals['_RESET']._serialized_start=2605
+  _globals['_RESET']._serialized_end=2612
+  _globals['_CREATEKEYREQUEST']._serialized_start=2615
+  _globals['_CREATEKEYREQUEST']._serialized_end=3012
+  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_start=2955
+  _globals['_CREATEKEYREQUEST_METADATAENTRY']._serialized_end=3002
+  _globals['_CREATEKEYRESPONSE']._serialized_start=3014
+  _globals['_CREATEKEYRESPONSE']._serialized_end=3112
+  _globals['_REVOKEKEYREQUEST']._serialized_start=3115
+  _globals['_REVOKEKEYREQUEST']._serialized_end=3254
+  _globals['_REVOKEKEYRESPONSE']._serialized_start=3256
+  _globals['_REVOKEKEYRESPONSE']._serialized_end=3333
+  _globals['_AUTHSERVICE']._serialized_start=3336
+  _globals['_AUTHSERVICE']._serialized_end=4915
 # @@protoc_insertion_point(module_scope)

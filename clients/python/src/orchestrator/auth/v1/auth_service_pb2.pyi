@@ -15,6 +15,7 @@ from orchestrator.auth.v1 import freshness_pb2 as _freshness_pb2
 from orchestrator.auth.v1 import key_pb2 as _key_pb2
 from orchestrator.auth.v1 import principal_pb2 as _principal_pb2
 from orchestrator.auth.v1 import rate_limit_pb2 as _rate_limit_pb2
+from orchestrator.auth.v1 import undecided_pb2 as _undecided_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -120,6 +121,7 @@ class ValidateCredentialResponse(_message.Message):
 
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DENIAL_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
@@ -130,21 +132,30 @@ class ValidateCredentialResponse(_message.Message):
         """The credential is refused."""
 
     @_builtins.property
+    def undecided(self) -> _undecided_pb2.Undecided:
+        """Nobody can tell. Set in a batch only, where it keeps one credential from
+        spoiling the verdicts on the others; the single call ends in an error
+        status instead. A client that does not know this field sees no outcome,
+        and must let nothing pass either.
+        """
+
+    @_builtins.property
     def freshness(self) -> _freshness_pb2.Freshness:
-        """How old the answer is. Always set."""
+        """How old the answer is. Always set but with `undecided`."""
 
     def __init__(
         self,
         *,
         principal: _principal_pb2.Principal | None = ...,
         denial: _denial_pb2.Denial | None = ...,
+        undecided: _undecided_pb2.Undecided | None = ...,
         freshness: _freshness_pb2.Freshness | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "freshness", b"freshness", "outcome", b"outcome", "principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "freshness", b"freshness", "outcome", b"outcome", "principal", b"principal", "undecided", b"undecided"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "freshness", b"freshness", "outcome", b"outcome", "principal", b"principal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial", "freshness", b"freshness", "outcome", b"outcome", "principal", b"principal", "undecided", b"undecided"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["principal", "denial"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["principal", "denial", "undecided"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 

@@ -153,15 +153,17 @@ class AuthServiceServicer:
     def BatchValidateCredentials(self, request, context):
         """Judges up to 1,000 credentials at once. There is one response for each
         request, in the same order; each is what ValidateCredential would have
-        answered. All records that must be read are read together. A key that is
+        answered. Where that would have been ISSUER_UNAVAILABLE, for the keys of a
+        token's issuer cannot be fetched, the response is `undecided`: such a token
+        may be forged, and spoils nothing but its own response. All records that must be read are read together. A key that is
         asked about several times is taken from as often: the first ones get what
         its limit has left.
 
         The caller needs the scope `authsvc:validate`.
 
         Errors: INVALID_ARGUMENT when there are too many requests or one of them
-        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
-        them: no verdict is given then.
+        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above when a record
+        of any of them cannot be read: no verdict is given then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

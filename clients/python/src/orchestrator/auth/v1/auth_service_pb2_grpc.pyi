@@ -62,15 +62,17 @@ class AuthServiceStub:
     BatchValidateCredentials: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]
     """Judges up to 1,000 credentials at once. There is one response for each
     request, in the same order; each is what ValidateCredential would have
-    answered. All records that must be read are read together. A key that is
+    answered. Where that would have been ISSUER_UNAVAILABLE, for the keys of a
+    token's issuer cannot be fetched, the response is `undecided`: such a token
+    may be forged, and spoils nothing but its own response. All records that must be read are read together. A key that is
     asked about several times is taken from as often: the first ones get what
     its limit has left.
 
     The caller needs the scope `authsvc:validate`.
 
     Errors: INVALID_ARGUMENT when there are too many requests or one of them
-    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
-    them: no verdict is given then.
+    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above when a record
+    of any of them cannot be read: no verdict is given then.
     """
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]
     """Tells what was revoked, disabled or changed, as it happens: for caches that
@@ -275,15 +277,17 @@ class AuthServiceAsyncStub(AuthServiceStub):
     BatchValidateCredentials: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.BatchValidateCredentialsRequest, _auth_service_pb2.BatchValidateCredentialsResponse]  # type: ignore[assignment]
     """Judges up to 1,000 credentials at once. There is one response for each
     request, in the same order; each is what ValidateCredential would have
-    answered. All records that must be read are read together. A key that is
+    answered. Where that would have been ISSUER_UNAVAILABLE, for the keys of a
+    token's issuer cannot be fetched, the response is `undecided`: such a token
+    may be forged, and spoils nothing but its own response. All records that must be read are read together. A key that is
     asked about several times is taken from as often: the first ones get what
     its limit has left.
 
     The caller needs the scope `authsvc:validate`.
 
     Errors: INVALID_ARGUMENT when there are too many requests or one of them
-    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
-    them: no verdict is given then.
+    breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above when a record
+    of any of them cannot be read: no verdict is given then.
     """
     WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """Tells what was revoked, disabled or changed, as it happens: for caches that
@@ -497,15 +501,17 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.BatchValidateCredentialsResponse, _abc.Awaitable[_auth_service_pb2.BatchValidateCredentialsResponse]]:
         """Judges up to 1,000 credentials at once. There is one response for each
         request, in the same order; each is what ValidateCredential would have
-        answered. All records that must be read are read together. A key that is
+        answered. Where that would have been ISSUER_UNAVAILABLE, for the keys of a
+        token's issuer cannot be fetched, the response is `undecided`: such a token
+        may be forged, and spoils nothing but its own response. All records that must be read are read together. A key that is
         asked about several times is taken from as often: the first ones get what
         its limit has left.
 
         The caller needs the scope `authsvc:validate`.
 
         Errors: INVALID_ARGUMENT when there are too many requests or one of them
-        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above, for any of
-        them: no verdict is given then.
+        breaks its bounds; UNAVAILABLE and RESOURCE_EXHAUSTED as above when a record
+        of any of them cannot be read: no verdict is given then.
         """
 
     @_abc_1.abstractmethod

@@ -105,10 +105,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     arguments. Make a new request id for a new request.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
-    """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
-    status carries `google.rpc.RetryInfo` with the time until one call will
-    pass. A judged key that is over its limit is no error: it is a `Denial` with
-    DENIAL_REASON_RATE_LIMITED.
+    """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
+    session was refreshed too often, or too many unknown refresh tokens came from
+    one address. The status carries `google.rpc.RetryInfo` with the time until
+    one call will pass. A judged key that is over its limit is no error: it is a
+    `Denial` with DENIAL_REASON_RATE_LIMITED.
     """
     ERROR_REASON_TOO_MANY_REPORTS: _ErrorReason.ValueType  # 22
     """RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
@@ -159,6 +160,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
     for too long, so that nobody can tell whether it is good. The status carries
     `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: _ErrorReason.ValueType  # 35
+    """UNAUTHENTICATED: the call came over a connection with a client certificate
+    of a trusted authority, but the server's configuration maps none of its
+    names to a caller, and the call carries no other credential.
+    """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 36
+    """RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
+    The call was not read and nothing was done. The status carries
+    `google.rpc.RetryInfo`, with a delay that differs from caller to caller.
+    Validations are not refused so: where too many calls of a method wait to be
+    taken up, gRPC itself ends some as CANCELLED, without details.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -256,10 +269,11 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 20
 arguments. Make a new request id for a new request.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
-"""RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`. The
-status carries `google.rpc.RetryInfo` with the time until one call will
-pass. A judged key that is over its limit is no error: it is a `Denial` with
-DENIAL_REASON_RATE_LIMITED.
+"""RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
+session was refreshed too often, or too many unknown refresh tokens came from
+one address. The status carries `google.rpc.RetryInfo` with the time until
+one call will pass. A judged key that is over its limit is no error: it is a
+`Denial` with DENIAL_REASON_RATE_LIMITED.
 """
 ERROR_REASON_TOO_MANY_REPORTS: ErrorReason.ValueType  # 22
 """RESOURCE_EXHAUSTED: too many leaked keys were reported from one address, or
@@ -310,5 +324,17 @@ ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: the token is of another issuer, whose keys could not be fetched
 for too long, so that nobody can tell whether it is good. The status carries
 `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_CALLER_CERTIFICATE_NOT_MAPPED: ErrorReason.ValueType  # 35
+"""UNAUTHENTICATED: the call came over a connection with a client certificate
+of a trusted authority, but the server's configuration maps none of its
+names to a caller, and the call carries no other credential.
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 36
+"""RESOURCE_EXHAUSTED: the server has as many calls under way as it may have.
+The call was not read and nothing was done. The status carries
+`google.rpc.RetryInfo`, with a delay that differs from caller to caller.
+Validations are not refused so: where too many calls of a method wait to be
+taken up, gRPC itself ends some as CANCELLED, without details.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -38,7 +38,8 @@ class CreateSessionRequest(_message.Message):
     def context(self) -> _auth_service_pb2.RequestContext:
         """What is known of the person's own request: `client_ip` and `user_agent` are
         used. A back end that logs people in must give `client_ip`, as failures are
-        counted by it; without it the address of the peer counts. Optional.
+        counted by it, and send a credential of its own with `authsvc:validate`:
+        without either the address of the peer counts. Optional.
         """
 
     def __init__(
@@ -110,7 +111,9 @@ class RefreshSessionRequest(_message.Message):
     """The refresh token that the session's last answer brought. Required."""
     @_builtins.property
     def context(self) -> _auth_service_pb2.RequestContext:
-        """What is known of the person's own request: `client_ip` is used. Optional."""
+        """What is known of the person's own request: `client_ip` is used, where the
+        call carries a credential with `authsvc:validate`. Optional.
+        """
 
     def __init__(
         self,

@@ -83,9 +83,11 @@ class SessionServiceServicer:
     def CreateSession(self, request, context):
         """Logs a person in: begins a session, by email address and password.
 
-        Needs no caller; a credential that is sent is not looked at. An address that
-        nobody has, another password, a user without a password and one that is
-        disabled get the same answer, after the same work. Who fails is made to wait
+        Needs no caller. A credential that is sent is looked at only when
+        `context.client_ip` is set, which is believed from callers with the scope
+        `authsvc:validate` and from nobody else. An address that nobody has, another
+        password, a user without a password and one that is disabled get the same
+        answer, after the same work. Who fails is made to wait
         before the next attempt: from one address a second after the fifth failure,
         twice as long after each further one, five minutes at most; besides, at most
         a minute after many failures of one email address or of one client address
@@ -93,8 +95,9 @@ class SessionServiceServicer:
         last 90 days is exempt from.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAUTHENTICATED
-        (LOGIN_REFUSED); RESOURCE_EXHAUSTED (TOO_MANY_FAILED_LOGINS with the time to
-        wait, TOO_MANY_LOGINS).
+        (LOGIN_REFUSED; CALLER_CREDENTIAL_INVALID for a credential that was looked
+        at); RESOURCE_EXHAUSTED (TOO_MANY_FAILED_LOGINS with the time to wait,
+        TOO_MANY_LOGINS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,14 +107,18 @@ class SessionServiceServicer:
         """Changes a refresh token for a new access token and the next refresh token.
         The scopes are those of the role that the user has now.
 
-        Needs no caller; a credential that is sent is not looked at. A refresh token
-        is good once. Within `AUTHSVC_REFRESH_REUSE_WINDOW` after that, for an answer
+        Needs no caller; for a credential that is sent see CreateSession. A refresh
+        token is good once. Within `AUTHSVC_REFRESH_REUSE_WINDOW` after that, for an answer
         that was lost and for two windows of one browser, the same token gets the
         same answer, as long as the next one has not been used. Later it has been
         stolen, by the one side or from the other: the session is ended.
 
         Errors: INVALID_ARGUMENT when a field breaks its bounds; UNAUTHENTICATED
-        (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew.
+        (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew;
+        UNAUTHENTICATED (CALLER_CREDENTIAL_INVALID); RESOURCE_EXHAUSTED with the time
+        to wait (RATE_LIMITED: the session was refreshed more than
+        `AUTHSVC_REFRESHES_PER_MINUTE` times, or too many unknown tokens came from
+        one address; TOO_MANY_LOOKUPS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -351,17 +351,24 @@ class CallerUsage(_message.Message):
     FIRST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     CALL_COUNT_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_NAME_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key with which the caller proved itself when it asked about this one
-    (`key_…`). Empty for this service itself: the holder of the key called it
-    directly, with the key as its own credential.
+    (`key_…`). Empty for a caller with a client certificate, and for this service
+    itself: the holder of the key called it directly, with the key as its own
+    credential.
     """
     name: _builtins.str
-    """The name of the caller's key as it is now. Empty for this service itself,
-    and when whoever reads this may not see that key.
+    """The name of the caller's key as it is now. Empty where `key_id` is, and when
+    whoever reads this may not see that key.
     """
     call_count: _builtins.int
     """How many calls it made since it was first seen. Positive."""
+    certificate_name: _builtins.str
+    """The name of the client certificate with which the caller proved itself: a
+    URI, such as a SPIFFE id, or a DNS name. Empty for callers with a key, and for
+    this service itself.
+    """
     @_builtins.property
     def first_seen_time(self) -> _timestamp_pb2.Timestamp:
         """When the caller was first seen, to about the server's flush interval. Always
@@ -380,10 +387,11 @@ class CallerUsage(_message.Message):
         first_seen_time: _timestamp_pb2.Timestamp | None = ...,
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
         call_count: _builtins.int = ...,
+        certificate_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen_time", b"first_seen_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "first_seen_time", b"first_seen_time", "key_id", b"key_id", "last_seen_time", b"last_seen_time", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "certificate_name", b"certificate_name", "first_seen_time", b"first_seen_time", "key_id", b"key_id", "last_seen_time", b"last_seen_time", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -296,8 +296,9 @@ class SetUserPasswordRequest(_message.Message):
     account, nor that of this service (NIST SP 800-63B).
     """
     current_password: _builtins.str
-    """The password that the user has now. Required of a user that sets its own;
-    ignored for other callers.
+    """The password that the user has now. Required of a user that sets its own by
+    its own access token; other callers, such as API keys, leave it out, as it
+    would not be looked at.
     """
     def __init__(
         self,

@@ -1,0 +1,246 @@
+"""`python -m benchmarks.open_load`: calls at a given rate, whether or not the server keeps up.
+
+h2load waits for answers before it asks again, and does not see gRPC's status. This sends frames of
+HTTP/2 (RFC 9113) that were made beforehand, and tells answers by what they have: a message when the
+call was served, none when it was refused. It reads an order of JSON from standard input and writes
+what became of it to standard output. Depends on uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final, cast
+
+import uvloop
+
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_HEADER_BYTES: Final = 9
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
+_END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
+_FIRST_WINDOW: Final = 65_535
+_LARGEST_WINDOW: Final = 2**31 - 1
+# More than this at once on one connection would be kept back by any client of gRPC.
+_STREAMS: Final = 100
+_TICK_SECONDS: Final = 0.002
+_DRAIN_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do."""
+
+    address: str
+    path: str
+    metadata: list[list[str]] = field(repr=False)
+    body: str = field(repr=False)
+    """The frame of gRPC, in hexadecimal."""
+    connections: int
+    seconds: float
+    rate: float = 0.0
+    """Calls a second; with 0, `in_flight` counts."""
+    in_flight: int = 0
+    """How many calls are always under way."""
+    processor: int | None = None
+    """The processor to run on."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of it. Durations are in milliseconds since the call was due."""
+
+    served: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    kept_back: int = 0
+    """How many calls could not be sent when they were due, as too many were under way."""
+    unanswered: int = 0
+
+
+class Connection(asyncio.Protocol):
+    """One connection, with the calls that are under way on it."""
+
+    def __init__(self, request: Callable[[int], bytes], outcome: Outcome) -> None:
+        """Take what makes the frames of a call, and where to note its end."""
+        self._request = request
+        self._outcome = outcome
+        self._transport: asyncio.WriteTransport
+        self._rest = b""
+        self._next_stream = 1
+        self._window = _FIRST_WINDOW
+        self._due: dict[int, float] = {}
+        self._has_message: set[int] = set()
+        self._body_bytes = len(request(1)) - _body_at(request(1))
+        self.on_end: Callable[[Connection], None] = lambda _: None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to speak HTTP/2."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+        more = (_LARGEST_WINDOW - _FIRST_WINDOW).to_bytes(4, "big")
+        self._transport.write(_PREFACE + _frame(_SETTINGS) + _frame(_WINDOW, more))
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way."""
+        return len(self._due)
+
+    def call(self, due: float) -> bool:
+        """Send a call; False when there is no room for it."""
+        if len(self._due) >= _STREAMS or self._window < self._body_bytes:
+            return False
+        stream, self._next_stream = self._next_stream, self._next_stream + 2
+        self._window -= self._body_bytes
+        self._due[stream] = due
+        self._transport.write(self._request(stream))
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Read whole frames."""
+        data = self._rest + data
+        at = 0
+        while len(data) - at >= _HEADER_BYTES:
+            end = at + _HEADER_BYTES + int.from_bytes(data[at : at + 3], "big")
+            if len(data) < end:
+                break
+            self._frame_received(
+                data[at + 3],
+                data[at + 4],
+                int.from_bytes(data[at + 5 : at + _HEADER_BYTES], "big"),
+                data[at + _HEADER_BYTES : end],
+            )
+            at = end
+        self._rest = data[at:]
+
+    def _frame_received(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == _DATA:
+            if payload:
+                self._has_message.add(stream)
+        elif kind == _SETTINGS and not flags & _ACK:
+            self._transport.write(_frame(_SETTINGS, flags=_ACK))
+        elif kind == _PING and not flags & _ACK:
+            self._transport.write(_frame(_PING, payload, flags=_ACK))
+        elif kind == _WINDOW and stream == 0:
+            self._window += int.from_bytes(payload, "big")
+        elif kind == _GOAWAY:
+            raise SystemExit(f"the server ended a connection: {payload[8:]!r}")
+        if kind == _RESET or (kind in {_DATA, _HEADERS} and flags & _END_STREAM):
+            self._end(stream)
+
+    def _end(self, stream: int) -> None:
+        due = self._due.pop(stream, None)
+        if due is None:
+            return
+        milliseconds = (time.perf_counter() - due) * 1000
+        if stream in self._has_message:
+            self._has_message.discard(stream)
+            self._outcome.served.append(milliseconds)
+        else:
+            self._outcome.refused.append(milliseconds)
+        self.on_end(self)
+
+
+def _frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def _body_at(request: bytes) -> int:
+    return 2 * _HEADER_BYTES + int.from_bytes(request[:3], "big")
+
+
+def _literal(text: str) -> bytes:
+    """Return a string of HPACK (RFC 7541 §5.2), not compressed."""
+    raw = text.encode()
+    rest = len(raw) - 127
+    if rest < 0:
+        return bytes([len(raw)]) + raw
+    length = b"\x7f"
+    while rest > 127:  # noqa: PLR2004 - seven bits to a byte
+        length += bytes([rest % 128 + 128])
+        rest //= 128
+    return length + bytes([rest]) + raw
+
+
+def request_of(order: Order) -> Callable[[int], bytes]:
+    """Return what makes the frames of a call on a stream."""
+    fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", order.path),
+        (":authority", order.address),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        *((name, value) for name, value in order.metadata),
+    ]
+    # Never indexed (§6.2.3), so that each block of headers means the same as the one before.
+    block = b"".join(b"\x10" + _literal(name) + _literal(value) for name, value in fields)
+    body = bytes.fromhex(order.body)
+
+    def request(stream: int) -> bytes:
+        return _frame(_HEADERS, block, flags=_END_HEADERS, stream=stream) + _frame(
+            _DATA, body, flags=_END_STREAM, stream=stream
+        )
+
+    return request
+
+
+async def run(order: Order) -> Outcome:
+    """Make the calls, and give the last ones a while to end."""
+    outcome, request = Outcome(), request_of(order)
+    host, _, port = order.address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    connections = [
+        (await loop.create_connection(lambda: Connection(request, outcome), host, int(port)))[1]
+        for _ in range(order.connections)
+    ]
+    end = time.perf_counter() + order.seconds
+    if order.rate:
+        await _keep_rate(connections, order, outcome, end)
+    else:
+        await _keep_in_flight(connections, order, end)
+    await asyncio.sleep(_DRAIN_SECONDS)
+    outcome.unanswered = sum(each.under_way for each in connections)
+    return outcome
+
+
+async def _keep_rate(
+    connections: Sequence[Connection], order: Order, outcome: Outcome, end: float
+) -> None:
+    turns = itertools.cycle(connections)
+    begun = time.perf_counter()
+    sent = 0
+    while (now := time.perf_counter()) < end:
+        while sent < (now - begun) * order.rate:
+            if not next(turns).call(begun + sent / order.rate):
+                outcome.kept_back += 1
+            sent += 1
+        await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _keep_in_flight(connections: Sequence[Connection], order: Order, end: float) -> None:
+    def call_again(connection: Connection) -> None:
+        now = time.perf_counter()
+        if now < end:
+            connection.call(now)
+
+    for connection in connections:
+        connection.on_end = call_again
+    for connection in itertools.islice(itertools.cycle(connections), order.in_flight):
+        connection.call(time.perf_counter())
+    await asyncio.sleep(end - time.perf_counter())
+
+
+def _main() -> None:
+    order = Order(**json.load(sys.stdin))
+    if order.processor is not None:
+        os.sched_setaffinity(0, {order.processor})
+    json.dump(asdict(uvloop.run(run(order))), sys.stdout)
+
+
+if __name__ == "__main__":
+    _main()

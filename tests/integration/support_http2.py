@@ -1,0 +1,100 @@
+"""A client of HTTP/2 frames (RFC 9113), for what no gRPC library would send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+SETTINGS: Final = 4
+PING: Final = 6
+GOAWAY: Final = 7
+ACK: Final = 1
+
+MAX_CONCURRENT_STREAMS: Final = 3
+MAX_HEADER_LIST_SIZE: Final = 6
+
+NO_ERROR: Final = 0
+ENHANCE_YOUR_CALM: Final = 11
+
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_HEADER_BYTES: Final = 9
+_SETTING_BYTES: Final = 6
+
+
+class Frame(NamedTuple):
+    """A frame of a whole connection."""
+
+    kind: int
+    flags: int
+    payload: bytes
+
+    @property
+    def settings(self) -> dict[int, int]:
+        """The values of a SETTINGS frame."""
+        starts = range(0, len(self.payload), _SETTING_BYTES)
+        return {
+            int.from_bytes(self.payload[at : at + 2], "big"): int.from_bytes(
+                self.payload[at + 2 : at + _SETTING_BYTES], "big"
+            )
+            for at in starts
+        }
+
+    @property
+    def error_code(self) -> int:
+        """Why a GOAWAY frame was sent."""
+        return int.from_bytes(self.payload[4:8], "big")
+
+
+class Http2:
+    """One connection, on which pings of the server are answered."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, kind: int, payload: bytes = b"", flags: int = 0) -> None:
+        """Send a frame of the whole connection."""
+        head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + bytes(4)
+        self._writer.write(head + payload)
+
+    async def read(self) -> Frame:
+        """Read the next frame.
+
+        Raises:
+            IncompleteReadError: The server has closed the connection.
+        """
+        head = await self._reader.readexactly(_HEADER_BYTES)
+        payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
+        frame = Frame(head[3], head[4], payload)
+        if frame.kind == PING and not frame.flags & ACK:
+            self.send(PING, payload, ACK)
+        return frame
+
+    async def until(self, kind: int) -> Frame:
+        """Read until there is a frame of a kind."""
+        while (frame := await self.read()).kind != kind:
+            pass
+        return frame
+
+
+@asynccontextmanager
+async def tcp(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a connection and say nothing."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def http2(address: str) -> AsyncIterator[Http2]:
+    """Open a connection that speaks HTTP/2."""
+    async with tcp(address) as (reader, writer):
+        writer.write(_PREFACE)
+        connection = Http2(reader, writer)
+        connection.send(SETTINGS)
+        yield connection

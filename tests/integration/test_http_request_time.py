@@ -1,0 +1,102 @@
+"""Connections that never finish a request do not keep the HTTP port from others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from authsvc.http.server import serving_http
+from tests.integration.support_http import FREE_ADDRESS, fetch
+
+GENEROUS_SECONDS: Final = 25
+MORE_THAN_THE_PORT_HOLDS: Final = 1100
+NEVER_SECONDS: Final = 3600
+
+GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def _hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+@asynccontextmanager
+async def serving(request_seconds: float) -> AsyncIterator[str]:
+    application = Starlette(routes=[Route("/", _hello)])
+    async with serving_http(
+        application, FREE_ADDRESS, shares_port=False, request_seconds=request_seconds
+    ) as address:
+        yield address
+
+
+@asynccontextmanager
+async def connected(
+    address: str,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    host, port = address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        GET[:-2],
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbody",
+        GET + GET[:-2],
+    ],
+    ids=["nothing", "half a head", "half a body", "half a second request"],
+)
+async def test_a_connection_without_a_whole_request_is_closed(sent: bytes) -> None:
+    async with serving(0.2) as address, connected(address) as (reader, writer):
+        writer.write(sent)
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            await _end(reader)
+
+
+async def test_bytes_that_trickle_in_do_not_put_the_end_off() -> None:
+    async with serving(0.5) as address, connected(address) as (reader, writer):
+        ended = asyncio.create_task(_end(reader))
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            writer.write(GET[:-2] + b"X-Slow: ")
+            while not ended.done():
+                writer.write(b"a")
+                await asyncio.wait([ended], timeout=0.05)
+
+
+async def test_a_connection_is_kept_between_requests() -> None:
+    async with serving(NEVER_SECONDS) as address, connected(address) as (reader, writer):
+        for _ in range(3):
+            writer.write(GET)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(5) == b"hello"
+
+
+async def test_idle_connections_do_not_shut_the_port() -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(2))
+        for _ in range(MORE_THAN_THE_PORT_HOLDS):
+            await stack.enter_async_context(connected(address))
+
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            while (await fetch(address, "/")).status != 200:
+                pass
+
+
+async def _end(reader: asyncio.StreamReader) -> None:
+    try:
+        await reader.read()
+    except ConnectionResetError:
+        return
