@@ -42,7 +42,6 @@ ABSENT_HERE = {
     *("authsvc_rate_limit_store_away", "authsvc_rate_limit_store_errors_total"),
     *("authsvc_issuer_keys_age_seconds", "authsvc_issuer_fetches_total"),
     *("authsvc_tls_certificate_expiry_timestamp_seconds", "authsvc_database_errors_total"),
-    *("authsvc_rpc_in_flight", "authsvc_rpc_shed_total"),
 }
 LOG_IN = "orchestrator.auth.v1.SessionService/CreateSession"
 
