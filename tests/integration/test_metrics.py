@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from authsvc import app
+from authsvc.composition.metrics import Meter
+from authsvc.domain.tallies import Tally
 from authsvc.metrics.catalog import ALL, WORKER
+from authsvc.metrics.place import ALONE
+from authsvc.rpc.health import Health
+from authsvc.usecases.audit_denials import AuditDenials
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
 from tests.conftest import Service, serving
@@ -28,6 +37,13 @@ from tests.integration.support_sessions import a_person, login_of, refresh_of
 
 UNKNOWN = "orch_" + "0" * 40
 VALIDATE = "orchestrator.auth.v1.AuthService/ValidateCredential"
+# There is no shared store, no other issuer and no TLS; and nothing failed at the database.
+ABSENT_HERE = {
+    *("authsvc_rate_limit_store_away", "authsvc_rate_limit_store_errors_total"),
+    *("authsvc_issuer_keys_age_seconds", "authsvc_issuer_fetches_total"),
+    *("authsvc_tls_certificate_expiry_timestamp_seconds", "authsvc_database_errors_total"),
+    *("authsvc_rpc_in_flight", "authsvc_rpc_shed_total"),
+}
 LOG_IN = "orchestrator.auth.v1.SessionService/CreateSession"
 
 
@@ -179,6 +195,7 @@ async def test_what_is_used_is_written(shared_service: Service, shared_stubs: St
 
 async def test_a_page_is_complete_and_bounded(shared_service: Service, shared_stubs: Stubs) -> None:
     await validate(shared_stubs, shared_service, shared_service.admin_key)
+    await refused(shared_stubs.sessions.RefreshSession(refresh_of("")))
     text = (await fetch(shared_service.http_address, "/metrics")).body.decode()
     labels = {metric.name: {*metric.labels, WORKER} for metric in ALL}
 
@@ -188,6 +205,8 @@ async def test_a_page_is_complete_and_bounded(shared_service: Service, shared_st
         name = f"{family.name}_total" if family.type == "counter" else family.name
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == labels[name]
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert told == {metric.name for metric in ALL} - ABSENT_HERE
     # Nothing on it names anybody.
     assert not re.search(r"orch_|(key|acct|user|sess)_[0-9a-z]{26}|127\.0\.0\.1|@", text)
 
@@ -253,3 +272,25 @@ async def test_a_database_that_is_away_shows(database_url: str) -> None:
         assert (before["authsvc_database_up"], before["authsvc_ready"]) == (1, 1)
         assert (before["authsvc_follower_connected"], now["authsvc_follower_connected"]) == (1, 0)
         assert any(name.startswith("authsvc_database_errors_total") for name in now)
+
+
+async def test_limits_and_certificates_are_told_where_there_are_any(parts: app.Parts) -> None:
+    async def probe() -> None: ...
+
+    meter = Meter(
+        parts,
+        health=Health(probe=probe, service_names=[]),
+        audit_denials=AuditDenials(store=parts.audit_log, monotonic=time.monotonic),
+        refresh_repeats=Tally(),
+        place=ALONE,
+    )
+    meter.shedding = SimpleNamespace(in_flight=3, shed=7)
+    meter.expiry_times = lambda: {"server": datetime(2026, 1, 2, tzinfo=UTC)}
+
+    lines = (await meter.page("")).body.decode().splitlines()
+
+    assert 'authsvc_rpc_in_flight{worker="0"} 3.0' in lines
+    assert 'authsvc_rpc_shed_total{worker="0"} 7.0' in lines
+    expiry = 'authsvc_tls_certificate_expiry_timestamp_seconds{certificate="server",worker="0"}'
+    (told,) = [line for line in lines if line.startswith(expiry)]
+    assert float(told.split()[1]) == datetime(2026, 1, 2, tzinfo=UTC).timestamp()
