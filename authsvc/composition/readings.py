@@ -17,8 +17,8 @@ from authsvc.metrics.samples import Sample, durations_sample
 from authsvc.passwords.argon2_hasher import Argon2Hasher
 from authsvc.postgres.database import Database
 from authsvc.postgres.follower import ChangeFollower
+from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.rate_limits.opening import RateLimits
-from authsvc.rate_limits.shared import SharedLimits
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.usage import UsageCounter
 
@@ -99,7 +99,7 @@ def of_rate_limits(rate_limits: RateLimits) -> Iterator[Sample]:
     """Tell how the limits of keys are kept."""
     state = rate_limits.state
     yield Sample(catalog.RATE_LIMIT_DECISIONS, state.decided_in_process, ("process",))
-    if isinstance(rate_limits, SharedLimits):
+    if not isinstance(rate_limits, InProcessLimits):
         yield Sample(catalog.RATE_LIMIT_DECISIONS, state.decided_by_store, ("store",))
         yield Sample(catalog.RATE_LIMIT_STORE_AWAY, state.fallback)
         yield Sample(catalog.RATE_LIMIT_STORE_ERRORS, state.store_errors)

@@ -177,5 +177,5 @@ def test_the_command_line_tells_a_caller_over_its_limit_when_to_try_again(shared
     refused = run("key", "list", settings=caller)
 
     assert refused.code == 1
-    assert "The caller's own key is over its rate limit" in refused.err
+    assert "Over a rate limit: that of the caller's own key" in refused.err
     assert re.search(r"^  try again in 8[56]\d{3} s$", refused.err, re.MULTILINE)

@@ -244,7 +244,7 @@ REFUSALS: Final = {
     ),
     "a # in the database's password": (
         {"AUTHSVC_DATABASE_URL": "postgresql://u:hunter2#x@host/name"},
-        ["AUTHSVC_DATABASE_URL cannot be read", "# as %23"],
+        ["AUTHSVC_DATABASE_URL: its hosts cannot be read", "# as %23"],
     ),
     "a ? in the database's password": (
         {"AUTHSVC_DATABASE_URL": "postgresql://u:12?hunter2@host/name"},
