@@ -1,12 +1,50 @@
-"""What end-to-end tests share: one `authsvc dev`, for those that leave each other alone."""
+"""What end-to-end tests share: one `authsvc dev`, and that no secret is told in all of them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
+import asyncpg
 import pytest
 
+from tests.conftest import ENCRYPTION_KEY, execute
 from tests.e2e.support import Dev, dev
+from tests.e2e.wiretap import STATEMENTS, WIRETAP
+from tests.integration.support_traces import collecting
+
+# What pg_stat_statements would have, and more: as they came, without their parameters.
+LOG_STATEMENTS = (
+    "ALTER SYSTEM SET log_statement = 'all'",
+    "ALTER SYSTEM SET log_parameter_max_length = 0",
+    "ALTER SYSTEM SET log_parameter_max_length_on_error = 0",
+    "SELECT pg_reload_conf()",
+)
+
+
+async def log_statements(url: str) -> None:
+    """Have a database log the text of every statement, and listen to it."""
+    connection = await asyncpg.connect(url)
+    try:
+        directory = Path(await connection.fetchval("SHOW data_directory"))
+    finally:
+        await connection.close()
+    await execute(url, *LOG_STATEMENTS)
+    WIRETAP.tell_file(STATEMENTS, directory.parent / "postgres.log")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_is_told(postgres_url: str) -> Iterator[None]:
+    """Look, after all tests of this process, for every secret in all that was told."""
+    WIRETAP.issue(ENCRYPTION_KEY)
+    asyncio.run(log_statements(postgres_url))
+    with collecting() as collector, WIRETAP.overhearing():
+        WIRETAP.settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.endpoint
+        yield
+        WIRETAP.settings.clear()
+        WIRETAP.tell("traces", b"".join(collector.bodies).decode("latin-1"))
+    assert WIRETAP.findings() == []
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +57,7 @@ def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         "AUTHSVC_DATABASE_TIMEOUT": "10",
     }
     with dev(tmp_path_factory.mktemp("dev"), settings) as started:
+        asyncio.run(log_statements((started.data_dir / "database.url").read_text().strip()))
         yield started
 
 

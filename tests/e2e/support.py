@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from orchestrator.auth import AuthClient
+from tests.e2e.wiretap import ISSUED, WIRETAP
 
 T = TypeVar("T")
 
 BIN: Final = Path(sys.executable).parent
 AUTHSVC: Final = str(BIN / "authsvc")
-SECRET: Final = re.compile(r"orch_[0-9a-f]{40}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+SECRET: Final = ISSUED
 DATA_DIR: Final = ".authsvc"
 
 _START_SECONDS: Final = 60.0
@@ -86,6 +87,9 @@ def _run(command: Command) -> Ended:
         timeout=_END_SECONDS,
         check=False,
     )
+    WIRETAP.issue_from(done.stdout)
+    WIRETAP.issue(*command.stdin.splitlines())
+    WIRETAP.tell("errors of commands", done.stderr)
     # Whatever else a command does: secrets belong on standard output only.
     assert SECRET.search(done.stderr) is None
     assert "Traceback" not in done.stderr, done.stderr
@@ -114,13 +118,14 @@ class Process:
     ) -> None:
         number = len(list(cwd.glob("*.out")))
         self._out, self._err = cwd / f"{number}.out", cwd / f"{number}.err"
+        WIRETAP.tell_file("logs of servers", self._err)
         with self._out.open("w") as out, self._err.open("w") as err:
             self._process = subprocess.Popen(
                 [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=environment(settings),
+                env=environment({**WIRETAP.settings, **settings}),
                 cwd=cwd,
                 process_group=0,
             )
@@ -155,6 +160,8 @@ class Process:
 
     def terminate(self) -> int:
         """Stop it as a supervisor does."""
+        for address in set(re.findall(r'"http_address": "(\S+?)"', self.errors())):
+            WIRETAP.tell_metrics(address)
         self.signal(signal.SIGTERM)
         return self.wait()
 
@@ -191,6 +198,7 @@ class Dev(Process):
             self.end()
             raise
         self.address = self._printed(r"authsvc serves on (\S+)\.")
+        WIRETAP.issue(self.admin_key, (self.data_dir / "encryption.key").read_text().strip())
         self.account_id = self._printed(r'"account_id": "(\w+)"')
         self.postgres_pids = find_postgres(self.data_dir)
 
