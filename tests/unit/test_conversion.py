@@ -327,7 +327,7 @@ def test_a_verdict_says_how_old_it_is() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", set(PrincipalKind) - {PrincipalKind.CERTIFICATE})
+@pytest.mark.parametrize("kind", sorted(set(PrincipalKind) - {PrincipalKind.CERTIFICATE}))
 def test_a_principals_scopes_are_in_order(kind: PrincipalKind) -> None:
     principal = _principal(kind=kind, scopes=frozenset({"b", "a"}))
 
