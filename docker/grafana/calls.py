@@ -130,9 +130,9 @@ _FAST: Final = Row(
             (_duration(0.99, _OTHERS, by="method, le"), "{{method}}"),
         ),
         graph(
-            "Calls being served",
-            "At once, in each replica. A few are enough for thousands a second; many mean that "
-            "they wait for something.",
+            "Calls under way",
+            "At once, in each replica; without validations, which seldom wait. Many mean that they "
+            "wait for something, mostly the database.",
             units.Short,
             ("sum by (instance) (authsvc_rpc_in_flight)", "{{instance}}"),
         ),
