@@ -10,6 +10,7 @@ from docker.grafana.panels import Row, above, graph
 
 _LOG_IN: Final = 'method="orchestrator.auth.v1.SessionService/CreateSession"'
 _REFRESH: Final = 'method="orchestrator.auth.v1.SessionService/RefreshSession"'
+_TOO_MANY: Final = 'reason=~"TOO_MANY_LOGINS|TOO_MANY_LOOKUPS|TOO_MANY_STREAMS"'
 
 
 def _took(quantile: float, histogram: str, by: str) -> str:
@@ -64,9 +65,11 @@ _LIMITS: Final = Row(
     (
         graph(
             "Calls turned away",
-            "Because more came than can be served at once.",
+            "Because too many wait, for the database or a password hash. What gRPC refuses before "
+            "that, as CANCELLED, nobody counts.",
             units.OpsPerSecond,
-            ("sum by (instance) (rate(authsvc_rpc_shed_total[R]))", "{{instance}}"),
+            ("sum(rate(authsvc_rpc_shed_total[R]))", "OVERLOADED"),
+            (f"sum by (reason) (rate(authsvc_rpc_refusals_total{{{_TOO_MANY}}}[R]))", "{{reason}}"),
         ),
         graph(
             "Rate limited",
