@@ -21,7 +21,7 @@ from orchestrator.auth import Secret
 ISSUED: Final = re.compile(r"orch_[0-9a-f]{40}|orchrt_[0-9a-f]{64}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 # Shorter ones are words that may be anywhere.
 _LEAST_LENGTH: Final = 12
-_SCRAPE_SECONDS: Final = 5.0
+_SCRAPE_SECONDS: Final = 1.0
 
 
 class Wiretap:
