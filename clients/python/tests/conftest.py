@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 import time
 from collections import defaultdict
 from concurrent import futures
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -112,6 +114,28 @@ class Stay:
     """In a scripted stream: stay silent until the client is gone."""
 
 
+class Feed:
+    """A scripted stream: tells what a test puts in, until the test or the client ends it."""
+
+    def __init__(self) -> None:
+        self._messages: queue.Queue[Any] = queue.Queue()
+
+    def put(self, message: Any) -> None:
+        self._messages.put(message)
+
+    def end(self) -> None:
+        self._messages.put(None)
+
+    def until(self, gone: threading.Event) -> Iterator[Any]:
+        # A thread that waited for ever would keep the process from ending.
+        while not gone.is_set():
+            with suppress(queue.Empty):
+                message = self._messages.get(timeout=0.05)
+                if message is None:
+                    return
+                yield message
+
+
 @dataclass
 class Call:
     """What the server saw of a call."""
@@ -147,7 +171,8 @@ class ScriptedServer:
     def stream(self, method: str, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer with the messages of one step, a list."""
         call = self._note(method, request, context)
-        for message in self._step(method):
+        step = self._step(method)
+        for message in step.until(call.ended) if isinstance(step, Feed) else step:
             if isinstance(message, Stay):
                 call.ended.wait(10)
             elif isinstance(message, Failure):
@@ -158,7 +183,8 @@ class ScriptedServer:
     def _note(self, method: str, request: Any, context: grpc.ServicerContext) -> Call:
         metadata = {str(key): value for key, value in context.invocation_metadata()}
         call = Call(method, request, metadata, context.time_remaining())
-        context.add_callback(call.ended.set)
+        if not context.add_callback(call.ended.set):
+            call.ended.set()
         self.calls.append(call)
         return call
 
@@ -173,6 +199,7 @@ class Answers:
     EXAMPLE_KEY = EXAMPLE_KEY
     AT = AT
     Failure = Failure
+    Feed = Feed
     Slow = Slow
     Stay = Stay
 

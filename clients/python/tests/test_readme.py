@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import queue
 import re
 import threading
 import time
@@ -34,12 +33,12 @@ def cache_class() -> Any:
 class Told:
     """Tells a cache what a test wants, and waits until it has been heard."""
 
-    def __init__(self, server: Any) -> None:
-        self._queue: queue.Queue[Any] = queue.Queue()
-        server.script("WatchRevocations", iter(self._queue.get, None))
+    def __init__(self, server: Any, answers: Any) -> None:
+        self._feed = answers.Feed()
+        server.script("WatchRevocations", self._feed)
 
     def tell(self, revision: int, **event: Any) -> None:
-        self._queue.put(pb.WatchRevocationsResponse(revision=revision, **event))
+        self._feed.put(pb.WatchRevocationsResponse(revision=revision, **event))
 
     def beat(self, revision: int, age: timedelta = timedelta()) -> None:
         as_of = Timestamp()
@@ -47,12 +46,12 @@ class Told:
         self.tell(revision, heartbeat=pb.Heartbeat(as_of=as_of))
 
     def end(self) -> None:
-        self._queue.put(None)
+        self._feed.end()
 
 
 @pytest.fixture
-def told(server: Any) -> Iterator[Told]:
-    told = Told(server)
+def told(server: Any, answers: Any) -> Iterator[Told]:
+    told = Told(server, answers)
     yield told
     told.end()
 

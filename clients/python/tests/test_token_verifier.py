@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import queue
 import sys
 import threading
 import time
@@ -98,15 +97,15 @@ def jwks(*keys: SigningKey) -> jwks_pb2.GetJwksResponse:
 class Told:
     """Tells a verifier what a test wants."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, answers: Any) -> None:
         self.server = server
-        self._queue: queue.Queue[Any] = queue.Queue()
+        self._feed = answers.Feed()
         self.revision = 1
-        server.script(WATCH, iter(self._queue.get, None))
+        server.script(WATCH, self._feed)
 
     def tell(self, **event: Any) -> None:
         self.revision += 1
-        self._queue.put(pb.WatchRevocationsResponse(revision=self.revision, **event))
+        self._feed.put(pb.WatchRevocationsResponse(revision=self.revision, **event))
 
     def beat(self, age: float = 0.0) -> datetime:
         as_of = Timestamp()
@@ -115,7 +114,7 @@ class Told:
         return as_of.ToDatetime(UTC)
 
     def end(self) -> None:
-        self._queue.put(None)
+        self._feed.end()
 
 
 class Verifying:
@@ -183,10 +182,10 @@ def fresh() -> freshness_pb2.Freshness:
 
 
 @pytest.fixture
-def told(server: Any) -> Iterator[Told]:
+def told(server: Any, answers: Any) -> Iterator[Told]:
     server.script(JWKS, jwks(KEY))
     server.script(VALIDATE, good())
-    told = Told(server)
+    told = Told(server, answers)
     yield told
     told.end()
 
