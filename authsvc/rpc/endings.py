@@ -18,7 +18,6 @@ from authsvc.rpc.deadlines import Context
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.observation import CallObserver, FinishedCall
 from authsvc.rpc.status import trailing_metadata
-from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 # With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
 _ATTEMPT_SECONDS: Final = 0.2
@@ -98,8 +97,7 @@ class Endings:
         if isinstance(error, DecodeError):
             error = InvalidRequest(())
         row = row_of(error)
-        call.code, call.error = row.code, error
-        call.reason = ErrorReason.Name(row.reason).removeprefix("ERROR_REASON_")
+        call.code, call.reason, call.error = row.code, row.short_reason, error
         trailing = trailing_metadata(error, row, call.request_id)
         left: float | None = context.time_remaining()
         if left is not None and left < _ATTEMPT_SECONDS:
