@@ -14,9 +14,11 @@ from google.protobuf.message import DecodeError
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.errors import InvalidRequest
+from authsvc.domain.origin import Origin
 from authsvc.rpc.deadlines import Context
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.observation import CallObserver, FinishedCall
+from authsvc.rpc.origin import call_origin
 from authsvc.rpc.status import trailing_metadata
 
 # With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
@@ -49,6 +51,10 @@ class RunningCall:
         self.code = grpc.StatusCode.CANCELLED
         self.reason = ""
         self.error: Exception | None = None
+
+    def origin(self) -> Origin:
+        """Return what the audit log is told of the call, by what is known of its caller now."""
+        return call_origin(self.caller, self.method, self.request_id, self.address)
 
     def answered(self) -> None:
         """Note that the call ended well."""
