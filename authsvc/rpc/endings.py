@@ -68,7 +68,6 @@ class Endings:
         """Take who is told of every call that has ended, and the clock of the calls."""
         self._observers = tuple(observers)
         self._monotonic = monotonic
-        self.are_observed = bool(observers)
 
     def tell(self, finished: FinishedCall) -> None:
         """Tell the observers of a call. Their faults do not touch it."""
