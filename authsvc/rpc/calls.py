@@ -30,7 +30,7 @@ from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.origin import action_of, address_of
 from authsvc.rpc.peer_certificates import CallerOfPeer, has_certificate, no_caller_of_peer
-from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.request_ids import RequestIds, metadata_of, metadata_values
 from authsvc.rpc.shedding import Shedding
 from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
@@ -144,7 +144,7 @@ class Calls:
 
     def _bounded(self, name: str, behave: Behaviour) -> Behaviour:
         async def refuse(context: Context, error: Exception) -> NoReturn:
-            running = self._running(name, context, metadata_of(context))
+            running, _ = self._begun(name, context)
             try:
                 await self._endings.refuse(running, context, error)
             finally:
@@ -158,11 +158,9 @@ class Calls:
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
+            running, authorization = self._begun(name, context)
             deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
                 running.caller = caller = await authenticate(
@@ -192,12 +190,10 @@ class Calls:
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
+            running, authorization = self._begun(name, context)
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
             deadline = new_deadline()
             try:
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 find_caller = functools.partial(
                     authenticate, authorization, context, deadline, running.address
                 )
@@ -230,12 +226,10 @@ class Calls:
         endings = self._endings
 
         async def behave(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
+            running, authorization = self._begun(name, context)
             address = running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 running.caller = caller = await authenticate(
                     authorization, context, deadline, address
                 )
@@ -254,9 +248,12 @@ class Calls:
 
         return behave
 
-    def _running(self, name: str, context: Context, metadata: Metadata) -> RunningCall:
+    def _begun(self, name: str, context: Context) -> tuple[RunningCall, list[str]]:
+        """Return what is known of a call at first, and what it brings to say who makes it."""
+        metadata = metadata_of(context)
         request_id, address = self._request_ids(metadata), address_of(context.peer())
-        return RunningCall(name, self._monotonic(), request_id, address)
+        running = RunningCall(name, self._monotonic(), request_id, address)
+        return running, metadata_values(metadata, AUTHORIZATION_KEY)
 
     async def _audit(
         self,
