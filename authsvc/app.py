@@ -36,7 +36,10 @@ from authsvc.metrics.place import ALONE, Place
 from authsvc.postgres.database import Database
 from authsvc.postgres.schema import require_current_schema
 from authsvc.rpc.health import Health
+from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.server import open_server, serve_until
+from authsvc.rpc.shedding import Shedding
+from authsvc.rpc.tls import ServerTls
 from authsvc.tokens.signer import AccessTokenSigner
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.version import VERSION
@@ -127,9 +130,9 @@ async def serve(
         SealBroken: The keyring was sealed under an encryption key that is not configured.
         DatabaseUnavailable: The database went away during the start.
     """
-    refresh_repeats = Tally()
+    settings, refresh_repeats = parts.settings, Tally()
     services = build_services(
-        parts.settings,
+        settings,
         parts.database,
         judging=parts.judging,
         signing=parts.signing,
@@ -140,16 +143,19 @@ async def serve(
     )
     health = build_health(parts.database, parts.judging, services, time_limit)
     audit_denials = AuditDenials(store=parts.audit_log, monotonic=time.monotonic)
+    bound, tls = shedding(settings), server_tls(settings, clock=utc_now)
     meter = Meter(
         parts,
         health=health,
         audit_denials=audit_denials,
         refresh_repeats=refresh_repeats,
+        shedding=bound,
+        expiry_times=dict if tls is None else tls.expiry_times,
         place=place,
     )
     # HTTP first and last: its port is free before calls are taken, and the keys outlast them.
     async with serving_http_of(
-        parts.settings,
+        settings,
         get_jwks=parts.signing.get_jwks,
         readiness=partial(health.readiness, AUTH_SERVICE.full_name),
         meter=meter,
@@ -164,7 +170,9 @@ async def serve(
             services=services,
             health=health,
             audit_denials=audit_denials,
-            meter=meter,
+            bound=bound,
+            tls=tls,
+            observe=meter.calls,
             shares_port=place.is_shared,
         )
     log.info("stopped")
@@ -179,17 +187,15 @@ async def _serve_grpc(
     services: Services,
     health: Health,
     audit_denials: AuditDenials,
-    meter: Meter,
+    bound: Shedding,
+    tls: ServerTls | None,
+    observe: CallObserver,
     shares_port: bool,
 ) -> None:
     settings = parts.settings
     await parts.signing.keyring.check_seals(time_limit())
-    call_log, bound = build_call_log(settings), shedding(settings)
-    meter.shedding = bound
-    calls = build_calls(
-        parts, audit_denials, bound, observers=[call_log, meter.calls], clock=utc_now
-    )
-    tls = server_tls(settings, clock=utc_now)
+    call_log = build_call_log(settings)
+    calls = build_calls(parts, audit_denials, bound, observers=[call_log, observe], clock=utc_now)
     server, (address, *mtls_address) = open_server(
         grpc_ports(settings, tls),
         calls=calls,
@@ -202,7 +208,6 @@ async def _serve_grpc(
     await health.probe_once()
     background = _background(parts)
     if tls is not None:
-        meter.expiry_times = tls.expiry_times
         background.append(asyncio.create_task(tls.keep_fresh()))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.

@@ -87,6 +87,11 @@ def variable_of(name: str) -> str:
     return f"{PREFIX}{name}".upper()
 
 
+def problems_of(variable: str, text: str) -> list[str]:
+    """Return what a text says is wrong with what a variable names, one line for each thing."""
+    return [f"{variable}: {line}" for line in text.splitlines()]
+
+
 def load_database_url() -> str:
     """Read the one setting that commands on the bare database need.
 
@@ -112,5 +117,4 @@ def _problem(detail: object) -> list[str]:
     if not location:
         return [message]
     name = variable_of(str(location[0]))
-    text = "is required" if message == "Field required" else message
-    return [f"{name}: {line}" for line in text.splitlines()]
+    return problems_of(name, "is required" if message == "Field required" else message)

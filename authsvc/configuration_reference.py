@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from authsvc.config import PREFIX, SECRETS, Settings, variable_of
+from authsvc.config import SECRETS, Settings, variable_of
 
 _SECRETS: Final = "\n".join(f"- `{variable_of(name)}`" for name in SECRETS)
 _HEAD: Final = f"""\
@@ -59,7 +59,7 @@ def _row(name: str) -> str:
     if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
         values = ", ".join(f"`{member.value}`" for member in field.annotation)
         meaning = f"{meaning} One of {values}."
-    return f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |\n"
+    return f"| `{variable_of(name)}` | {default} | {meaning} |\n"
 
 
 def _default(value: object) -> str:

@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from authsvc.config import PREFIX, Settings
+from authsvc.config import Settings, variable_of
 from authsvc.domain.errors import AuthsvcError
 from authsvc.listening import reserve
 from authsvc.metrics.place import ALONE, Place
@@ -56,18 +56,18 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
     workers = settings.worker_count
     environment = {
         **os.environ,
-        f"{PREFIX}DATABASE_POOL_SIZE": str(max(1, settings.database_pool_size // workers)),
+        variable_of("database_pool_size"): str(max(1, settings.database_pool_size // workers)),
     }
     wanted = {
-        "address": ("LISTEN_ADDRESS", settings.listen_address),
-        "http_address": ("HTTP_ADDRESS", settings.http_address if settings.serves_http else None),
-        "mtls_address": ("MTLS_LISTEN_ADDRESS", settings.mtls_listen_address),
+        "address": ("listen_address", settings.listen_address),
+        "http_address": ("http_address", settings.http_address if settings.serves_http else None),
+        "mtls_address": ("mtls_listen_address", settings.mtls_listen_address),
     }
     with ExitStack() as held:
         addresses: dict[str, str | None] = dict.fromkeys(wanted)
         for what, (setting, address) in wanted.items():
             if address is not None:
-                name = f"{PREFIX}{setting}"
+                name = variable_of(setting)
                 reserved, actual = reserve(address, setting=name)
                 held.enter_context(reserved)
                 addresses[what] = environment[name] = actual

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from authsvc.config import InvalidSettings, Settings
+from authsvc.config import InvalidSettings, Settings, problems_of
 from authsvc.domain.clock import Clock
 from authsvc.settings.issuers import IssuerEntry
 from authsvc.settings.issuers_file import check_issuers_file
@@ -60,9 +60,7 @@ def build_token_readers(
         # Settings checked the file, but it may have changed since.
         entries = check_issuers_file(settings.issuers_file, own_issuer=settings.token_issuer)
     except ValueError as error:
-        raise InvalidSettings(
-            [f"AUTHSVC_ISSUERS_FILE: {line}" for line in str(error).splitlines()]
-        ) from None
+        raise InvalidSettings(problems_of("AUTHSVC_ISSUERS_FILE", str(error))) from None
     issuers = [_issuer(entry, settings.leeway) for entry in entries]
     verifier = AllTokensVerifier(
         own=own_verifier, issuers=issuers, remembered=settings.cache_tokens, clock=clock

@@ -7,7 +7,6 @@ import platform
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Protocol
 
 import grpc
 
@@ -23,24 +22,13 @@ from authsvc.metrics.process import measure_lag, process_samples
 from authsvc.metrics.samples import Sample, durations_sample
 from authsvc.metrics.workers import Workers
 from authsvc.rpc.health import Health
+from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.version import VERSION
 
 
-class Shedding(Protocol):
-    """What refuses calls beyond a limit."""
-
-    in_flight: int
-    """How many calls are under way that it counts."""
-    shed: int
-    """How many it has refused."""
-
-
 class Meter:
-    """Reads the numbers of this process off its parts, and those of the other workers from them.
-
-    What is built late, or not always, is set when it is there.
-    """
+    """Reads the numbers of this process off its parts, and those of the other workers from them."""
 
     def __init__(
         self,
@@ -49,22 +37,33 @@ class Meter:
         health: Health,
         audit_denials: AuditDenials,
         refresh_repeats: Tally,
+        shedding: Shedding,
+        expiry_times: Callable[[], Mapping[str, datetime]],
         place: Place,
     ) -> None:
-        """Take what is read off, and which worker this is."""
+        """Take what is read off, and which worker this is.
+
+        Args:
+            parts: What stands between the wire and the database.
+            health: What calls may be sent here by.
+            audit_denials: What refused attempts are written by.
+            refresh_repeats: How often a refresh was answered again.
+            shedding: What refuses calls beyond a limit.
+            expiry_times: Tells when each certificate expires, by what it is: `server` or
+                `client_ca`.
+            place: Which worker this is.
+        """
         self._parts = parts
         self._health = health
         self._audit_denials = audit_denials
         self._refresh_repeats = refresh_repeats
+        self._shedding = shedding
+        self._expiry_times = expiry_times
         self._place = place
         self._workers = Workers(place, self._samples)
         self._lags = Durations()
         self.calls = CallCounts()
         """Is to be told of every call."""
-        self.shedding: Shedding | None = None
-        """What refuses calls beyond a limit."""
-        self.expiry_times: Callable[[], Mapping[str, datetime]] = dict
-        """Tells when each certificate expires, by what it is: `server` or `client_ca`."""
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
@@ -103,13 +102,12 @@ class Meter:
         yield Sample(catalog.WORKER_RESTARTS, self._place.restarts)
         yield Sample(catalog.READY, ready)
         yield Sample(catalog.DATABASE_UP, self._health.database_answers)
-        for name, expiry_time in self.expiry_times().items():
+        for name, expiry_time in self._expiry_times().items():
             yield Sample(catalog.CERTIFICATE_EXPIRY, expiry_time.timestamp(), (name,))
         yield durations_sample(catalog.EVENT_LOOP_LAG, self._lags)
         yield from process_samples()
 
     def _of_calls(self) -> Iterator[Sample]:
         yield from self.calls.samples()
-        if self.shedding is not None:
-            yield Sample(catalog.RPC_IN_FLIGHT, self.shedding.in_flight)
-            yield Sample(catalog.RPC_SHED, self.shedding.shed)
+        yield Sample(catalog.RPC_IN_FLIGHT, self._shedding.in_flight)
+        yield Sample(catalog.RPC_SHED, self._shedding.shed)

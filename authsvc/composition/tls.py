@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from authsvc.composition.traffic import channel_limits
-from authsvc.config import InvalidSettings, Settings
+from authsvc.config import InvalidSettings, Settings, problems_of
 from authsvc.domain.client_certificates import CertificateRule
 from authsvc.rpc.certificate_files import CLIENT_CA, CertificateUnusable
 from authsvc.rpc.peer_certificates import CallerOfPeer, CertificateCallers, no_caller_of_peer
@@ -73,6 +73,4 @@ def _rules(file: Path) -> list[CertificateRule]:
         # Settings checked the file, but it may have changed since.
         return read_certificate_rules(file)
     except ValueError as error:
-        raise InvalidSettings(
-            [f"AUTHSVC_CERTIFICATE_CALLERS_FILE: {line}" for line in str(error).splitlines()]
-        ) from None
+        raise InvalidSettings(problems_of("AUTHSVC_CERTIFICATE_CALLERS_FILE", str(error))) from None

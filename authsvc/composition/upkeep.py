@@ -21,6 +21,9 @@ from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
 
 _PRUNE_LIMIT: Final = 5000
 
+_RemoveSome = Callable[[Deadline], Awaitable[bool]]
+"""Removes what is past, a bounded share of it, and tells whether there was any."""
+
 
 def keep_maintained(
     settings: Settings, database: Database, audit_log: PostgresAuditLog
@@ -36,31 +39,20 @@ def whole_upkeep(
     retention = timedelta(hours=settings.change_retention)
     housekeeping = PostgresSessionHousekeeping(database)
 
-    async def changes(deadline: Deadline) -> bool:
-        async def prune(connection: Connection) -> bool:
-            return await prune_changes(connection, retention, _PRUNE_LIMIT)
+    async def changes(connection: Connection) -> bool:
+        return await prune_changes(connection, retention, _PRUNE_LIMIT)
 
-        return await database.run(prune, deadline)
+    async def answers(connection: Connection) -> bool:
+        return await prune_answers(connection, clock(), _PRUNE_LIMIT)
 
-    async def answers(deadline: Deadline) -> bool:
-        async def prune(connection: Connection) -> bool:
-            return await prune_answers(connection, clock(), _PRUNE_LIMIT)
-
-        return await database.run(prune, deadline)
-
-    async def refreshes(deadline: Deadline) -> bool:
-        return await housekeeping.drop_answers(clock(), deadline)
-
-    async def sessions(deadline: Deadline) -> bool:
-        return await housekeeping.delete_past(clock(), deadline)
-
-    upkeep = _of_months(settings, database, audit_log) | {
-        "change log": partial(_to_its_end, changes),
-        "answers to repeated requests": partial(_to_its_end, answers),
-        "answers to refresh tokens": partial(_to_its_end, refreshes),
-        "past sessions and logins": partial(_to_its_end, sessions),
+    removals: dict[str, _RemoveSome] = {
+        "change log": partial(database.run, changes),
+        "answers to repeated requests": partial(database.run, answers),
+        "answers to refresh tokens": lambda deadline: housekeeping.drop_answers(clock(), deadline),
+        "past sessions and logins": lambda deadline: housekeeping.delete_past(clock(), deadline),
     }
-    return KeepMaintained(upkeep, jitter=random.random)
+    removed = {name: partial(_to_its_end, remove_some) for name, remove_some in removals.items()}
+    return KeepMaintained(_of_months(settings, database, audit_log) | removed, jitter=random.random)
 
 
 def _of_months(
@@ -73,9 +65,7 @@ def _of_months(
     }
 
 
-async def _to_its_end(
-    remove_some: Callable[[Deadline], Awaitable[bool]], deadline: Deadline
-) -> None:
+async def _to_its_end(remove_some: _RemoveSome, deadline: Deadline) -> None:
     """Remove until nothing is left.
 
     Raises:

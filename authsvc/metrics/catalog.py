@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 WORKER: Final = "worker"
@@ -42,17 +43,9 @@ def _declare(kind: Kind, name: str, text: str, *labels: str) -> Metric:
     return metric
 
 
-def _counter(name: str, text: str, *labels: str) -> Metric:
-    return _declare(Kind.COUNTER, name, text, *labels)
-
-
-def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return _declare(Kind.GAUGE, name, text, *labels)
-
-
-def _histogram(name: str, text: str, *labels: str) -> Metric:
-    return _declare(Kind.HISTOGRAM, name, text, *labels)
-
+_counter: Final = partial(_declare, Kind.COUNTER)
+_gauge: Final = partial(_declare, Kind.GAUGE)
+_histogram: Final = partial(_declare, Kind.HISTOGRAM)
 
 # Is it up?
 BUILD_INFO: Final = _gauge(

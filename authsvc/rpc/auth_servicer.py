@@ -44,7 +44,6 @@ from orchestrator.auth.v1 import (
     key_rotation_pb2,
     usage_pb2,
 )
-from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 
 class AuthServicer:
@@ -225,9 +224,7 @@ class AuthServicer:
 
 
 def _answer(verdict: Verdict) -> Answer:
-    outcome = verdict.outcome
-    denial = outcome.reason.name if isinstance(outcome, Denial) else ""
-    return Answer(conversion.validate_credential_response(verdict), denial)
+    return Answer(conversion.validate_credential_response(verdict), _denial(verdict))
 
 
 def _batch_answer(verdicts: Sequence[Verdict | Undecided]) -> Answer:
@@ -239,6 +236,10 @@ def _batch_answer(verdicts: Sequence[Verdict | Undecided]) -> Answer:
 def _reason(verdict: Verdict | Undecided) -> str:
     """Return why an entry of a batch is not good; empty when it is."""
     if isinstance(verdict, Undecided):
-        return ErrorReason.Name(row_of(verdict.cause).reason).removeprefix("ERROR_REASON_")
+        return row_of(verdict.cause).short_reason
+    return _denial(verdict)
+
+
+def _denial(verdict: Verdict) -> str:
     outcome = verdict.outcome
     return outcome.reason.name if isinstance(outcome, Denial) else ""

@@ -18,10 +18,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import AUTHORITATIVE
-from authsvc.domain.origin import Origin
 from authsvc.rpc.audit_denied import denied_record
 from authsvc.rpc.behaviours import Behaviour, Parse, StreamingBehaviour
 from authsvc.rpc.call_authentication import AUTHORIZATION_KEY, CallAuthentication
@@ -30,9 +28,9 @@ from authsvc.rpc.endings import Endings, RunningCall
 from authsvc.rpc.instant_calls import MethodNow, instant_behaviour
 from authsvc.rpc.management import is_management
 from authsvc.rpc.observation import CallObserver
-from authsvc.rpc.origin import action_of, address_of, call_origin
+from authsvc.rpc.origin import action_of, address_of
 from authsvc.rpc.peer_certificates import CallerOfPeer, has_certificate, no_caller_of_peer
-from authsvc.rpc.request_ids import Metadata, RequestIds, metadata_of, metadata_values
+from authsvc.rpc.request_ids import RequestIds, metadata_of, metadata_values
 from authsvc.rpc.shedding import Shedding
 from authsvc.rpc.traced_calls import CallSpans, span_notes, traced, traced_stream
 from authsvc.usecases.audit_denials import AuditDenials
@@ -146,7 +144,7 @@ class Calls:
 
     def _bounded(self, name: str, behave: Behaviour) -> Behaviour:
         async def refuse(context: Context, error: Exception) -> NoReturn:
-            running = self._running(name, context, metadata_of(context))
+            running, _ = self._begun(name, context)
             try:
                 await self._endings.refuse(running, context, error)
             finally:
@@ -160,27 +158,20 @@ class Calls:
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
-            request_id, address = running.request_id, running.address
+            running, authorization = self._begun(name, context)
             deadline = CallDeadline(context, work_limit, monotonic)
             try:
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
-                caller = await authenticate(
-                    authorization, context, deadline, address, AUTHORITATIVE
+                running.caller = caller = await authenticate(
+                    authorization, context, deadline, running.address, AUTHORITATIVE
                 )
-                running.caller = caller
-                origin = call_origin(caller, name, request_id, address)
-                response = await serve(parse(data), Call(caller, deadline, origin))
+                response = await serve(parse(data), Call(caller, deadline, running.origin()))
                 answer = response.SerializeToString()
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    known = running.caller
-                    origin = call_origin(known, name, request_id, address)
-                    await self._audit(error, _parsed(parse, data), known, origin, deadline)
+                    await self._audit(error, running, _parsed(parse, data), deadline)
                 await endings.refuse(running, context, error)
             else:
                 return answer
@@ -199,21 +190,18 @@ class Calls:
         is_audited = is_management(name)
 
         async def behave(data: bytes, context: Context) -> bytes:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
-            request_id, address = running.request_id, running.address
+            running, authorization = self._begun(name, context)
             new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
-            deadline, origin = new_deadline(), call_origin(None, name, request_id, address)
+            deadline = new_deadline()
             try:
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
                 find_caller = functools.partial(
-                    authenticate, authorization, context, deadline, address
+                    authenticate, authorization, context, deadline, running.address
                 )
                 says_who = any(authorization) or has_certificate(context)
                 call = OpenCall(
                     deadline,
-                    address,
-                    origin,
+                    running.address,
+                    running.origin(),
                     new_deadline,
                     find_caller if says_who else None,
                 )
@@ -222,7 +210,7 @@ class Calls:
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    await self._audit(error, _parsed(parse, data), None, origin, new_deadline())
+                    await self._audit(error, running, _parsed(parse, data), new_deadline())
                 await endings.refuse(running, context, error)
             else:
                 return answer
@@ -238,15 +226,14 @@ class Calls:
         endings = self._endings
 
         async def behave(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-            metadata = metadata_of(context)
-            running = self._running(name, context, metadata)
-            request_id, address = running.request_id, running.address
+            running, authorization = self._begun(name, context)
+            address = running.address
             try:
                 deadline = StreamDeadline(context, work_limit)
-                authorization = metadata_values(metadata, AUTHORIZATION_KEY)
-                caller = await authenticate(authorization, context, deadline, address)
-                running.caller = caller
-                call = Call(caller, deadline, call_origin(caller, name, request_id, address))
+                running.caller = caller = await authenticate(
+                    authorization, context, deadline, address
+                )
+                call = Call(caller, deadline, running.origin())
                 async for response in serve(parse(data), call):
                     # A stream outlives many a credential: each answer is sent to a good one.
                     call.caller = await authenticate.again(
@@ -261,25 +248,27 @@ class Calls:
 
         return behave
 
-    def _running(self, name: str, context: Context, metadata: Metadata) -> RunningCall:
+    def _begun(self, name: str, context: Context) -> tuple[RunningCall, list[str]]:
+        """Return what is known of a call at first, and what it brings to say who makes it."""
+        metadata = metadata_of(context)
         request_id, address = self._request_ids(metadata), address_of(context.peer())
-        return RunningCall(name, self._monotonic(), request_id, address)
+        running = RunningCall(name, self._monotonic(), request_id, address)
+        return running, metadata_values(metadata, AUTHORIZATION_KEY)
 
     async def _audit(
         self,
         error: Exception,
+        running: RunningCall,
         request: Message | None,
-        caller: Caller | None,
-        origin: Origin,
         deadline: Deadline,
     ) -> None:
         """Tell the audit log if a call was refused. Whatever goes wrong, the status is sent."""
         try:
-            record = denied_record(error, request, caller, origin)
+            record = denied_record(error, request, running.caller, running.origin())
             if record is not None:
                 await self._audit_denials(record, deadline)
         except Exception:
-            log.exception("refused attempt not audited", request_id=origin.request_id)
+            log.exception("refused attempt not audited", request_id=running.request_id)
 
 
 def _parsed(parse: Parse, data: bytes) -> Message | None:

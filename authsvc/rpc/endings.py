@@ -14,11 +14,12 @@ from google.protobuf.message import DecodeError
 
 from authsvc.domain.callers import Caller
 from authsvc.domain.errors import InvalidRequest
+from authsvc.domain.origin import Origin
 from authsvc.rpc.deadlines import Context
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.observation import CallObserver, FinishedCall
+from authsvc.rpc.origin import call_origin
 from authsvc.rpc.status import trailing_metadata
-from orchestrator.auth.v1.error_reason_pb2 import ErrorReason
 
 # With less time left than this, one more attempt would end as DEADLINE_EXCEEDED and hide the cause.
 _ATTEMPT_SECONDS: Final = 0.2
@@ -51,6 +52,10 @@ class RunningCall:
         self.reason = ""
         self.error: Exception | None = None
 
+    def origin(self) -> Origin:
+        """Return what the audit log is told of the call, by what is known of its caller now."""
+        return call_origin(self.caller, self.method, self.request_id, self.address)
+
     def answered(self) -> None:
         """Note that the call ended well."""
         self.code = grpc.StatusCode.OK
@@ -63,7 +68,6 @@ class Endings:
         """Take who is told of every call that has ended, and the clock of the calls."""
         self._observers = tuple(observers)
         self._monotonic = monotonic
-        self.are_observed = bool(observers)
 
     def tell(self, finished: FinishedCall) -> None:
         """Tell the observers of a call. Their faults do not touch it."""
@@ -98,8 +102,7 @@ class Endings:
         if isinstance(error, DecodeError):
             error = InvalidRequest(())
         row = row_of(error)
-        call.code, call.error = row.code, error
-        call.reason = ErrorReason.Name(row.reason).removeprefix("ERROR_REASON_")
+        call.code, call.reason, call.error = row.code, row.short_reason, error
         trailing = trailing_metadata(error, row, call.request_id)
         left: float | None = context.time_remaining()
         if left is not None and left < _ATTEMPT_SECONDS:

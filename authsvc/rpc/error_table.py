@@ -26,6 +26,11 @@ class Row:
     text: str
     log_level: int
 
+    @property
+    def short_reason(self) -> str:
+        """The reason's name as logs and metrics have it."""
+        return reasons.ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")
+
 
 INTERNAL: Final = Row(
     grpc.StatusCode.INTERNAL,

@@ -15,7 +15,7 @@ from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.endings import Endings, RunningCall
 from authsvc.rpc.observation import Answer, FinishedCall
 from authsvc.rpc.origin import address_of
-from authsvc.rpc.request_ids import RequestIds, metadata_values
+from authsvc.rpc.request_ids import RequestIds, metadata_of, metadata_values
 
 Rest = Callable[[Deadline], Awaitable[Answer]]
 """What is left of a call that cannot be answered without waiting."""
@@ -50,11 +50,10 @@ def instant_behaviour(
         request_ids: Gives every call its request id.
         endings: Ends calls, and tells of it.
     """
-    is_observed = endings.are_observed
 
     async def behave(data: bytes, context: Context) -> bytes:
-        started = monotonic() if is_observed else 0.0
-        metadata = context.invocation_metadata() or ()
+        started = monotonic()
+        metadata = metadata_of(context)
         address = address_of(context.peer())
         caller: Caller | None = None
         try:
@@ -76,18 +75,17 @@ def instant_behaviour(
                 raise
             finally:
                 endings.tell_end(call, context)
-        if is_observed:
-            endings.tell(
-                FinishedCall(
-                    name,
-                    _OK,
-                    answer.denial,
-                    monotonic() - started,
-                    request_ids(metadata),
-                    caller.principal.actor,
-                    address,
-                )
+        endings.tell(
+            FinishedCall(
+                name,
+                _OK,
+                answer.denial,
+                monotonic() - started,
+                request_ids(metadata),
+                caller.principal.actor,
+                address,
             )
+        )
         return answer.data
 
     return behave

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import Final, NoReturn
 
 from authsvc.domain.errors import Overloaded
+from authsvc.rpc.behaviours import Behaviour
 from authsvc.rpc.deadlines import Context
 
-Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 Refuse = Callable[[Context, Exception], Awaitable[NoReturn]]
 
 _LEAST_DELAY: Final = timedelta(seconds=0.5)

@@ -83,16 +83,12 @@ class OpenTelemetryStatementSpans:
         if not get_current_span().is_recording():
             yield
             return
-        started = time.time_ns()
+        span = self._tracer.start_span(
+            "wait for a connection", kind=SpanKind.INTERNAL, attributes=_POSTGRES
+        )
         try:
             yield
         finally:
-            span = self._tracer.start_span(
-                "wait for a connection",
-                kind=SpanKind.INTERNAL,
-                attributes=_POSTGRES,
-                start_time=started,
-            )
             span.end()
 
     def ran(self, statement: str, seconds: float, error: BaseException | None) -> None:

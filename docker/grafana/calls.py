@@ -6,9 +6,10 @@ from typing import Final
 
 from grafana_foundation_sdk.models import units
 
-from docker.grafana.panels import Row, above, below, graph, number
+from docker.grafana.panels import Row, above, below, graph, number, took
 
 _DAY: Final = 86400
+_DURATION: Final = "authsvc_rpc_duration_seconds"
 # Streams end with their server and go on at another; their length is their whole life.
 _CALLS: Final = 'method!~".+/Watch.+"'
 _FAILED: Final = f'code=~"DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|UNKNOWN",{_CALLS}'
@@ -22,12 +23,6 @@ _FAILED_SHARE: Final = (
     f"(sum(rate(authsvc_rpc_requests_total{{{_FAILED}}}[R])) or vector(0))"
     f" / sum(rate(authsvc_rpc_requests_total{{{_CALLS}}}[R]))"
 )
-
-
-def _duration(quantile: float, calls: str, by: str = "le") -> str:
-    """Return how long that share of the calls took at most."""
-    buckets = f"rate(authsvc_rpc_duration_seconds_bucket{{{calls}}}[R])"
-    return f"histogram_quantile({quantile}, sum by ({by}) ({buckets}))"
 
 
 def _share(counter: str, part: str, by: str) -> str:
@@ -118,16 +113,16 @@ _FAST: Final = Row(
             "How long ValidateCredential takes in the service, without the network. From memory it "
             "is less than a millisecond. Red is where an alert fires, for the 99 %.",
             units.Seconds,
-            (_duration(0.5, _VALIDATE), "50 %"),
-            (_duration(0.99, _VALIDATE), "99 %"),
-            (_duration(0.999, _VALIDATE), "99.9 %"),
+            (took(0.5, _DURATION, of=_VALIDATE), "50 %"),
+            (took(0.99, _DURATION, of=_VALIDATE), "99 %"),
+            (took(0.999, _DURATION, of=_VALIDATE), "99.9 %"),
             levels=above(warn=0.01, bad=0.1),
         ),
         graph(
             "Other methods, 99 %",
             "Changes wait for the database; log-ins for a password hash, which is slow on purpose.",
             units.Seconds,
-            (_duration(0.99, _OTHERS, by="method, le"), "{{method}}"),
+            (took(0.99, _DURATION, "method", of=_OTHERS), "{{method}}"),
         ),
         graph(
             "Calls under way",

@@ -148,6 +148,20 @@ def number(
     return Panel(title, description, unit, asked, levels, words, is_number=True)
 
 
+def took(quantile: float, histogram: str, *by: str, of: str = "") -> str:
+    """Return an expression of how long that share of what a histogram counts took at most.
+
+    Args:
+        quantile: The share; from 0 to 1.
+        histogram: The metric, without the ending of its buckets.
+        by: The labels that each have a line of their own.
+        of: Which labels what counts has, as in braces; empty for all of it.
+    """
+    buckets = f"{histogram}_bucket{{{of}}}" if of else f"{histogram}_bucket"
+    labels = ", ".join((*by, "le"))
+    return f"histogram_quantile({quantile}, sum by ({labels}) (rate({buckets}[R])))"
+
+
 def above(*, warn: float | None = None, bad: float | None = None) -> tuple[models.Threshold, ...]:
     """Return levels of what is bad when it is large. From `bad` on an alert fires, or soon does."""
     return _levels("green", (warn, "orange"), (bad, "red"))

@@ -6,16 +6,11 @@ from typing import Final
 
 from grafana_foundation_sdk.models import units
 
-from docker.grafana.panels import Row, above, graph
+from docker.grafana.panels import Row, above, graph, took
 
 _LOG_IN: Final = 'method="orchestrator.auth.v1.SessionService/CreateSession"'
 _REFRESH: Final = 'method="orchestrator.auth.v1.SessionService/RefreshSession"'
 _TOO_MANY: Final = 'reason=~"TOO_MANY_LOGINS|TOO_MANY_LOOKUPS|TOO_MANY_STREAMS"'
-
-
-def _took(quantile: float, histogram: str, by: str) -> str:
-    """Return how long that share of it took at most."""
-    return f"histogram_quantile({quantile}, sum by ({by}, le) (rate({histogram}_bucket[R])))"
 
 
 _DATABASE: Final = Row(
@@ -39,8 +34,8 @@ _DATABASE: Final = Row(
             "Time at the database, 99 %",
             "How long work waits for a connection, and how long it then has it.",
             units.Seconds,
-            (_took(0.99, "authsvc_database_wait_seconds", "instance"), "wait, {{instance}}"),
-            (_took(0.99, "authsvc_database_work_seconds", "instance"), "work, {{instance}}"),
+            (took(0.99, "authsvc_database_wait_seconds", "instance"), "wait, {{instance}}"),
+            (took(0.99, "authsvc_database_work_seconds", "instance"), "work, {{instance}}"),
             levels=above(warn=0.1, bad=1),
         ),
         graph(
@@ -206,7 +201,7 @@ _PROCESSES: Final = Row(
             "How long a call may wait for its turn. Red is where an alert fires.",
             units.Seconds,
             (
-                _took(0.9, "authsvc_event_loop_lag_seconds", "instance, worker"),
+                took(0.9, "authsvc_event_loop_lag_seconds", "instance", "worker"),
                 "{{instance}} {{worker}}",
             ),
             levels=above(warn=0.01, bad=0.1),

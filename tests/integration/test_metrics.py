@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -18,6 +17,7 @@ from authsvc.domain.tallies import Tally
 from authsvc.metrics.catalog import ALL, WORKER
 from authsvc.metrics.place import ALONE
 from authsvc.rpc.health import Health
+from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
@@ -276,15 +276,17 @@ async def test_a_database_that_is_away_shows(database_url: str) -> None:
 async def test_limits_and_certificates_are_told_where_there_are_any(parts: app.Parts) -> None:
     async def probe() -> None: ...
 
+    bound = Shedding(limit=10, jitter=lambda: 0.5)
+    bound.in_flight, bound.shed = 3, 7
     meter = Meter(
         parts,
         health=Health(probe=probe, service_names=[]),
         audit_denials=AuditDenials(store=parts.audit_log, monotonic=time.monotonic),
         refresh_repeats=Tally(),
+        shedding=bound,
+        expiry_times=lambda: {"server": datetime(2026, 1, 2, tzinfo=UTC)},
         place=ALONE,
     )
-    meter.shedding = SimpleNamespace(in_flight=3, shed=7)
-    meter.expiry_times = lambda: {"server": datetime(2026, 1, 2, tzinfo=UTC)}
 
     lines = (await meter.page("")).body.decode().splitlines()
 

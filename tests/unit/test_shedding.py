@@ -10,8 +10,9 @@ from typing import NoReturn, cast
 import pytest
 
 from authsvc.domain.errors import Overloaded
+from authsvc.rpc.behaviours import Behaviour
 from authsvc.rpc.deadlines import Context
-from authsvc.rpc.shedding import Behaviour, Shedding
+from authsvc.rpc.shedding import Shedding
 
 CONTEXT = cast("Context", None)
 LIMIT = 2
