@@ -15,7 +15,8 @@ def maintenance(*, as_json: JsonOption = False) -> None:
     """Do once, and to its end, what servers do in the background.
 
     Makes the months to come of usage and of the audit log, and removes what is past: usage,
-    changes, kept answers, sessions and counts of logins. Safe beside servers and other runs of it.
+    changes, kept answers, sessions and counts of logins. Ends what sessions disabled accounts have
+    left. Safe beside servers and other runs of it.
     Ends with 1 when a part could not be done; the log on standard error says why.
     """
     settings = load_settings()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from authsvc.config import Settings
 from authsvc.domain.clock import Clock, Deadline
@@ -18,11 +18,12 @@ from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
+from authsvc.usecases.tidy_sessions import tidyings
 
 _PRUNE_LIMIT: Final = 5000
 
-_RemoveSome = Callable[[Deadline], Awaitable[bool]]
-"""Removes what is past, a bounded share of it, and tells whether there was any."""
+_Step: TypeAlias = Callable[[Deadline], Awaitable[bool]]
+"""Does some of the work, and returns True when there may be more."""
 
 
 def keep_maintained(
@@ -39,20 +40,30 @@ def whole_upkeep(
     retention = timedelta(hours=settings.change_retention)
     housekeeping = PostgresSessionHousekeeping(database)
 
-    async def changes(connection: Connection) -> bool:
-        return await prune_changes(connection, retention, _PRUNE_LIMIT)
+    async def changes(deadline: Deadline) -> bool:
+        async def prune(connection: Connection) -> bool:
+            return await prune_changes(connection, retention, _PRUNE_LIMIT)
 
-    async def answers(connection: Connection) -> bool:
-        return await prune_answers(connection, clock(), _PRUNE_LIMIT)
+        return await database.run(prune, deadline)
 
-    removals: dict[str, _RemoveSome] = {
-        "change log": partial(database.run, changes),
-        "answers to repeated requests": partial(database.run, answers),
-        "answers to refresh tokens": lambda deadline: housekeeping.drop_answers(clock(), deadline),
-        "past sessions and logins": lambda deadline: housekeeping.delete_past(clock(), deadline),
+    async def answers(deadline: Deadline) -> bool:
+        async def prune(connection: Connection) -> bool:
+            return await prune_answers(connection, clock(), _PRUNE_LIMIT)
+
+        return await database.run(prune, deadline)
+
+    def now(step: Callable[[datetime, Deadline], Awaitable[bool]]) -> _Step:
+        return lambda deadline: step(clock(), deadline)
+
+    steps: dict[str, _Step] = {
+        "change log": changes,
+        "answers to repeated requests": answers,
+        **{part.name: now(part.step) for part in tidyings(housekeeping)},
     }
-    removed = {name: partial(_to_its_end, remove_some) for name, remove_some in removals.items()}
-    return KeepMaintained(_of_months(settings, database, audit_log) | removed, jitter=random.random)
+    upkeep = _of_months(settings, database, audit_log) | {
+        name: partial(_to_its_end, step) for name, step in steps.items()
+    }
+    return KeepMaintained(upkeep, jitter=random.random)
 
 
 def _of_months(
@@ -65,12 +76,12 @@ def _of_months(
     }
 
 
-async def _to_its_end(remove_some: _RemoveSome, deadline: Deadline) -> None:
-    """Remove until nothing is left.
+async def _to_its_end(step: _Step, deadline: Deadline) -> None:
+    """Take steps until nothing is left.
 
     Raises:
-        DatabaseUnavailable: There was no time for all of it; what was removed stays so.
+        DatabaseUnavailable: There was no time for all of them; what was done stays so.
     """
-    while await remove_some(deadline):
+    while await step(deadline):
         if deadline.remaining() <= 0:
             raise DatabaseUnavailable

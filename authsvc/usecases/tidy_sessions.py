@@ -6,9 +6,9 @@ So are the sessions ended that a disabled account has left: of very many, its di
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 import structlog
 
@@ -44,19 +44,44 @@ class Housekeeping(Protocol):
         ...
 
 
+class Tidying(NamedTuple):
+    """A part of tidying up."""
+
+    name: str
+    step: Callable[[datetime, Deadline], Awaitable[bool]]
+    """Does some of it, and returns True when there may be more."""
+    every: int
+    """In every so many rounds it has its turn."""
+    steps: int
+    """How many steps it takes at most in its turn."""
+
+
+def tidyings(housekeeping: Housekeeping) -> tuple[Tidying, ...]:
+    """Return all parts of tidying up, for rounds in the background and for doing it to the end."""
+    return (
+        Tidying("answers to refresh tokens", housekeeping.drop_answers, every=1, steps=1),
+        Tidying(
+            "past sessions and logins", housekeeping.delete_past, every=ROUNDS_TO_DELETE, steps=1
+        ),
+        Tidying(
+            "sessions of disabled accounts",
+            housekeeping.end_sessions_of_disabled,
+            every=1,
+            steps=STEPS_A_ROUND,
+        ),
+    )
+
+
 async def keep_tidy(
     housekeeping: Housekeeping, clock: Clock, new_deadline: Callable[[], Deadline]
 ) -> NoReturn:
     """Tidy up, now and every few seconds, until cancelled."""
     rounds, troubled = 0, False
     while True:
+        due = [part for part in tidyings(housekeeping) if rounds % part.every == 0]
         try:
-            await housekeeping.drop_answers(clock(), new_deadline())
-            if rounds % ROUNDS_TO_DELETE == 0:
-                await housekeeping.delete_past(clock(), new_deadline())
-            for _ in range(STEPS_A_ROUND):
-                if not await housekeeping.end_sessions_of_disabled(clock(), new_deadline()):
-                    break
+            for part in due:
+                await _take_turn(part, clock, new_deadline)
             troubled = False
         except Exception as error:  # noqa: BLE001 - whatever it was, the next time comes
             if not troubled:
@@ -64,3 +89,9 @@ async def keep_tidy(
             troubled = True
         rounds += 1
         await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def _take_turn(part: Tidying, clock: Clock, new_deadline: Callable[[], Deadline]) -> None:
+    for _ in range(part.steps):
+        if not await part.step(clock(), new_deadline()):
+            return

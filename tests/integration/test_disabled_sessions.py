@@ -213,6 +213,18 @@ async def test_of_very_many_sessions_the_rest_is_ended_in_the_background(
 
 
 @pytest.mark.usefixtures("no_tidying")
+async def test_maintenance_ends_the_rest_too(
+    shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
+) -> None:
+    person, _ = await five_sessions(shared_service, shared_stubs)
+    await switch(shared_client, "account", person, on=False)
+
+    await app.maintain_once(shared_service.parts)
+
+    assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
+
+
+@pytest.mark.usefixtures("no_tidying")
 async def test_an_account_that_is_enabled_again_has_no_session_left_however_many_there_were(
     shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
 ) -> None:
