@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from authsvc.cli.command_logs import log_as_set
 from authsvc.cli.connection import Connection, with_connection
 from authsvc.cli.local_database import (
     DEFAULT_DATA_DIR,
@@ -81,6 +82,7 @@ async def _list(data_dir: Path) -> list[_Listed]:
     from authsvc.domain.signing_keys import lives_of  # noqa: PLC0415
 
     settings = load_local_settings(data_dir)
+    log_as_set(settings)
     async with open_parts(settings) as parts:
         keys = await parts.signing.store.list_signing_keys(time_limit())
         now = utc_now()
@@ -169,7 +171,9 @@ def reencrypt(*, data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption
 async def _reencrypt(data_dir: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     from authsvc.app import open_parts, time_limit  # noqa: PLC0415 - loads the server
 
-    async with open_parts(load_local_settings(data_dir)) as parts:
+    settings = load_local_settings(data_dir)
+    log_as_set(settings)
+    async with open_parts(settings) as parts:
         done = await parts.signing.reencrypt(
             operator_origin("authsvc keyring reencrypt"), time_limit()
         )

@@ -6,9 +6,9 @@ import typer
 import uvloop
 
 from authsvc import app
+from authsvc.cli.command_logs import log_as_set
 from authsvc.cli.output import JsonOption, print_json
 from authsvc.config import Settings, load_settings
-from authsvc.logs import configure_logs
 
 
 def maintenance(*, as_json: JsonOption = False) -> None:
@@ -20,7 +20,7 @@ def maintenance(*, as_json: JsonOption = False) -> None:
     Ends with 1 when a part could not be done; the log on standard error says why.
     """
     settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    log_as_set(settings)
     done = uvloop.run(_maintain(settings))
     if as_json:
         print_json(done)

@@ -10,6 +10,7 @@ import typer
 import uvloop
 
 from authsvc import app
+from authsvc.cli.command_logs import log_as_set
 from authsvc.cli.failures import Failure
 from authsvc.cli.operator import operator_origin
 from authsvc.cli.output import JsonOption, print_json
@@ -35,12 +36,7 @@ def serve() -> None:
     settings = load_settings()
     worker = os.environ.get(WORKER_VARIABLE)
     is_worker = worker is not None
-    configure_logs(
-        settings.log_level,
-        settings.log_format,
-        secrets=settings.encryption_key_texts,
-        worker=worker,
-    )
+    log_as_set(settings, worker=worker)
     log_crashes()
     if settings.worker_count > 1 and not is_worker:
         run_until_signal(lambda stop: _supervise(settings, stop))
@@ -115,6 +111,7 @@ def bootstrap(
     With another --key-name it makes one more admin key, should the first be lost.
     """
     settings = load_settings()
+    log_as_set(settings)
     issued = uvloop.run(_bootstrap(settings, key_name))
     if as_json:
         print_json(

@@ -12,6 +12,7 @@ import typer
 import uvloop
 
 from authsvc.app import open_parts, time_limit, token_signer, utc_now
+from authsvc.cli.command_logs import log_as_set
 from authsvc.cli.failures import Failure
 from authsvc.cli.key_options import parse_duration
 from authsvc.cli.local_database import (
@@ -83,6 +84,7 @@ def mint(
             "than that after the next one has begun to sign"
         )
     settings = load_local_settings(data_dir)
+    log_as_set(settings)
     life = timedelta(seconds=settings.access_token_ttl) if ttl is None else ttl
     with in_words_of_dev(data_dir):
         token = uvloop.run(_mint(settings, account, user, scopes, life))
