@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from authsvc.domain import ids
 from authsvc.domain.bounds import Violations
@@ -12,10 +12,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.sessions import Session
 from authsvc.usecases.call import Call
 from authsvc.usecases.managed_users import Users, get_managed_user
-from authsvc.usecases.pages import PageTokens
-
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
+from authsvc.usecases.pages import PageTokens, check_page_size, length_of_page
 
 
 class SessionLists(Protocol):
@@ -81,15 +78,14 @@ class ListSessions:
         after = self._page_tokens.read(page_token, listing) if page_token else ""
         violations = Violations()
         violations.check_id("user_id", user_id, ids.USER)
-        if page_size < 0:
-            violations.add("page_size", "is not negative")
+        check_page_size(violations, page_size)
         if after is None:
             violations.add(
                 "page_token", "is the next_page_token of an earlier response to the same user"
             )
         violations.raise_if_any()
         user = await get_managed_user(self._users, user_id, call)
-        size, now = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE), self._clock()
+        size, now = length_of_page(page_size), self._clock()
         sessions = await self._sessions.list_sessions(
             user.user_id,
             now=now,
