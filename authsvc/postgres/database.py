@@ -67,18 +67,18 @@ async def connect(
     """
     try:
         return await connect_to_primary(
-            url,
-            history=history,
-            server_settings={
-                "application_name": APPLICATION_NAME,
-                **limits.as_server_settings(),
-            },
+            url, history=history, server_settings=_server_settings(limits)
         )
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
             # Its words repeat what cannot be read.
             raise DatabaseUrlUnreadable from None
         raise translate(error) from error
+
+
+def _server_settings(limits: SessionLimits) -> dict[str, str]:
+    """Return what each session of ours begins with, in the pool or beside it."""
+    return {"application_name": APPLICATION_NAME, **limits.as_server_settings()}
 
 
 async def _keep_session(_connection: object) -> None:
@@ -134,7 +134,6 @@ class Database:
             DatabaseUnavailable: The database cannot be reached.
         """
         history = History()
-        limits = SessionLimits.all_of(statement_timeout)
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -143,10 +142,7 @@ class Database:
                 connect=partial(connect_to_primary, history=history),
                 reset=_keep_session,
                 init=None if spans is None else watching(spans),
-                server_settings={
-                    "application_name": APPLICATION_NAME,
-                    **limits.as_server_settings(),
-                },
+                server_settings=_server_settings(SessionLimits.all_of(statement_timeout)),
             )
         except Exception as error:
             raise translate(error) from error
