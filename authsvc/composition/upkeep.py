@@ -6,21 +6,19 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from authsvc.config import Settings
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.audit import PostgresAuditLog
-from authsvc.postgres.changes import prune_changes
+from authsvc.postgres.changes import PRUNE_LIMIT, prune_changes
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
 from authsvc.usecases.tidy_sessions import tidyings
-
-_PRUNE_LIMIT: Final = 5000
 
 _Step: TypeAlias = Callable[[Deadline], Awaitable[bool]]
 """Does some of the work, and returns True when there may be more."""
@@ -42,13 +40,13 @@ def whole_upkeep(
 
     async def changes(deadline: Deadline) -> bool:
         async def prune(connection: Connection) -> bool:
-            return await prune_changes(connection, retention, _PRUNE_LIMIT)
+            return await prune_changes(connection, retention, PRUNE_LIMIT)
 
         return await database.run(prune, deadline)
 
     async def answers(deadline: Deadline) -> bool:
         async def prune(connection: Connection) -> bool:
-            return await prune_answers(connection, clock(), _PRUNE_LIMIT)
+            return await prune_answers(connection, clock(), PRUNE_LIMIT)
 
         return await database.run(prune, deadline)
 

@@ -13,6 +13,8 @@ from authsvc.domain.changes import Change, ChangeKind, ChangeLogPage
 from authsvc.domain.clock import Deadline
 from authsvc.postgres.database import Connection, Database, Row
 
+PRUNE_LIMIT: Final = 5000
+"""How many rows that are past are pruned at a time, so that it never takes long."""
 CHANNEL: Final = "authsvc_changes"
 """NOTIFY says on it that there is something to read. It may be lost; reading is what counts."""
 

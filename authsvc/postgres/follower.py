@@ -19,7 +19,7 @@ from authsvc.domain.changes import ChangeListener, Watermark
 from authsvc.domain.clock import Clock
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres.answered_requests import prune_answers
-from authsvc.postgres.changes import CHANNEL, prune_changes, read_changes
+from authsvc.postgres.changes import CHANNEL, PRUNE_LIMIT, prune_changes, read_changes
 from authsvc.postgres.database import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.history import UNTOLD, History, NotThePrimary
@@ -34,7 +34,6 @@ _LIMITS: Final = SessionLimits.all_of(timedelta(seconds=_READ_TIMEOUT_SECONDS))
 _FIRST_BACKOFF_SECONDS: Final = 0.05
 _LAST_BACKOFF_SECONDS: Final = 2.0
 _PRUNE_INTERVAL_SECONDS: Final = 10.0
-_PRUNE_LIMIT: Final = 5000
 
 log = structlog.get_logger()
 
@@ -170,10 +169,10 @@ class ChangeFollower:
     async def _prune(self, connection: Connection) -> None:
         if self._monotonic() - self._pruned_at >= _PRUNE_INTERVAL_SECONDS:
             self._pruned_at = self._monotonic()
-            await prune_changes(connection, self._retention, _PRUNE_LIMIT)
+            await prune_changes(connection, self._retention, PRUNE_LIMIT)
             try:
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS / 2):
-                    await prune_answers(connection, self._clock(), _PRUNE_LIMIT)
+                    await prune_answers(connection, self._clock(), PRUNE_LIMIT)
             except Exception as error:  # noqa: BLE001 - freshness does not depend on it
                 log.warning("answers to repeats not pruned", cause=repr(translate(error)))
 
