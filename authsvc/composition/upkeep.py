@@ -14,7 +14,7 @@ from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.audit import PostgresAuditLog
 from authsvc.postgres.changes import PRUNE_LIMIT, prune_changes
-from authsvc.postgres.database import Connection, Database
+from authsvc.postgres.database import Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
@@ -39,16 +39,14 @@ def whole_upkeep(
     housekeeping = PostgresSessionHousekeeping(database)
 
     async def changes(deadline: Deadline) -> bool:
-        async def prune(connection: Connection) -> bool:
-            return await prune_changes(connection, retention, PRUNE_LIMIT)
-
-        return await database.run(prune, deadline)
+        return await database.run(
+            lambda connection: prune_changes(connection, retention, PRUNE_LIMIT), deadline
+        )
 
     async def answers(deadline: Deadline) -> bool:
-        async def prune(connection: Connection) -> bool:
-            return await prune_answers(connection, clock(), PRUNE_LIMIT)
-
-        return await database.run(prune, deadline)
+        return await database.run(
+            lambda connection: prune_answers(connection, clock(), PRUNE_LIMIT), deadline
+        )
 
     def now(step: Callable[[datetime, Deadline], Awaitable[bool]]) -> _Step:
         return lambda deadline: step(clock(), deadline)
