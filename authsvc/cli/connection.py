@@ -60,7 +60,7 @@ ClientKeyFileOption = Annotated[
     ),
 ]
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
-_TIMEOUT_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 5.0
 _API_KEY: Final = "AUTHSVC_API_KEY"
 
 
@@ -99,7 +99,7 @@ class Connection:
             root_certificates=root_certificates,
             client_certificate=certificate,
             client_key=key,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
 
     def _read_pair(self) -> tuple[bytes | None, bytes | None]:
@@ -108,11 +108,7 @@ class Connection:
             return None, None
         if certificate is None or key is None:
             raise Failure("--client-certificate-file and --client-key-file go together: give both")
-        if self.plaintext:
-            raise Failure(
-                "--client-certificate-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) "
-                "switches off"
-            )
+        require_tls("--client-certificate-file", plaintext=self.plaintext)
         return certificate.read_bytes(), key.read_bytes()
 
 
@@ -170,7 +166,7 @@ def open_anonymous_client(
         api_key=ANONYMOUS,
         plaintext=plaintext,
         root_certificates=read_certificates(certificates, plaintext=plaintext),
-        timeout=_TIMEOUT_SECONDS,
+        timeout=TIMEOUT_SECONDS,
     )
 
 
@@ -183,9 +179,18 @@ def read_certificates(file: Path | None, *, plaintext: bool) -> bytes | None:
     """
     if file is None:
         return None
-    if plaintext:
-        raise Failure("--ca-file is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off")
+    require_tls("--ca-file", plaintext=plaintext)
     return file.read_bytes()
+
+
+def require_tls(option: str, *, plaintext: bool) -> None:
+    """Let an option pass that says something about TLS, unless the server has none.
+
+    Raises:
+        Failure: It has none.
+    """
+    if plaintext:
+        raise Failure(f"{option} is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off")
 
 
 def _read_api_key(file: Path | None, *, is_needed: bool) -> str:

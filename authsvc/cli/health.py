@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import grpc
 import typer
@@ -10,14 +10,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.cli.connection import (
     DEFAULT_ADDRESS,
+    TIMEOUT_SECONDS,
     AddressOption,
     CertificatesOption,
     PlaintextOption,
     read_certificates,
+    require_tls,
 )
 from authsvc.cli.failures import Failure
-
-_TIMEOUT_SECONDS: Final = 5.0
 
 
 def health(
@@ -38,18 +38,16 @@ def health(
     It needs no key.
     """
     root_certificates = read_certificates(ca_file, plaintext=plaintext)
+    if server_name:
+        require_tls("--server-name", plaintext=plaintext)
     if plaintext:
-        if server_name:
-            raise Failure(
-                "--server-name is for TLS, which --plaintext (AUTHSVC_PLAINTEXT) switches off"
-            )
         opened = grpc.insecure_channel(address)
     else:
         opened = _secure_channel(address, root_certificates, server_name)
     with opened as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT_SECONDS
+                health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_SECONDS
             )
         except grpc.RpcError as error:
             raise Failure(_why(error.code(), address, service)) from None
