@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from authsvc.domain.client_certificates import (
     CertificateRule,
@@ -18,7 +18,7 @@ from authsvc.domain.client_certificates import (
     is_uri_pattern,
 )
 from authsvc.domain.scopes import RESERVED
-from authsvc.settings.toml_files import read_toml
+from authsvc.settings.toml_files import TABLE, read_toml
 
 
 def _check_uri(uri: str) -> str:
@@ -45,7 +45,7 @@ def _check_scope(scope: str) -> str:
 class CallerEntry(BaseModel):
     """One `[[caller]]`: the name by which it is known, and what its holder may do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = TABLE
 
     uri: Annotated[str, AfterValidator(_check_uri)] | None = None
     dns: Annotated[str, AfterValidator(_check_dns_name)] | None = Field(
@@ -67,7 +67,7 @@ class CallerEntry(BaseModel):
 
 
 class _CallersFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = TABLE
 
     caller: Annotated[list[CallerEntry], Field(min_length=1)]
 

@@ -16,7 +16,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -31,6 +30,7 @@ from authsvc.domain.foreign_issuers import (
     ScopeMapping,
 )
 from authsvc.domain.scopes import MAX_SCOPES, RESERVED, is_scope
+from authsvc.settings.toml_files import TABLE
 
 _ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _MEDIA_TREE: Final = "application/"
@@ -73,7 +73,7 @@ _Scopes = Annotated[list[_Scope], Field(max_length=MAX_SCOPES), BeforeValidator(
 class IssuerEntry(BaseModel):
     """One `[[issuer]]`. Settings that others are checked against come before those."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = TABLE
 
     alias: Annotated[str, AfterValidator(_check_alias)]
     allow_loopback: bool = False

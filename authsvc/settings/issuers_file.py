@@ -8,14 +8,14 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from authsvc.settings.issuers import IssuerEntry
-from authsvc.settings.toml_files import read_toml
+from authsvc.settings.toml_files import TABLE, read_toml
 
 
 class _IssuersFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = TABLE
 
     issuer: list[IssuerEntry] = []
 

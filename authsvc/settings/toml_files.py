@@ -6,9 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 MAX_FILE_BYTES: Final = 1024 * 1024
+TABLE: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+"""Of every model of such a file: what it does not know is wrong, and no error repeats a value."""
 
 Content = TypeVar("Content", bound=BaseModel)
 
