@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from orchestrator.auth import AuthClient, AuthServiceError
-from tests.conftest import ENCRYPTION_KEY, execute, with_database
+from tests.conftest import ENCRYPTION_KEY, a_database
 from tests.e2e.support import environment, run, serve, until
 from tests.integration.support_traces import collecting
 
@@ -25,13 +24,8 @@ from tests.integration.support_traces import collecting
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def settings(postgres_url: str, template_database: str) -> AsyncIterator[dict[str, str]]:
     """The settings of a service on a database of this module's own."""
-    name = f"authsvc_e2e_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield {
-        "AUTHSVC_DATABASE_URL": with_database(postgres_url, name),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-    }
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres_url, template_database) as url:
+        yield {"AUTHSVC_DATABASE_URL": url, "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY}
 
 
 @pytest.fixture(scope="module")

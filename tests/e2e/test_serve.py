@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import re
-import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
-from tests.conftest import ENCRYPTION_KEY, execute, with_database
+from tests.conftest import ENCRYPTION_KEY, a_database
 from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
 from tests.support_certificates import issue_client, write_tls_files
 
@@ -54,16 +53,11 @@ class Prepared:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def prepared(postgres_url: str, template_database: str) -> AsyncIterator[Prepared]:
-    name = f"authsvc_e2e_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    settings = {
-        "AUTHSVC_DATABASE_URL": with_database(postgres_url, name),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-    }
-    done = run("bootstrap", "--json", settings=settings)
-    assert done.code == 0, done.err
-    yield Prepared(settings, json.loads(done.out)["secret"])
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres_url, template_database) as url:
+        settings = {"AUTHSVC_DATABASE_URL": url, "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY}
+        done = run("bootstrap", "--json", settings=settings)
+        assert done.code == 0, done.err
+        yield Prepared(settings, json.loads(done.out)["secret"])
 
 
 def test_an_operator_gets_from_an_empty_database_to_a_key(

@@ -26,8 +26,6 @@ from tests.conftest import (
     ENCRYPTION_KEY,
     Service,
     as_owner,
-    execute,
-    with_database,
 )
 
 if TYPE_CHECKING:
@@ -226,17 +224,6 @@ async def mint(service: Service, **changes: Any) -> str:  # noqa: ANN401 - claim
         "ttl": timedelta(minutes=5),
     }
     return signer.sign(**{**claims, **changes})
-
-
-@asynccontextmanager
-async def a_database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """Make a database and drop it at the end."""
-    name = f"authsvc_test_{secrets.token_hex(4)}"
-    await execute(
-        server_url, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")
-    )
-    yield with_database(server_url, name)
-    await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def settings_for(url: str, **changes: object) -> Settings:

@@ -24,10 +24,9 @@ from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import jwks_pb2, usage_pb2
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
-from tests.conftest import Service, serving
+from tests.conftest import Service, a_database, serving
 from tests.integration.support import (
     Stubs,
-    a_database,
     bearer,
     fresh_name,
     refusal_of,

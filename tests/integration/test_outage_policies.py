@@ -19,7 +19,7 @@ from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
-from tests.conftest import Service, execute, serving
+from tests.conftest import Service, a_database, serving
 from tests.integration.support import (
     Stubs,
     bearer,
@@ -53,11 +53,9 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(postgres: EmbeddedPostgres) -> AsyncIterator[Settings]:
     """Settings for a server on a database of its own there."""
-    name = f"d{time.monotonic_ns()}"
-    await execute(postgres.url(), f"CREATE DATABASE {name}")
-    await schema.migrate(postgres.url(name))
-    yield settings_for(postgres.url(name), database_timeout=1.0, shutdown_grace=0.5)
-    await execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres.url()) as url:
+        await schema.migrate(url)
+        yield settings_for(url, database_timeout=1.0, shutdown_grace=0.5)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.config import Settings
-from tests.conftest import Service, serving
+from tests.conftest import Service, a_database, serving
 from tests.integration.support import (
     WRITERS_LOCKED,
     Stubs,
-    a_database,
     locked,
     settings_for,
     stubs_of,

@@ -22,10 +22,9 @@ from orchestrator.auth.v1.denial_pb2 import DenialReason
 from orchestrator.auth.v1.explanation_pb2 import FindingCode
 from orchestrator.auth.v1.freshness_pb2 import FreshnessSource
 from orchestrator.auth.v1.rate_limit_pb2 import RateLimit
-from tests.conftest import Service, serving
+from tests.conftest import Service, a_database, serving
 from tests.integration.support import (
     Stubs,
-    a_database,
     bearer,
     connected,
     fresh_name,
