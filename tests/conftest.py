@@ -149,18 +149,24 @@ async def database_url(postgres_url: str, template_database: str) -> AsyncIterat
         yield url
 
 
+def settings_for(url: str, **changes: object) -> Settings:
+    """Return settings for a server on a database and on a free port."""
+    values: dict[str, object] = {
+        "database_url": url,
+        "encryption_key": ENCRYPTION_KEY,
+        "listen_address": "127.0.0.1:0",
+        # Its end takes a moment; tests of it switch it on.
+        "http_address": "off",
+        "shutdown_grace": 2.0,
+        **CHEAP_PASSWORDS,
+    }
+    return load_settings(**{**values, **changes})
+
+
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings for a server on this test's database and on a free port."""
-    return load_settings(
-        database_url=database_url,
-        encryption_key=ENCRYPTION_KEY,
-        listen_address="127.0.0.1:0",
-        # Its end takes a moment; tests of it switch it on.
-        http_address="off",
-        shutdown_grace=2.0,
-        **CHEAP_PASSWORDS,
-    )
+    return settings_for(database_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

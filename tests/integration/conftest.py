@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from orchestrator.auth import AsyncAuthClient
-from tests.conftest import Service, a_database, as_server, serving
-from tests.integration.support import Stubs, settings_for, stubs_of
+from tests.conftest import Service, a_database, as_server, serving, settings_for
+from tests.integration.support import Stubs, stubs_of
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -16,14 +16,11 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from authsvc import app
-from authsvc.config import Settings, load_settings
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tests.conftest import (
-    CHEAP_PASSWORDS,
-    ENCRYPTION_KEY,
     Service,
     as_owner,
 )
@@ -224,16 +221,3 @@ async def mint(service: Service, **changes: Any) -> str:  # noqa: ANN401 - claim
         "ttl": timedelta(minutes=5),
     }
     return signer.sign(**{**claims, **changes})
-
-
-def settings_for(url: str, **changes: object) -> Settings:
-    """Return settings for a server on a database and on a free port."""
-    values: dict[str, object] = {
-        "database_url": url,
-        "encryption_key": ENCRYPTION_KEY,
-        "listen_address": "127.0.0.1:0",
-        "http_address": "off",
-        "shutdown_grace": 2.0,
-        **CHEAP_PASSWORDS,
-    }
-    return load_settings(**{**values, **changes})

@@ -17,7 +17,7 @@ from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth import AuthServiceError, Unavailable
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from tests.conftest import a_database, serving
+from tests.conftest import a_database, serving, settings_for
 from tests.integration.support import (
     WRITERS_LOCKED,
     bearer,
@@ -26,7 +26,6 @@ from tests.integration.support import (
     locked,
     mint,
     refusal_of,
-    settings_for,
     stubs_of,
     until,
     until_waiting,

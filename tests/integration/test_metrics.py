@@ -21,8 +21,8 @@ from authsvc.rpc.health import Health
 from authsvc.usecases.audit_denials import AuditDenials
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
-from tests.conftest import Service, a_database, serving
-from tests.integration.support import Stubs, bearer, refused, settings_for, stubs_of, until
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, bearer, refused, stubs_of, until
 from tests.integration.support_http import FREE_ADDRESS, JWKS_PATH, fetch
 from tests.integration.support_proxy import proxied
 from tests.integration.support_sessions import a_person, login_of, refresh_of

@@ -19,17 +19,8 @@ from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
-from tests.conftest import Service, a_database, serving
-from tests.integration.support import (
-    Stubs,
-    bearer,
-    mint,
-    refusal_of,
-    refused,
-    settings_for,
-    stubs_of,
-    until,
-)
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, bearer, mint, refusal_of, refused, stubs_of, until
 from tests.integration.support_faults import (
     NOT_SERVING,
     SERVING,

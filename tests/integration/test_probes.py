@@ -10,16 +10,8 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.config import Settings
-from tests.conftest import Service, a_database, serving
-from tests.integration.support import (
-    WRITERS_LOCKED,
-    Stubs,
-    locked,
-    settings_for,
-    stubs_of,
-    until,
-    until_waiting,
-)
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import WRITERS_LOCKED, Stubs, locked, stubs_of, until, until_waiting
 from tests.integration.support_http import FREE_ADDRESS, Answer, fetch
 from tests.integration.support_proxy import proxied
 

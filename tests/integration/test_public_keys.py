@@ -20,8 +20,8 @@ from authsvc.listening import AddressInUse
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from orchestrator.auth.v1 import jwks_pb2
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tests.conftest import Service, a_database, serving
-from tests.integration.support import Stubs, mint, settings_for, until
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, mint, until
 from tests.integration.support_http import FREE_ADDRESS, JWKS_PATH, fetch, kids_at
 from tests.integration.support_proxy import proxied
 

@@ -22,8 +22,8 @@ from authsvc.config import InvalidSettings, Settings
 from authsvc.rpc.certificate_files import SERVER
 from authsvc.rpc.tls import ServerTls
 from orchestrator.auth import AsyncAuthClient, Unavailable
-from tests.conftest import Service, serving
-from tests.integration.support import settings_for, stubs_of, until
+from tests.conftest import Service, serving, settings_for
+from tests.integration.support import stubs_of, until
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from orchestrator.auth.v1.auth_service_pb2 import (
     WatchRevocationsRequest,
 )
 from orchestrator.auth.v1.key_management_pb2 import GetKeyRequest
-from tests.conftest import ORIGIN, Service, a_database, serving
-from tests.integration.support import Stubs, bearer, settings_for, stubs_of, until
+from tests.conftest import ORIGIN, Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, bearer, stubs_of, until
 from tests.integration.support_traces import Collector, Received, collecting
 
 VALIDATE = "orchestrator.auth.v1.AuthService/ValidateCredential"

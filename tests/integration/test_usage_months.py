@@ -17,8 +17,8 @@ from authsvc.config import Settings
 from authsvc.postgres import recorded_usage, schema
 from authsvc.postgres.grants import grant
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
-from tests.conftest import Service, execute, serving
-from tests.integration.support import connected, settings_for, until, url_of
+from tests.conftest import Service, execute, serving, settings_for
+from tests.integration.support import connected, until, url_of
 from tests.integration.support_fresh import served
 
 BEFORE, AFTER = "0004", "0006"
