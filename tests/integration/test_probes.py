@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.config import Settings
-from tests.conftest import Service, a_database, serving, settings_for
+from tests.conftest import Service, serving, settings_for
 from tests.integration.support import WRITERS_LOCKED, Stubs, locked, stubs_of, until, until_waiting
 from tests.integration.support_http import FREE_ADDRESS, Answer, fetch
 from tests.integration.support_proxy import proxied
@@ -20,14 +18,9 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
-    """A server that serves HTTP, on a good database."""
-    async with (
-        a_database(postgres_url, template_database) as url,
-        serving(settings_for(url, http_address=FREE_ADDRESS)) as served,
-    ):
-        yield served
+@pytest.fixture(scope="module")
+def shared_settings() -> dict[str, object]:
+    return {"http_address": FREE_ADDRESS}
 
 
 async def grpc_health(stubs: Stubs) -> int:
