@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from authsvc import app
 from authsvc.config import Settings
+from benchmarks.processes import family
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import ENCRYPTION_KEY, ORIGIN
@@ -78,8 +79,8 @@ class Fleet:
     address: str
 
     def workers(self) -> set[int]:
-        tasks = Path(f"/proc/{self.supervisor.pid}/task").iterdir()
-        return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+        _, *workers = family(self.supervisor.pid)
+        return set(workers)
 
     def count(self, event: str) -> int:
         return events(self.supervisor).count(event)

@@ -22,6 +22,7 @@ from orchestrator.auth.v1 import freshness_pb2
 from tests.conftest import Service, a_database, serving, settings_for
 from tests.integration.support import Stubs, bearer, mint, refusal_of, refused, stubs_of, until
 from tests.integration.support_faults import (
+    AUTH_SERVICE,
     NOT_SERVING,
     SERVING,
     assert_unavailable,
@@ -31,7 +32,6 @@ from tests.integration.support_faults import (
 
 CACHE = freshness_pb2.FRESHNESS_SOURCE_CACHE
 STALE = freshness_pb2.FRESHNESS_SOURCE_STALE
-AUTH_SERVICE = "orchestrator.auth.v1.AuthService"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
