@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.command import add_output, between, run
+from benchmarks.database import connected
 from benchmarks.failover_load import Load, Seen
 from benchmarks.results import (
     Target,
@@ -136,13 +136,10 @@ async def observe_failover(home: Path) -> Outcome:
                 )
             )
         postgres = await postgres_version(pair.standby.url())
-        connection = await asyncpg.connect(pair.standby.url())
-        try:
+        async with connected(pair.standby.url()) as connection:
             rows = await connection.fetch(
                 "SELECT key_id, name FROM authsvc.keys WHERE account_id = $1", service.account_id
             )
-        finally:
-            await connection.close()
     return Outcome(
         load.seen,
         killed,

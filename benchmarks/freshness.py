@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import grpc
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
 from benchmarks.cases import caller_metadata
 from benchmarks.command import add_output, between, run
+from benchmarks.database import connected
 from benchmarks.errors import BenchmarkFailed, WrongAnswer
 from benchmarks.load import percentile
 from benchmarks.processes import Server
@@ -223,16 +223,13 @@ async def _revoke_one(
 
 
 async def _cut_notify_off(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
+    async with connected(database_url) as connection:
         source: str = await connection.fetchval(
             "SELECT pg_get_functiondef('authsvc.append_change'::regproc)"
         )
         if _NOTIFY not in source:
             raise BenchmarkFailed("append_change does not call pg_notify as this benchmark expects")
         await connection.execute(source.replace(_NOTIFY, ""))
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager
