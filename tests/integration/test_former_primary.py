@@ -21,12 +21,12 @@ from authsvc.postgres.grants import grant
 from tests.conftest import execute
 from tests.integration.support import connected, until
 from tests.integration.support_fresh import NewKey, Served, remembered, served, until_verdict
-from tests.integration.support_proxy import PostgresProxy, proxied
+from tests.integration.support_proxy import proxied
 from tests.integration.test_fresh_follower import (
     HOUR,
     WITHOUT_TRIGGERS,
+    cut_follower,
     disable,
-    until_followed,
 )
 from tests.integration.test_server_privileges import url_as
 
@@ -143,19 +143,6 @@ async def test_a_silent_host_does_not_use_up_the_time_of_the_next(database_url: 
         # And the first is left alone then
         async with asyncio.timeout(10):
             await silent.left.wait()
-
-
-async def cut_follower(proxy: PostgresProxy) -> None:
-    """End the follower's connection, and wait for its next one."""
-    await until_followed(proxy)
-    lost = proxy.followers
-    for link in lost:
-        link.cut()
-
-    async def is_back() -> bool:
-        return any(link not in lost for link in proxy.followers)
-
-    await until(is_back)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
