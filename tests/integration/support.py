@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import grpc
@@ -16,14 +17,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from authsvc import app
+from authsvc.postgres.grants import grant
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tests.conftest import (
-    Service,
-    as_owner,
-)
+from tests.conftest import Service, as_owner, execute
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
@@ -221,3 +220,27 @@ async def mint(service: Service, **changes: Any) -> str:  # noqa: ANN401 - claim
         "ttl": timedelta(minutes=5),
     }
     return signer.sign(**{**claims, **changes})
+
+
+def quoted(role: str) -> str:
+    """Return a role's name as statements have it."""
+    return '"' + role.replace('"', '""') + '"'
+
+
+def url_as(role: str, database_url: str) -> str:
+    """Return a database's address for another role."""
+    plain = urlsplit(database_url)
+    host = f"@{plain.hostname or ''}" + (f":{plain.port}" if plain.port else "")
+    return urlunsplit(plain._replace(netloc=f"{quote(role)}{host}"))
+
+
+@asynccontextmanager
+async def a_server_role(database_url: str) -> AsyncIterator[str]:
+    """Make a role that logs in with the rights of servers; yields the database's address for it."""
+    role = f"authsvc_server_{secrets.token_hex(4)}"
+    await execute(database_url, f"CREATE ROLE {role} LOGIN")
+    try:
+        await grant(database_url, role)
+        yield url_as(role, database_url)
+    finally:
+        await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
