@@ -27,8 +27,8 @@ from benchmarks.failover_load import Load, Seen
 from benchmarks.results import (
     Target,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -191,17 +191,13 @@ def _report(arguments: argparse.Namespace, console: Console, outcomes: Sequence[
         "Replication": "synchronous, to one standby",
         "Seconds without a primary": f"{_OUTAGE_SECONDS:g}, and the promotion",
     }
-    lines = [
-        "## A database failover",
-        "",
+    lines = section_lines(
+        "A database failover",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(parameters, machine.describe(outcomes[0].postgres), datetime.now(UTC)),
-    ]
+        targets,
+        table_lines(head, rows),
+        circumstances(parameters, machine.describe(outcomes[0].postgres), datetime.now(UTC)),
+    )
     write_section(arguments.output, "failover", lines)
     console.print(f"\nWritten to {arguments.output.name}.")
 

@@ -35,8 +35,8 @@ from benchmarks.results import (
     Target,
     at_most,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -340,17 +340,13 @@ def _report(
         "Revocations with NOTIFY cut off": str(len(cut_off)),
         "AUTHSVC_MAX_STALENESS": f"{_MAX_STALENESS_SECONDS:g} s",
     }
-    lines = [
-        "## From a revocation to its denials",
-        "",
+    lines = section_lines(
+        "From a revocation to its denials",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(parameters, about, datetime.now(UTC)),
-    ]
+        targets,
+        table_lines(head, rows),
+        circumstances(parameters, about, datetime.now(UTC)),
+    )
     write_section(arguments.output, "freshness", lines)
     console.print(f"\nWritten to {arguments.output.name}.")
 

@@ -28,8 +28,8 @@ from benchmarks.results import (
     Target,
     at_least,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -283,16 +283,12 @@ def _report(
         ),
         *("p50 ms at capacity", "p99", "p50 ms served", "p99", "p50 ms refused", "p99"),
     )
-    lines = [
-        "## Overload",
-        "",
+    lines = section_lines(
+        "Overload",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(
+        targets,
+        table_lines(head, rows),
+        circumstances(
             {
                 "Seconds of each load": f"{arguments.seconds:g}",
                 "Processors of the server": "one" if arguments.one_processor else "any",
@@ -300,7 +296,7 @@ def _report(
             about,
             datetime.now(UTC),
         ),
-    ]
+    )
     write_section(arguments.output, "overload", lines)
     console.print(f"Written to {arguments.output.name}.")
 

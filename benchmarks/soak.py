@@ -28,7 +28,7 @@ from benchmarks.processes import resident_bytes
 from benchmarks.results import (
     Target,
     circumstances,
-    target_lines,
+    section_lines,
     terminal_targets,
     write_section,
 )
@@ -277,15 +277,12 @@ def _report(
     }
     for title, text in parameters.items():
         console.print(f"{title}: {text}", highlight=False)
-    lines = [
-        "## Soak",
-        "",
+    lines = section_lines(
+        "Soak",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *circumstances(parameters, about, datetime.now(UTC)),
-    ]
+        targets,
+        circumstances(parameters, about, datetime.now(UTC)),
+    )
     write_section(arguments.output, "soak", lines)
     console.print(f"Written to {arguments.output.name}.")
 
