@@ -233,6 +233,11 @@ def caller_metadata(service: Service) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {service.caller_key}"),)
 
 
+def manager_metadata(service: Service) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which a caller may make and end keys."""
+    return (("authorization", f"Bearer {service.manager_key}"),)
+
+
 def batch_request(secrets: Sequence[str]) -> bytes:
     """Return a serialised request for a batch."""
     return BatchValidateCredentialsRequest(

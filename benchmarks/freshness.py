@@ -25,7 +25,7 @@ from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import caller_metadata
+from benchmarks.cases import caller_metadata, manager_metadata
 from benchmarks.command import add_output, between, run
 from benchmarks.database import connected
 from benchmarks.errors import BenchmarkFailed, WrongAnswer
@@ -121,7 +121,7 @@ class Member:
         """Take a channel to it."""
         self._stub: AuthServiceAsyncStub = AuthServiceStub(channel)
         self._caller = caller_metadata(service)
-        self._manager = (("authorization", f"Bearer {service.manager_key}"),)
+        self._manager = manager_metadata(service)
         self._bulk = service.bulk
         self._told: dict[str, asyncio.Future[float]] = {}
         self._ready = asyncio.Event()

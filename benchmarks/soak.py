@@ -20,7 +20,7 @@ from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import AUTHORITATIVE, caller_metadata
+from benchmarks.cases import AUTHORITATIVE, caller_metadata, manager_metadata
 from benchmarks.command import add_output, between, run
 from benchmarks.errors import WrongAnswer
 from benchmarks.model import Asked, KnownKey, Model
@@ -101,7 +101,7 @@ class Soak:
         self._stub = stub
         self._token = token
         self._caller = caller_metadata(service)
-        self._manager = (("authorization", f"Bearer {service.manager_key}"),)
+        self._manager = manager_metadata(service)
         self._untold: set[str] = set()
         self._told: set[str] = set()
         self._stop = asyncio.Event()
