@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
+from authsvc.domain.database_hosts import hosts_of
 from authsvc.postgres.embedded import EmbeddedPostgres
 from authsvc.postgres.embedded.account import CLUSTER_NAME, choose_account, place_files
 from authsvc.postgres.embedded.process import find_programs, run_program
@@ -102,7 +103,7 @@ async def _copy(primary: EmbeddedPostgres, directory: Path) -> None:
         [
             *account.prefix,
             str(programs / "pg_basebackup"),
-            *("--host", host, "--port", port, "--username", "postgres"),
+            *("--host", host, "--port", str(port), "--username", "postgres"),
             *("--pgdata", str(files / CLUSTER_NAME), "--checkpoint", "fast"),
             "--write-recovery-conf",
         ],
@@ -117,6 +118,6 @@ async def _execute(url: str, *statements: str) -> None:
             await connection.execute(statement)
 
 
-def _socket(server: EmbeddedPostgres) -> tuple[str, str]:
-    query = parse_qs(urlsplit(server.url()).query)
-    return query["host"][0], query["port"][0]
+def _socket(server: EmbeddedPostgres) -> tuple[str, int]:
+    (socket,) = hosts_of(server.url())
+    return socket
