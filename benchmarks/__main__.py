@@ -30,7 +30,7 @@ from benchmarks.results import (
     at_least,
     at_most,
     circumstances,
-    target_lines,
+    section_lines,
     terminal_targets,
     write_section,
 )
@@ -163,21 +163,15 @@ async def _run(arguments: argparse.Namespace, console: Console) -> None:
         "Calls in flight on each": str(concurrency.streams),
         "Keys in the large table": f"{arguments.keys:,}",
     }
-    lines = [
-        "## Cost of a validation",
-        "",
+    lines = section_lines(
+        "Cost of a validation",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *report.figure_lines(figures),
-        "",
-        report.NOTE,
-        "",
-        _TABLE_SIZES,
-        "",
-        *circumstances(parameters, about, datetime.now(UTC)),
-    ]
+        targets,
+        report.figure_lines(figures),
+        [report.NOTE],
+        [_TABLE_SIZES],
+        circumstances(parameters, about, datetime.now(UTC)),
+    )
     write_section(arguments.output, "comparison", lines)
     console.print(f"Written to {arguments.output.name}.")
 

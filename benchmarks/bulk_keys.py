@@ -1,7 +1,7 @@
 """Many keys at once, whose secrets both this process and Postgres can tell from their numbers.
 
 They are inserted by one statement with the triggers off: as if they had been there for long.
-Depends on asyncpg and the schema.
+Depends on the schema.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-import asyncpg
+from benchmarks.database import connected
 
 _FILL_SECONDS: Final = 120.0
 _FILL: Final = """
@@ -47,13 +47,10 @@ class BulkKeys:
 
     async def insert(self, database_url: str, account_id: str) -> None:
         """Insert the keys into an account."""
-        connection = await asyncpg.connect(database_url)
-        try:
+        async with connected(database_url) as connection:
             # No trigger: a change for each would be a million changes that nobody made.
             await connection.execute("SET session_replication_role = replica")
             await connection.execute(
                 _FILL, account_id, self.seed, self.count, timeout=_FILL_SECONDS
             )
             await connection.execute("VACUUM ANALYZE authsvc.keys", timeout=_FILL_SECONDS)
-        finally:
-            await connection.close()

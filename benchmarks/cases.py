@@ -91,8 +91,8 @@ class Case:
 
     @property
     def body(self) -> bytes:
-        """What h2load posts: the request behind the header of a gRPC frame, not compressed."""
-        return b"\0" + len(self.request).to_bytes(4, "big") + self.request
+        """What h2load posts."""
+        return framed(self.request)
 
     async def verify(self) -> AnswerSize:
         """Make one call as a client, which h2load is not: it does not see gRPC's status.
@@ -223,9 +223,19 @@ def make_cases(bare: Server, service: Service, two_workers: Server, token: str) 
     ]
 
 
+def framed(message: bytes) -> bytes:
+    """Return a serialised message behind the header of a gRPC frame, not compressed."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
 def caller_metadata(service: Service) -> tuple[tuple[str, str], ...]:
     """Return the metadata by which a caller may ask for validations."""
     return (("authorization", f"Bearer {service.caller_key}"),)
+
+
+def manager_metadata(service: Service) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which a caller may make and end keys."""
+    return (("authorization", f"Bearer {service.manager_key}"),)
 
 
 def batch_request(secrets: Sequence[str]) -> bytes:

@@ -18,17 +18,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.command import add_output, between, run
+from benchmarks.database import connected
 from benchmarks.failover_load import Load, Seen
 from benchmarks.results import (
     Target,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -136,13 +136,10 @@ async def observe_failover(home: Path) -> Outcome:
                 )
             )
         postgres = await postgres_version(pair.standby.url())
-        connection = await asyncpg.connect(pair.standby.url())
-        try:
+        async with connected(pair.standby.url()) as connection:
             rows = await connection.fetch(
                 "SELECT key_id, name FROM authsvc.keys WHERE account_id = $1", service.account_id
             )
-        finally:
-            await connection.close()
     return Outcome(
         load.seen,
         killed,
@@ -194,17 +191,13 @@ def _report(arguments: argparse.Namespace, console: Console, outcomes: Sequence[
         "Replication": "synchronous, to one standby",
         "Seconds without a primary": f"{_OUTAGE_SECONDS:g}, and the promotion",
     }
-    lines = [
-        "## A database failover",
-        "",
+    lines = section_lines(
+        "A database failover",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(parameters, machine.describe(outcomes[0].postgres), datetime.now(UTC)),
-    ]
+        targets,
+        table_lines(head, rows),
+        circumstances(parameters, machine.describe(outcomes[0].postgres), datetime.now(UTC)),
+    )
     write_section(arguments.output, "failover", lines)
     console.print(f"\nWritten to {arguments.output.name}.")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.cases import caller_metadata
+from benchmarks.cases import caller_metadata, manager_metadata
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.service import Service
 from orchestrator.auth import AsyncAuthClient, AuthServiceError, CreatedKey
@@ -78,7 +78,7 @@ class Load:
         """Take the service to load."""
         self.seen = Seen()
         self._service = service
-        self._manager = (("authorization", f"Bearer {service.manager_key}"),)
+        self._manager = manager_metadata(service)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import grpc
 from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import caller_metadata
+from benchmarks.cases import caller_metadata, manager_metadata
 from benchmarks.command import add_output, between, run
+from benchmarks.database import connected
 from benchmarks.errors import BenchmarkFailed, WrongAnswer
 from benchmarks.load import percentile
 from benchmarks.processes import Server
@@ -35,8 +35,8 @@ from benchmarks.results import (
     Target,
     at_most,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -121,7 +121,7 @@ class Member:
         """Take a channel to it."""
         self._stub: AuthServiceAsyncStub = AuthServiceStub(channel)
         self._caller = caller_metadata(service)
-        self._manager = (("authorization", f"Bearer {service.manager_key}"),)
+        self._manager = manager_metadata(service)
         self._bulk = service.bulk
         self._told: dict[str, asyncio.Future[float]] = {}
         self._ready = asyncio.Event()
@@ -223,16 +223,13 @@ async def _revoke_one(
 
 
 async def _cut_notify_off(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
+    async with connected(database_url) as connection:
         source: str = await connection.fetchval(
             "SELECT pg_get_functiondef('authsvc.append_change'::regproc)"
         )
         if _NOTIFY not in source:
             raise BenchmarkFailed("append_change does not call pg_notify as this benchmark expects")
         await connection.execute(source.replace(_NOTIFY, ""))
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager
@@ -343,17 +340,13 @@ def _report(
         "Revocations with NOTIFY cut off": str(len(cut_off)),
         "AUTHSVC_MAX_STALENESS": f"{_MAX_STALENESS_SECONDS:g} s",
     }
-    lines = [
-        "## From a revocation to its denials",
-        "",
+    lines = section_lines(
+        "From a revocation to its denials",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(parameters, about, datetime.now(UTC)),
-    ]
+        targets,
+        table_lines(head, rows),
+        circumstances(parameters, about, datetime.now(UTC)),
+    )
     write_section(arguments.output, "freshness", lines)
     console.print(f"\nWritten to {arguments.output.name}.")
 

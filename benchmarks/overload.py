@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import tempfile
-from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,18 +19,17 @@ from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import VALIDATE, caller_metadata
+from benchmarks.cases import VALIDATE, caller_metadata, framed
 from benchmarks.command import add_output, between, run
-from benchmarks.errors import BenchmarkFailed
 from benchmarks.load import percentile
 from benchmarks.open_load import Order, Outcome
-from benchmarks.processes import ROOT, cpu_seconds
+from benchmarks.processes import cpu_seconds, output_of
 from benchmarks.results import (
     Target,
     at_least,
     circumstances,
+    section_lines,
     table_lines,
-    target_lines,
     terminal_targets,
     write_section,
 )
@@ -46,7 +44,6 @@ _SATURATING: Final = 32
 """How many calls of each generator keep the server busy without a pause."""
 _GRACE_SECONDS: Final = 30.0
 _GOODPUT: Final = 0.9
-_FRAME_HEADER: Final = b"\0"
 
 _INTRODUCTION: Final = (
     "Written by `make bench-overload`. First the server is kept busy by as many calls as it can "
@@ -153,10 +150,9 @@ class Load:
     def __init__(self, service: Service, *, one_processor: bool) -> None:
         """Take the service to load, and give the server a processor of its own if it is to be."""
         request = ValidateCredentialRequest(credential=f"Bearer {service.good_key}")
-        data = request.SerializeToString()
         self._address = service.server.address
         self._metadata = [list(pair) for pair in caller_metadata(service)]
-        self._body = (_FRAME_HEADER + len(data).to_bytes(4, "big") + data).hex()
+        self._body = framed(request.SerializeToString()).hex()
         self._pid = service.server.pid
         self._processor = _part_from(self._pid) if one_processor else None
 
@@ -188,24 +184,13 @@ class Load:
 
 
 async def _generate(order: Order) -> Outcome:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.open_load"),
-        cwd=ROOT,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        start_new_session=True,
+    printed = await output_of(
+        (sys.executable, "-m", "benchmarks.open_load"),
+        os.environ,
+        order.seconds + _GRACE_SECONDS,
+        stdin=json.dumps(asdict(order)).encode(),
     )
-    try:
-        async with asyncio.timeout(order.seconds + _GRACE_SECONDS):
-            out, err = await process.communicate(json.dumps(asdict(order)).encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise BenchmarkFailed(f"a generator of load failed: {err.decode().strip()[-500:]}")
-    return Outcome(**json.loads(out))
+    return Outcome(**json.loads(printed))
 
 
 def _part_from(pid: int) -> int | None:
@@ -298,16 +283,12 @@ def _report(
         ),
         *("p50 ms at capacity", "p99", "p50 ms served", "p99", "p50 ms refused", "p99"),
     )
-    lines = [
-        "## Overload",
-        "",
+    lines = section_lines(
+        "Overload",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *table_lines(head, rows),
-        "",
-        *circumstances(
+        targets,
+        table_lines(head, rows),
+        circumstances(
             {
                 "Seconds of each load": f"{arguments.seconds:g}",
                 "Processors of the server": "one" if arguments.one_processor else "any",
@@ -315,7 +296,7 @@ def _report(
             about,
             datetime.now(UTC),
         ),
-    ]
+    )
     write_section(arguments.output, "overload", lines)
     console.print(f"Written to {arguments.output.name}.")
 

@@ -68,9 +68,19 @@ async def serving(
 
 
 async def output_of(
-    command: Sequence[str], environment: Mapping[str, str], limit_seconds: float
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    limit_seconds: float,
+    *,
+    stdin: bytes = b"",
 ) -> str:
     """Run a program to its end and return what it printed.
+
+    Args:
+        command: The program and its arguments.
+        environment: Its whole environment.
+        limit_seconds: How long it may take.
+        stdin: What it reads from standard input, which ends then.
 
     Raises:
         BenchmarkFailed: It failed, or took longer than the limit. The text does not repeat the
@@ -80,7 +90,7 @@ async def output_of(
         *command,
         cwd=ROOT,
         env=environment,
-        stdin=DEVNULL,
+        stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
@@ -88,7 +98,7 @@ async def output_of(
     name = Path(command[0]).name
     try:
         async with asyncio.timeout(limit_seconds):
-            out, err = await process.communicate()
+            out, err = await process.communicate(stdin)
     except TimeoutError:
         raise BenchmarkFailed(f"{name} took more than {limit_seconds:g} s") from None
     finally:

@@ -82,6 +82,16 @@ def circumstances(
     ]
 
 
+def section_lines(
+    title: str, introduction: str, targets: Sequence[Target], *blocks: Sequence[str]
+) -> list[str]:
+    """Return the lines of a section: what was promised and kept, and what is to follow it."""
+    lines = [f"## {title}", "", introduction, "", *target_lines(targets)]
+    for block in blocks:
+        lines += ["", *block]
+    return lines
+
+
 def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
     """Write one section of a page and leave the others as they are.
 

@@ -17,11 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import asyncpg
-
 from authsvc.domain.scopes import KEYS, VALIDATE
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks.bulk_keys import BulkKeys
+from benchmarks.database import connected
 from benchmarks.errors import WrongAnswer
 from benchmarks.processes import Server, find_events, output_of, serving
 from orchestrator.auth import AsyncAuthClient
@@ -80,11 +79,8 @@ class Service:
 
 async def create_database(postgres: EmbeddedPostgres, name: str) -> str:
     """Create a database and return its URL."""
-    connection = await asyncpg.connect(postgres.url())
-    try:
+    async with connected(postgres.url()) as connection:
         await connection.execute(f'CREATE DATABASE "{name}"')
-    finally:
-        await connection.close()
     return postgres.url(name)
 
 
@@ -166,11 +162,8 @@ def check_log(directory: Path) -> None:
 
 async def postgres_version(url: str) -> str:
     """Return the version of the server."""
-    connection = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         version: str = await connection.fetchval("SHOW server_version")
-    finally:
-        await connection.close()
     return version.split(maxsplit=1)[0]
 
 

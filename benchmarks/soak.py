@@ -20,7 +20,7 @@ from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import AUTHORITATIVE, caller_metadata
+from benchmarks.cases import AUTHORITATIVE, caller_metadata, manager_metadata
 from benchmarks.command import add_output, between, run
 from benchmarks.errors import WrongAnswer
 from benchmarks.model import Asked, KnownKey, Model
@@ -28,7 +28,7 @@ from benchmarks.processes import resident_bytes
 from benchmarks.results import (
     Target,
     circumstances,
-    target_lines,
+    section_lines,
     terminal_targets,
     write_section,
 )
@@ -101,7 +101,7 @@ class Soak:
         self._stub = stub
         self._token = token
         self._caller = caller_metadata(service)
-        self._manager = (("authorization", f"Bearer {service.manager_key}"),)
+        self._manager = manager_metadata(service)
         self._untold: set[str] = set()
         self._told: set[str] = set()
         self._stop = asyncio.Event()
@@ -277,15 +277,12 @@ def _report(
     }
     for title, text in parameters.items():
         console.print(f"{title}: {text}", highlight=False)
-    lines = [
-        "## Soak",
-        "",
+    lines = section_lines(
+        "Soak",
         _INTRODUCTION,
-        "",
-        *target_lines(targets),
-        "",
-        *circumstances(parameters, about, datetime.now(UTC)),
-    ]
+        targets,
+        circumstances(parameters, about, datetime.now(UTC)),
+    )
     write_section(arguments.output, "soak", lines)
     console.print(f"Written to {arguments.output.name}.")
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
-import asyncpg
-
+from authsvc.domain.database_hosts import hosts_of
 from authsvc.postgres.embedded import EmbeddedPostgres
 from authsvc.postgres.embedded.account import CLUSTER_NAME, choose_account, place_files
 from authsvc.postgres.embedded.process import find_programs, run_program
+from benchmarks.database import connected
 from benchmarks.processes import family
 
 _LONG_SECONDS: Final = 60.0
@@ -57,13 +57,9 @@ class StandbyPair:
             "SELECT pg_reload_conf()",
         )
         await _execute(self.standby.url(), "SELECT pg_wal_replay_pause()")
-        connection = await asyncpg.connect(self.primary.url())
-        try:
-            async with asyncio.timeout(_LONG_SECONDS):
-                while not await connection.fetchval(_IS_HELD):  # noqa: ASYNC110 - no event
-                    await asyncio.sleep(_POLL_SECONDS)
-        finally:
-            await connection.close()
+        async with connected(self.primary.url()) as connection, asyncio.timeout(_LONG_SECONDS):
+            while not await connection.fetchval(_IS_HELD):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(_POLL_SECONDS)
 
     def kill_primary(self) -> None:
         """Kill the primary with all of its processes, without a word to anybody."""
@@ -107,7 +103,7 @@ async def _copy(primary: EmbeddedPostgres, directory: Path) -> None:
         [
             *account.prefix,
             str(programs / "pg_basebackup"),
-            *("--host", host, "--port", port, "--username", "postgres"),
+            *("--host", host, "--port", str(port), "--username", "postgres"),
             *("--pgdata", str(files / CLUSTER_NAME), "--checkpoint", "fast"),
             "--write-recovery-conf",
         ],
@@ -117,14 +113,11 @@ async def _copy(primary: EmbeddedPostgres, directory: Path) -> None:
 
 
 async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         for statement in statements:
             await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
-def _socket(server: EmbeddedPostgres) -> tuple[str, str]:
-    query = parse_qs(urlsplit(server.url()).query)
-    return query["host"][0], query["port"][0]
+def _socket(server: EmbeddedPostgres) -> tuple[str, int]:
+    (socket,) = hosts_of(server.url())
+    return socket

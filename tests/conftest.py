@@ -110,6 +110,17 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
+@asynccontextmanager
+async def a_database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
+    """Make a database and drop it at the end."""
+    name = f"authsvc_test_{secrets.token_hex(4)}"
+    await execute(
+        server_url, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")
+    )
+    yield with_database(server_url, name)
+    await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> Iterator[str]:
     """The name of a database with the newest schema and nothing in it."""
@@ -127,33 +138,35 @@ def template_database(postgres_url: str) -> Iterator[str]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
     """The URL of a database without a schema, for this test alone."""
-    name = f"authsvc_empty_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name}")
-    yield with_database(postgres_url, name)
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres_url) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres_url: str, template_database: str) -> AsyncIterator[str]:
     """The URL of a database with the newest schema, for this test alone."""
-    name = f"authsvc_test_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield with_database(postgres_url, name)
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres_url, template_database) as url:
+        yield url
+
+
+def settings_for(url: str, **changes: object) -> Settings:
+    """Return settings for a server on a database and on a free port."""
+    values: dict[str, object] = {
+        "database_url": url,
+        "encryption_key": ENCRYPTION_KEY,
+        "listen_address": "127.0.0.1:0",
+        # Its end takes a moment; tests of it switch it on.
+        "http_address": "off",
+        "shutdown_grace": 2.0,
+        **CHEAP_PASSWORDS,
+    }
+    return load_settings(**{**values, **changes})
 
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings for a server on this test's database and on a free port."""
-    return load_settings(
-        database_url=database_url,
-        encryption_key=ENCRYPTION_KEY,
-        listen_address="127.0.0.1:0",
-        # Its end takes a moment; tests of it switch it on.
-        http_address="off",
-        shutdown_grace=2.0,
-        **CHEAP_PASSWORDS,
-    )
+    return settings_for(database_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -86,13 +86,18 @@ def issue_client(
     )
 
 
+def chain_of(issued: trustme.LeafCert) -> bytes:
+    """Return a certificate with those that lead to its authority, in PEM."""
+    return b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+
+
 def write_tls_files(
     directory: Path, authority: trustme.CA, client_authority: trustme.CA
 ) -> dict[str, Path]:
     """Write what a server with a port for certificates needs, and return its settings."""
     issued = authority.issue_cert("127.0.0.1")
     contents = {
-        "tls_certificate_file": b"".join(blob.bytes() for blob in issued.cert_chain_pems),
+        "tls_certificate_file": chain_of(issued),
         "tls_key_file": issued.private_key_pem.bytes(),
         "tls_client_ca_file": client_authority.cert_pem.bytes(),
         "certificate_callers_file": MAPPING.encode(),

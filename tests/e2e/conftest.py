@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
-from tests.conftest import ENCRYPTION_KEY, execute
-from tests.e2e.support import Dev, dev
+from tests.conftest import ENCRYPTION_KEY, a_database, execute
+from tests.e2e.databases import Prepared, settings_on
+from tests.e2e.support import Dev, dev, run
 from tests.e2e.wiretap import STATEMENTS, WIRETAP
 from tests.integration.support_traces import collecting
 
@@ -59,6 +62,16 @@ def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     with dev(tmp_path_factory.mktemp("dev"), settings) as started:
         asyncio.run(log_statements((started.data_dir / "database.url").read_text().strip()))
         yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def prepared(postgres_url: str, template_database: str) -> AsyncIterator[Prepared]:
+    """A bootstrapped database for tests that leave each other alone."""
+    async with a_database(postgres_url, template_database) as url:
+        settings = settings_on(url)
+        done = run("bootstrap", "--json", settings=settings)
+        assert done.code == 0, done.err
+        yield Prepared(settings, json.loads(done.out)["secret"])
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
 from tests.e2e.support import Command, Ended, run_all
+from tests.support_certificates import chain_of
 
 PLAIN, TLS, NOBODY, CA = "PLAIN", "TLS", "NOBODY", "CA"
 NAME: Final = "authsvc.example.test"
@@ -45,7 +46,6 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     issued = authority.issue_cert(NAME)
     ca_file = tmp_path_factory.mktemp("health") / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
-    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
     health = HealthServicer()
     health.set("away", health_pb2.HealthCheckResponse.NOT_SERVING)
     server = grpc.server(ThreadPoolExecutor(2))
@@ -53,7 +53,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     plain = server.add_insecure_port("127.0.0.1:0")
     encrypted = server.add_secure_port(
         "127.0.0.1:0",
-        grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain)]),
+        grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain_of(issued))]),
     )
     server.start()
     with socket.socket() as bound:

@@ -12,6 +12,7 @@ import pytest
 
 from authsvc.config import Settings
 from tests.conftest import ENCRYPTION_KEY
+from tests.e2e.databases import settings_on
 from tests.e2e.support import Command, Dev, dev, run, run_all
 
 KID = r"jwk_[0-9a-z]{26}"
@@ -76,8 +77,7 @@ def test_reencrypting_what_is_current_changes_nothing(server: Dev) -> None:
 
 
 async def test_reencrypting_tells_how_many_it_sealed(settings: Settings) -> None:
-    url = settings.database_url.get_secret_value()
-    old = {"AUTHSVC_DATABASE_URL": url, "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY}
+    old = settings_on(settings.database_url.get_secret_value())
     both = {
         **old,
         "AUTHSVC_ENCRYPTION_KEY": OTHER_KEY,

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from orchestrator.auth import AuthClient, AuthServiceError
-from tests.conftest import ENCRYPTION_KEY, execute, with_database
-from tests.e2e.support import environment, run, serve, until
+from tests.conftest import ENCRYPTION_KEY
+from tests.e2e.databases import Prepared
+from tests.e2e.support import environment, serve, until
 from tests.integration.support_traces import collecting
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def settings(postgres_url: str, template_database: str) -> AsyncIterator[dict[str, str]]:
-    """The settings of a service on a database of this module's own."""
-    name = f"authsvc_e2e_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield {
-        "AUTHSVC_DATABASE_URL": with_database(postgres_url, name),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-    }
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def admin_key(settings: dict[str, str]) -> str:
-    done = run("bootstrap", "--json", settings=settings)
-    assert done.code == 0, done.err
-    return str(json.loads(done.out)["secret"])
 
 
 def _calls(address: str, admin_key: str) -> None:
@@ -53,11 +32,11 @@ def _calls(address: str, admin_key: str) -> None:
 
 
 def test_workers_log_and_export_their_calls_and_no_secret(
-    settings: dict[str, str], admin_key: str, tmp_path: Path
+    prepared: Prepared, tmp_path: Path
 ) -> None:
     with collecting() as collector:
         observed = {
-            **settings,
+            **prepared.settings,
             "AUTHSVC_WORKERS": "2",
             "AUTHSVC_LOG_SAMPLE": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
@@ -66,7 +45,7 @@ def test_workers_log_and_export_their_calls_and_no_secret(
         }
         with serve(tmp_path, observed) as (server, address):
             until(lambda: server.errors().count('"serving"') == 2, "two workers")
-            _calls(address, admin_key)
+            _calls(address, prepared.admin_key)
         text = server.errors()
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
 
@@ -85,8 +64,8 @@ def test_workers_log_and_export_their_calls_and_no_secret(
     assert {line["trace_id"] for line in lines if "method" in line} == {
         received.trace_id for received in collector.spans
     }
-    assert (admin_key in text, ENCRYPTION_KEY in text) == (False, False)
-    assert admin_key.encode() not in b"".join(collector.bodies)
+    assert (prepared.admin_key in text, ENCRYPTION_KEY in text) == (False, False)
+    assert prepared.admin_key.encode() not in b"".join(collector.bodies)
 
 
 SERVED = """
@@ -103,15 +82,12 @@ asyncio.run(main())
 """
 
 
-def test_without_traces_nothing_of_opentelemetry_is_loaded(
-    settings: dict[str, str], admin_key: str
-) -> None:
-    assert admin_key
+def test_without_traces_nothing_of_opentelemetry_is_loaded(prepared: Prepared) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", SERVED],
         capture_output=True,
         text=True,
-        env=environment(settings),
+        env=environment(prepared.settings),
         check=False,
     )
 
@@ -127,13 +103,15 @@ run()
 
 
 def test_traces_that_are_configured_and_not_installed_are_told_at_the_start(
-    settings: dict[str, str],
+    prepared: Prepared,
 ) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", NOT_INSTALLED, "serve"],
         capture_output=True,
         text=True,
-        env=environment({**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}),
+        env=environment(
+            {**prepared.settings, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+        ),
         check=False,
     )
 

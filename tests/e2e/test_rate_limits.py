@@ -17,7 +17,8 @@ from authsvc import app
 from authsvc.config import Settings
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY, ORIGIN, execute
+from tests.conftest import ORIGIN, execute
+from tests.e2e.databases import settings_on
 from tests.e2e.support import SECRET, Dev, Process, run, serve
 from tests.support_redis import RedisServer, needs_redis, redis_server
 
@@ -90,8 +91,7 @@ async def test_two_servers_share_a_limit_until_the_store_is_killed_and_again_aft
     redis: RedisServer, settings: Settings, keys: Keys, tmp_path: Path
 ) -> None:
     environment = {
-        "AUTHSVC_DATABASE_URL": settings.database_url.get_secret_value(),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        **settings_on(settings.database_url.get_secret_value()),
         "AUTHSVC_RATE_LIMIT_STORE": redis.url(f":{PASSWORD}@"),
         # With a store that is there, however busy the machine is
         "AUTHSVC_RATE_LIMIT_STORE_TIMEOUT": "30",
@@ -135,8 +135,7 @@ async def test_a_bad_address_of_the_store_is_told_at_the_start_without_its_passw
     settings: Settings, tmp_path: Path
 ) -> None:
     environment = {
-        "AUTHSVC_DATABASE_URL": settings.database_url.get_secret_value(),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        **settings_on(settings.database_url.get_secret_value()),
         "AUTHSVC_RATE_LIMIT_STORE": f"redis://user:{PASSWORD}@",
     }
     process = Process(["serve"], environment, tmp_path)

@@ -6,9 +6,8 @@ import asyncio
 import base64
 import json
 import re
-import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +15,11 @@ from typing import Final
 import asyncpg
 import grpc
 import pytest
-import pytest_asyncio
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from orchestrator.auth import AsyncAuthClient, AuthClient, AuthServiceError
-from tests.conftest import ENCRYPTION_KEY, execute, with_database
+from tests.e2e.databases import Prepared, settings_on
 from tests.e2e.support import SECRET, Command, Ended, run, run_all, serve
 from tests.support_certificates import issue_client, write_tls_files
 
@@ -37,33 +35,7 @@ TLS_SETTINGS: Final = ("AUTHSVC_TLS_CERTIFICATE_FILE", "AUTHSVC_TLS_KEY_FILE")
 @pytest.fixture
 def settings(empty_database_url: str) -> dict[str, str]:
     """The settings of a service on an empty database."""
-    return {
-        "AUTHSVC_DATABASE_URL": empty_database_url,
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-        "AUTHSVC_LISTEN_ADDRESS": "127.0.0.1:0",
-    }
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A database that is migrated and bootstrapped, for tests that leave each other alone."""
-
-    settings: dict[str, str]
-    admin_key: str
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def prepared(postgres_url: str, template_database: str) -> AsyncIterator[Prepared]:
-    name = f"authsvc_e2e_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    settings = {
-        "AUTHSVC_DATABASE_URL": with_database(postgres_url, name),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-    }
-    done = run("bootstrap", "--json", settings=settings)
-    assert done.code == 0, done.err
-    yield Prepared(settings, json.loads(done.out)["secret"])
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    return settings_on(empty_database_url)
 
 
 def test_an_operator_gets_from_an_empty_database_to_a_key(
@@ -134,7 +106,7 @@ async def test_a_second_signal_does_not_wait_for_running_calls(
     prepared: Prepared, tmp_path: Path
 ) -> None:
     patient = {"AUTHSVC_DATABASE_TIMEOUT": "60", "AUTHSVC_SHUTDOWN_GRACE": "60"}
-    blocker = await asyncpg.connect(prepared.settings["AUTHSVC_DATABASE_URL"])
+    blocker = await asyncpg.connect(prepared.database_url)
     try:
         with serve(tmp_path, {**prepared.settings, **patient}) as (process, address):
             async with AsyncAuthClient(

@@ -13,7 +13,8 @@ import pytest
 
 from authsvc.postgres.schema import newest_revision
 from orchestrator.auth import AsyncAuthClient, DenialReason, RevocationReason
-from tests.conftest import ENCRYPTION_KEY, Service
+from tests.conftest import Service
+from tests.e2e.databases import settings_on
 from tests.e2e.support import AUTHSVC, serve
 from tests.integration.support import until, url_of
 
@@ -54,8 +55,7 @@ def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address_before(service: Service, version_before: Path, tmp_path: Path) -> Iterator[str]:
     """The address of a server of the version before, on the database of this one."""
     settings = {
-        "AUTHSVC_DATABASE_URL": url_of(service),
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        **settings_on(url_of(service)),
         "AUTHSVC_HTTP_ADDRESS": "off",
         "PYTHONPATH": os.pathsep.join(
             [str(version_before), str(version_before / "clients/python/src")]

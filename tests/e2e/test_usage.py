@@ -21,7 +21,8 @@ from authsvc.config import Settings
 from orchestrator.auth import RequestContext
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY, ORIGIN
+from tests.conftest import ORIGIN
+from tests.e2e.databases import settings_on
 from tests.e2e.support import Command, Dev, Ended, Process, run, run_all, serve, until
 
 CONNECTIONS: Final = 24
@@ -41,8 +42,7 @@ class Prepared:
 
     def settings(self, workers: int) -> dict[str, str]:
         return {
-            "AUTHSVC_DATABASE_URL": self.database_url,
-            "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
+            **settings_on(self.database_url),
             "AUTHSVC_WORKERS": str(workers),
             # Often, so that processes come in each other's way.
             "AUTHSVC_USAGE_FLUSH_INTERVAL": "0.05",

@@ -22,9 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from authsvc import app
 from authsvc.config import Settings
+from benchmarks.processes import family
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from tests.conftest import ENCRYPTION_KEY, ORIGIN
+from tests.conftest import ORIGIN
+from tests.e2e.databases import Prepared, settings_on
 from tests.e2e.support import Process, is_running, run, serve, until
 from tests.integration.support_http import fetch, kids_at
 
@@ -40,18 +42,6 @@ CONNECTIONS: Final = 16
 PATIENT: Final = {"AUTHSVC_DATABASE_TIMEOUT": "60", "AUTHSVC_SHUTDOWN_GRACE": "60"}
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A bootstrapped database."""
-
-    settings: dict[str, str]
-    admin_key: str
-
-    @property
-    def database_url(self) -> str:
-        return self.settings["AUTHSVC_DATABASE_URL"]
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def prepared(settings: Settings) -> Prepared:
     async with app.open_parts(settings) as parts:
@@ -63,11 +53,7 @@ async def prepared(settings: Settings) -> Prepared:
 
 
 def workers_on(database_url: str) -> dict[str, str]:
-    return {
-        "AUTHSVC_DATABASE_URL": database_url,
-        "AUTHSVC_ENCRYPTION_KEY": ENCRYPTION_KEY,
-        "AUTHSVC_WORKERS": "2",
-    }
+    return {**settings_on(database_url), "AUTHSVC_WORKERS": "2"}
 
 
 @dataclass(frozen=True)
@@ -78,8 +64,8 @@ class Fleet:
     address: str
 
     def workers(self) -> set[int]:
-        tasks = Path(f"/proc/{self.supervisor.pid}/task").iterdir()
-        return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+        _, *workers = family(self.supervisor.pid)
+        return set(workers)
 
     def count(self, event: str) -> int:
         return events(self.supervisor).count(event)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from orchestrator.auth import AsyncAuthClient
-from tests.conftest import Service, as_server, serving
-from tests.integration.support import Stubs, a_database, settings_for, stubs_of
+from tests.conftest import Service, a_database, as_server, serving, settings_for
+from tests.integration.support import Stubs, stubs_of
+
+
+@pytest.fixture(scope="module")
+def shared_settings() -> dict[str, object]:
+    """What the shared service has set; a module whose service is to have more says so."""
+    return {}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
+async def shared_service(
+    postgres_url: str, template_database: str, shared_settings: dict[str, object]
+) -> AsyncIterator[Service]:
     """A served service for tests that leave each other alone."""
     async with (
         a_database(postgres_url, template_database) as url,
-        serving(as_server(settings_for(url))) as served,
+        serving(as_server(settings_for(url, **shared_settings))) as served,
     ):
         yield served
 

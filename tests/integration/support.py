@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import grpc
@@ -16,19 +17,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from authsvc import app
-from authsvc.config import Settings, load_settings
+from authsvc.postgres.grants import grant
 from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from orchestrator.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from orchestrator.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tests.conftest import (
-    CHEAP_PASSWORDS,
-    ENCRYPTION_KEY,
-    Service,
-    as_owner,
-    execute,
-    with_database,
-)
+from tests.conftest import Service, as_owner, execute
 
 if TYPE_CHECKING:
     from orchestrator.auth.v1.account_service_pb2_grpc import AccountServiceAsyncStub
@@ -228,25 +222,25 @@ async def mint(service: Service, **changes: Any) -> str:  # noqa: ANN401 - claim
     return signer.sign(**{**claims, **changes})
 
 
+def quoted(role: str) -> str:
+    """Return a role's name as statements have it."""
+    return '"' + role.replace('"', '""') + '"'
+
+
+def url_as(role: str, database_url: str) -> str:
+    """Return a database's address for another role."""
+    plain = urlsplit(database_url)
+    host = f"@{plain.hostname or ''}" + (f":{plain.port}" if plain.port else "")
+    return urlunsplit(plain._replace(netloc=f"{quote(role)}{host}"))
+
+
 @asynccontextmanager
-async def a_database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """Make a database and drop it at the end."""
-    name = f"authsvc_test_{secrets.token_hex(4)}"
-    await execute(
-        server_url, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")
-    )
-    yield with_database(server_url, name)
-    await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def settings_for(url: str, **changes: object) -> Settings:
-    """Return settings for a server on a database and on a free port."""
-    values: dict[str, object] = {
-        "database_url": url,
-        "encryption_key": ENCRYPTION_KEY,
-        "listen_address": "127.0.0.1:0",
-        "http_address": "off",
-        "shutdown_grace": 2.0,
-        **CHEAP_PASSWORDS,
-    }
-    return load_settings(**{**values, **changes})
+async def a_server_role(database_url: str) -> AsyncIterator[str]:
+    """Make a role that logs in with the rights of servers; yields the database's address for it."""
+    role = f"authsvc_server_{secrets.token_hex(4)}"
+    await execute(database_url, f"CREATE ROLE {role} LOGIN")
+    try:
+        await grant(database_url, role)
+        yield url_as(role, database_url)
+    finally:
+        await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")

@@ -8,39 +8,26 @@ import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.postgres.embedded import EmbeddedPostgres
+from benchmarks.processes import family
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from tests.integration.support import Refusal, Stubs, refused, until
 
 SLACK = 1.5
 """Seconds that a busy machine may take on top of a bound."""
+AUTH_SERVICE = "orchestrator.auth.v1.AuthService"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def family_of(pid: int) -> list[int]:
-    """Return a process and its children, parents first."""
-    family = [pid]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(stat.rpartition(")")[2].split()[1]) == pid:
-                family.append(int(entry.name))
-    return family
 
 
 @contextmanager
 def hung(postgres: EmbeddedPostgres) -> Iterator[None]:
     """Stop every process of the database in its tracks, until the block ends."""
-    stopped = family_of(postgres.postmaster_pid)
+    stopped = family(postgres.postmaster_pid)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -84,6 +71,6 @@ async def status_of(stubs: Stubs, name: str = "") -> int:
 
 async def until_status(stubs: Stubs, status: int) -> None:
     async def reached() -> bool:
-        return await status_of(stubs, "orchestrator.auth.v1.AuthService") == status
+        return await status_of(stubs, AUTH_SERVICE) == status
 
     await until(reached)

@@ -12,8 +12,8 @@ from authsvc.domain import ids
 from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.keys import Key
 from orchestrator.auth import AsyncAuthClient, FreshnessSource, Verdict
-from tests.conftest import ORIGIN, Service, serving
-from tests.integration.support import fresh_name, settings_for, until
+from tests.conftest import ORIGIN, Service, serving, settings_for
+from tests.integration.support import fresh_name, until
 
 SLACK = timedelta(milliseconds=100)
 """How far the wall clock and the monotonic clock may drift apart during a test."""

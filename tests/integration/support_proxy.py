@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
+
+from authsvc.domain.database_hosts import hosts_of
 
 _LENGTH_BYTES = 4
 _TYPE_BYTES = 1
@@ -179,10 +181,7 @@ async def proxied(url: str) -> AsyncIterator[PostgresProxy]:
 
 
 async def _dial(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or "127.0.0.1"])[0]
-    port = int(query.get("port", [str(parts.port or 5432)])[0])
+    (host, port), *_ = hosts_of(url) or [("127.0.0.1", 5432)]
     if host.startswith("/"):
         return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
     return await asyncio.open_connection(host, port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest_asyncio
 
 from authsvc.domain.audit import AuditFilter, OutcomeClass
 from authsvc.postgres.audit import events_statement
-from tests.conftest import execute, with_database
+from tests.conftest import a_database, execute
 from tests.integration.support import connected
 
 MANY = 40_000
@@ -41,12 +40,9 @@ def rows_read(plan: dict[str, Any]) -> int:
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def filled_log(postgres_url: str, template_database: str) -> AsyncIterator[str]:
     """A database with a long audit log, which these tests only read."""
-    name = f"authsvc_log_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    url = with_database(postgres_url, name)
-    await execute(url, FILL, "VACUUM ANALYZE authsvc.audit_events")
-    yield url
-    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres_url, template_database) as url:
+        await execute(url, FILL, "VACUUM ANALYZE authsvc.audit_events")
+        yield url
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,8 @@ from orchestrator.auth.v1 import audit_service_pb2 as audit_pb
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import jwks_pb2, usage_pb2
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
-from tests.conftest import Service, serving
-from tests.integration.support import (
-    Stubs,
-    a_database,
-    bearer,
-    fresh_name,
-    refusal_of,
-    refused,
-    settings_for,
-    until,
-)
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, bearer, fresh_name, refusal_of, refused, until
 from tests.integration.test_callers import HIDDEN, METHODS, OK, PERMISSIONS, REQUESTS, call
 from tests.support_certificates import (
     GATEWAY,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable
 
 import grpc
@@ -18,7 +17,7 @@ from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth import AuthServiceError, Unavailable
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from tests.conftest import execute, serving
+from tests.conftest import a_database, serving, settings_for
 from tests.integration.support import (
     WRITERS_LOCKED,
     bearer,
@@ -27,7 +26,6 @@ from tests.integration.support import (
     locked,
     mint,
     refusal_of,
-    settings_for,
     stubs_of,
     until,
     until_waiting,
@@ -60,17 +58,15 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(postgres: EmbeddedPostgres) -> AsyncIterator[Settings]:
     """Settings for a server on a database of its own there."""
-    name = f"d{time.monotonic_ns()}"
-    await execute(postgres.url(), f"CREATE DATABASE {name}")
-    await schema.migrate(postgres.url(name))
-    yield settings_for(
-        postgres.url(name),
-        database_pool_size=4,
-        database_timeout=DATABASE_TIMEOUT,
-        max_staleness=MAX_STALENESS,
-        shutdown_grace=0.5,
-    )
-    await execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres.url()) as url:
+        await schema.migrate(url)
+        yield settings_for(
+            url,
+            database_pool_size=4,
+            database_timeout=DATABASE_TIMEOUT,
+            max_staleness=MAX_STALENESS,
+            shutdown_grace=0.5,
+        )
 
 
 async def test_a_stopped_database_is_unavailable_and_never_a_denial(

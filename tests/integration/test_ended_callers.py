@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from authsvc.domain.key_secrets import digest_of
 from authsvc.domain.users import UserRole
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2 as key_pb
@@ -38,9 +39,10 @@ CHANGES: Final = [name for name in METHODS if name not in OPEN and not name.star
 
 async def key_id_of(service: Service, secret: str) -> str:
     async with connected(url_of(service)) as connection:
-        digest = f"sha256(convert_to('{secret}', 'UTF8'))"
         return str(
-            await connection.fetchval(f"SELECT key_id FROM authsvc.keys WHERE digest = {digest}")
+            await connection.fetchval(
+                "SELECT key_id FROM authsvc.keys WHERE digest = $1", digest_of(secret)
+            )
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -17,18 +16,16 @@ from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import schema
 from authsvc.postgres.database import Connection, Database, connect
 from authsvc.postgres.embedded import EmbeddedPostgres
-from authsvc.postgres.grants import grant
 from tests.conftest import execute
-from tests.integration.support import connected, until
+from tests.integration.support import a_server_role, connected, until
 from tests.integration.support_fresh import NewKey, Served, remembered, served, until_verdict
-from tests.integration.support_proxy import PostgresProxy, proxied
+from tests.integration.support_proxy import proxied
 from tests.integration.test_fresh_follower import (
     HOUR,
     WITHOUT_TRIGGERS,
+    cut_follower,
     disable,
-    until_followed,
 )
-from tests.integration.test_server_privileges import url_as
 
 POOL_SIZE = 2
 BE_DEMOTED = "SET default_transaction_read_only = on"
@@ -145,31 +142,12 @@ async def test_a_silent_host_does_not_use_up_the_time_of_the_next(database_url: 
             await silent.left.wait()
 
 
-async def cut_follower(proxy: PostgresProxy) -> None:
-    """End the follower's connection, and wait for its next one."""
-    await until_followed(proxy)
-    lost = proxy.followers
-    for link in lost:
-        link.cut()
-
-    async def is_back() -> bool:
-        return any(link not in lost for link in proxy.followers)
-
-    await until(is_back)
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def secretive_url(database_url: str) -> AsyncIterator[str]:
     """A database, for a role to which it does not tell its timeline."""
-    role = f"authsvc_server_{secrets.token_hex(4)}"
-    await execute(
-        database_url,
-        f"CREATE ROLE {role} LOGIN",
-        "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC",
-    )
-    await grant(database_url, role)
-    yield url_as(role, database_url)
-    await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    await execute(database_url, "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC")
+    async with a_server_role(database_url) as url:
+        yield url
 
 
 async def test_a_database_that_keeps_its_timeline_to_itself_is_followed_all_the_same(

@@ -59,6 +59,19 @@ async def until_followed(proxy: PostgresProxy) -> None:
     await until(is_followed)
 
 
+async def cut_follower(proxy: PostgresProxy) -> None:
+    """End the follower's connection, and wait for its next one."""
+    await until_followed(proxy)
+    lost = proxy.followers
+    for link in lost:
+        link.cut()
+
+    async def is_back() -> bool:
+        return any(link not in lost for link in proxy.followers)
+
+    await until(is_back)
+
+
 async def until_source(client: AsyncAuthClient, secret: str, source: FreshnessSource) -> None:
     async def is_reached() -> bool:
         return (await client.check(secret)).freshness.source is source
@@ -218,14 +231,7 @@ async def test_a_follower_that_is_lost_while_it_begins_to_listen_takes_another_c
 
         # Given a follower whose new connection goes silent with its very first statement
         proxy.swallows_listen = True
-        lost = proxy.followers
-        for link in lost:
-            link.cut()
-
-        async def is_swallowed() -> bool:
-            return any(link not in lost for link in proxy.followers)
-
-        await until(is_swallowed)
+        await cut_follower(proxy)
         proxy.swallows_listen = False
         await disable(connection, key)
 

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from authsvc.domain.key_secrets import digest_of
 from orchestrator.auth import FreshnessSource, Unavailable
-from tests.integration.support import a_database, mint, until
+from tests.conftest import a_database
+from tests.integration.support import mint, until
 from tests.integration.support_fresh import (
     SLACK,
     Served,

@@ -15,7 +15,7 @@ import pytest_asyncio
 from authsvc.postgres import schema
 from authsvc.postgres.grants import TABLES, RoleUnusable, grant
 from tests.conftest import SERVER_ROLE, execute, url_of_servers
-from tests.integration.support import connected
+from tests.integration.support import connected, quoted
 
 PRIVILEGES = """
 SELECT c.relname::text AS table, array_agg(privilege ORDER BY n) AS privileges
@@ -36,10 +36,9 @@ SELECT relname::text FROM pg_class
 async def role(database_url: str) -> AsyncIterator[str]:
     """A role that may do nothing yet."""
     name = f'a "role" {secrets.token_hex(4)}'
-    quoted = '"' + name.replace('"', '""') + '"'
-    await execute(database_url, f"CREATE ROLE {quoted}")
+    await execute(database_url, f"CREATE ROLE {quoted(name)}")
     yield name
-    await execute(database_url, f"DROP OWNED BY {quoted}", f"DROP ROLE {quoted}")
+    await execute(database_url, f"DROP OWNED BY {quoted(name)}", f"DROP ROLE {quoted(name)}")
 
 
 async def privileges_of(role: str, url: str) -> dict[str, str]:
@@ -63,12 +62,11 @@ async def test_a_role_gets_what_servers_need_however_often(database_url: str, ro
 
 
 async def test_what_is_too_much_is_taken_back(database_url: str, role: str) -> None:
-    quoted = '"' + role.replace('"', '""') + '"'
     await execute(
         database_url,
-        f"GRANT ALL ON SCHEMA authsvc TO {quoted}",
-        f"GRANT ALL ON ALL TABLES IN SCHEMA authsvc TO {quoted}",
-        f"GRANT UPDATE (version_num) ON authsvc.alembic_version TO {quoted}",
+        f"GRANT ALL ON SCHEMA authsvc TO {quoted(role)}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA authsvc TO {quoted(role)}",
+        f"GRANT UPDATE (version_num) ON authsvc.alembic_version TO {quoted(role)}",
         "GRANT SELECT ON authsvc.users TO PUBLIC",
     )
 

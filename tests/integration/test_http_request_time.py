@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from authsvc.http.server import serving_http
 from tests.integration.support_http import FREE_ADDRESS, fetch
+from tests.integration.support_http2 import tcp
 
 GENEROUS_SECONDS: Final = 25
 MORE_THAN_THE_PORT_HOLDS: Final = 1100
@@ -36,18 +37,6 @@ async def serving(request_seconds: float) -> AsyncIterator[str]:
         yield address
 
 
-@asynccontextmanager
-async def connected(
-    address: str,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    host, port = address.rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
 @pytest.mark.parametrize(
     "sent",
     [
@@ -59,14 +48,14 @@ async def connected(
     ids=["nothing", "half a head", "half a body", "half a second request"],
 )
 async def test_a_connection_without_a_whole_request_is_closed(sent: bytes) -> None:
-    async with serving(0.2) as address, connected(address) as (reader, writer):
+    async with serving(0.2) as address, tcp(address) as (reader, writer):
         writer.write(sent)
         async with asyncio.timeout(GENEROUS_SECONDS):
             await _end(reader)
 
 
 async def test_bytes_that_trickle_in_do_not_put_the_end_off() -> None:
-    async with serving(0.5) as address, connected(address) as (reader, writer):
+    async with serving(0.5) as address, tcp(address) as (reader, writer):
         ended = asyncio.create_task(_end(reader))
         async with asyncio.timeout(GENEROUS_SECONDS):
             writer.write(GET[:-2] + b"X-Slow: ")
@@ -76,7 +65,7 @@ async def test_bytes_that_trickle_in_do_not_put_the_end_off() -> None:
 
 
 async def test_a_connection_is_kept_between_requests() -> None:
-    async with serving(NEVER_SECONDS) as address, connected(address) as (reader, writer):
+    async with serving(NEVER_SECONDS) as address, tcp(address) as (reader, writer):
         for _ in range(3):
             writer.write(GET)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -88,7 +77,7 @@ async def test_idle_connections_do_not_shut_the_port() -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(2))
         for _ in range(MORE_THAN_THE_PORT_HOLDS):
-            await stack.enter_async_context(connected(address))
+            await stack.enter_async_context(tcp(address))
 
         async with asyncio.timeout(GENEROUS_SECONDS):
             while (await fetch(address, "/")).status != 200:

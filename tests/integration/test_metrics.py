@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from authsvc import app
@@ -21,16 +19,8 @@ from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
-from tests.conftest import Service, serving
-from tests.integration.support import (
-    Stubs,
-    a_database,
-    bearer,
-    refused,
-    settings_for,
-    stubs_of,
-    until,
-)
+from tests.conftest import Service, serving, settings_for
+from tests.integration.support import Stubs, bearer, refused, stubs_of, until
 from tests.integration.support_http import FREE_ADDRESS, JWKS_PATH, fetch
 from tests.integration.support_proxy import proxied
 from tests.integration.support_sessions import a_person, login_of, refresh_of
@@ -46,14 +36,9 @@ ABSENT_HERE = {
 LOG_IN = "orchestrator.auth.v1.SessionService/CreateSession"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
-    """A server that serves HTTP, on a good database."""
-    async with (
-        a_database(postgres_url, template_database) as url,
-        serving(settings_for(url, http_address=FREE_ADDRESS, usage_flush_interval=0.1)) as served,
-    ):
-        yield served
+@pytest.fixture(scope="module")
+def shared_settings() -> dict[str, object]:
+    return {"http_address": FREE_ADDRESS, "usage_flush_interval": 0.1}
 
 
 async def values(service: Service) -> dict[str, float]:

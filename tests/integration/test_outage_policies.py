@@ -19,18 +19,10 @@ from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import freshness_pb2
-from tests.conftest import Service, execute, serving
-from tests.integration.support import (
-    Stubs,
-    bearer,
-    mint,
-    refusal_of,
-    refused,
-    settings_for,
-    stubs_of,
-    until,
-)
+from tests.conftest import Service, a_database, serving, settings_for
+from tests.integration.support import Stubs, bearer, mint, refusal_of, refused, stubs_of, until
 from tests.integration.support_faults import (
+    AUTH_SERVICE,
     NOT_SERVING,
     SERVING,
     assert_unavailable,
@@ -40,7 +32,6 @@ from tests.integration.support_faults import (
 
 CACHE = freshness_pb2.FRESHNESS_SOURCE_CACHE
 STALE = freshness_pb2.FRESHNESS_SOURCE_STALE
-AUTH_SERVICE = "orchestrator.auth.v1.AuthService"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -53,11 +44,9 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(postgres: EmbeddedPostgres) -> AsyncIterator[Settings]:
     """Settings for a server on a database of its own there."""
-    name = f"d{time.monotonic_ns()}"
-    await execute(postgres.url(), f"CREATE DATABASE {name}")
-    await schema.migrate(postgres.url(name))
-    yield settings_for(postgres.url(name), database_timeout=1.0, shutdown_grace=0.5)
-    await execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+    async with a_database(postgres.url()) as url:
+        await schema.migrate(url)
+        yield settings_for(url, database_timeout=1.0, shutdown_grace=0.5)
 
 
 @dataclass(frozen=True)

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authsvc.config import Settings
-from tests.conftest import Service, serving
-from tests.integration.support import (
-    WRITERS_LOCKED,
-    Stubs,
-    a_database,
-    locked,
-    settings_for,
-    stubs_of,
-    until,
-    until_waiting,
-)
+from tests.conftest import Service, serving, settings_for
+from tests.integration.support import WRITERS_LOCKED, locked, stubs_of, until, until_waiting
+from tests.integration.support_faults import AUTH_SERVICE, NOT_SERVING, SERVING, status_of
 from tests.integration.support_http import FREE_ADDRESS, Answer, fetch
 from tests.integration.support_proxy import proxied
 
-AUTH_SERVICE = "orchestrator.auth.v1.AuthService"
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
-    """A server that serves HTTP, on a good database."""
-    async with (
-        a_database(postgres_url, template_database) as url,
-        serving(settings_for(url, http_address=FREE_ADDRESS)) as served,
-    ):
-        yield served
-
-
-async def grpc_health(stubs: Stubs) -> int:
-    """Return what gRPC health says of the service that validates."""
-    stub = health_pb2_grpc.HealthStub(stubs.channel)
-    answer = await stub.Check(health_pb2.HealthCheckRequest(service=AUTH_SERVICE), timeout=10)
-    return int(answer.status)
+@pytest.fixture(scope="module")
+def shared_settings() -> dict[str, object]:
+    return {"http_address": FREE_ADDRESS}
 
 
 async def until_answered(service: Service, text: str) -> Answer:
@@ -98,7 +71,7 @@ async def test_a_server_without_its_database_is_alive_but_not_ready(database_url
 
         assert answer.status == 503
         assert (await fetch(service.http_address, "/readyz")).body == answer.body
-        assert await grpc_health(stubs) == NOT_SERVING
+        assert await status_of(stubs, AUTH_SERVICE) == NOT_SERVING
         assert (await fetch(service.http_address, "/livez")).status == 200
 
         proxy.accept()
@@ -125,7 +98,7 @@ async def test_under_serve_stale_a_server_without_its_database_is_ready(database
         answer = await until_answered(service, "memory answers in its place")
 
         assert answer.status == 200
-        assert await grpc_health(stubs) == SERVING
+        assert await status_of(stubs, AUTH_SERVICE) == SERVING
 
 
 async def test_a_server_that_drains_is_not_ready(settings: Settings) -> None:

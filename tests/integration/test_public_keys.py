@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 
 import jwt
 import pytest
-import pytest_asyncio
 from joserfc import jws
 from joserfc.jwk import KeySet
 
@@ -20,8 +18,8 @@ from authsvc.listening import AddressInUse
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from orchestrator.auth.v1 import jwks_pb2
 from orchestrator.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tests.conftest import Service, serving
-from tests.integration.support import Stubs, a_database, mint, settings_for, until
+from tests.conftest import Service, serving, settings_for
+from tests.integration.support import Stubs, mint, until
 from tests.integration.support_http import FREE_ADDRESS, JWKS_PATH, fetch, kids_at
 from tests.integration.support_proxy import proxied
 
@@ -35,14 +33,9 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"http_address": FREE_ADDRESS})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(postgres_url: str, template_database: str) -> AsyncIterator[Service]:
-    """A server that serves HTTP, for tests that leave each other alone."""
-    async with (
-        a_database(postgres_url, template_database) as url,
-        serving(settings_for(url, http_address=FREE_ADDRESS)) as served,
-    ):
-        yield served
+@pytest.fixture(scope="module")
+def shared_settings() -> dict[str, object]:
+    return {"http_address": FREE_ADDRESS}
 
 
 # RFC 9864 has a newer name for EdDSA, which few libraries know yet.

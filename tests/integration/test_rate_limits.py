@@ -22,15 +22,13 @@ from orchestrator.auth.v1.denial_pb2 import DenialReason
 from orchestrator.auth.v1.explanation_pb2 import FindingCode
 from orchestrator.auth.v1.freshness_pb2 import FreshnessSource
 from orchestrator.auth.v1.rate_limit_pb2 import RateLimit
-from tests.conftest import Service, serving
+from tests.conftest import Service, a_database, serving, settings_for
 from tests.integration.support import (
     Stubs,
-    a_database,
     bearer,
     connected,
     fresh_name,
     refused,
-    settings_for,
     stubs_of,
     until,
     url_of,

@@ -10,8 +10,8 @@ import pytest
 from authsvc import app
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import schema
-from tests.conftest import execute, with_database
-from tests.integration.support import connected, settings_for, until
+from tests.conftest import execute, settings_for, with_database
+from tests.integration.support import connected, until
 
 MIGRATIONS_LOCK = 0x61757468_0002
 _COLUMNS = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,7 +14,7 @@ from authsvc import app
 from authsvc.postgres import schema
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from tests.conftest import execute
-from tests.integration.support import connected
+from tests.integration.support import connected, quoted, url_as
 from tests.integration.support_fresh import served
 from tests.integration.test_usage_months import ADD_BEFORE
 
@@ -30,33 +29,25 @@ SELECT c.relname || ' ' || privilege FROM pg_class c,
 """
 
 
-def url_as(role: str, database_url: str) -> str:
-    """Return a database's address for another role."""
-    plain = urlsplit(database_url)
-    host = f"@{plain.hostname or ''}" + (f":{plain.port}" if plain.port else "")
-    return urlunsplit(plain._replace(netloc=f"{role}{host}"))
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def role(empty_database_url: str) -> AsyncIterator[str]:
     """A role that was given what a server needs, at the schema that was last released."""
     name = f'authsvc "server" {secrets.token_hex(4)}'
-    quoted = '"' + name.replace('"', '""') + '"'
     await schema.migrate(empty_database_url, LAST_RELEASED)
     await execute(
         empty_database_url,
-        f"CREATE ROLE {quoted} LOGIN",
-        f"GRANT USAGE ON SCHEMA authsvc TO {quoted}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authsvc TO {quoted}",
+        f"CREATE ROLE {quoted(name)} LOGIN",
+        f"GRANT USAGE ON SCHEMA authsvc TO {quoted(name)}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authsvc TO {quoted(name)}",
     )
     yield name
-    await execute(empty_database_url, f"DROP OWNED BY {quoted}", f"DROP ROLE {quoted}")
+    await execute(empty_database_url, f"DROP OWNED BY {quoted(name)}", f"DROP ROLE {quoted(name)}")
 
 
 @pytest.fixture
 def role_url(role: str, empty_database_url: str) -> str:
     """The database, for that role."""
-    return url_as(role.replace('"', "%22").replace(" ", "%20"), empty_database_url)
+    return url_as(role, empty_database_url)
 
 
 async def test_what_migrations_add_is_given_to_the_servers(

@@ -22,8 +22,9 @@ from authsvc.config import InvalidSettings, Settings
 from authsvc.rpc.certificate_files import SERVER
 from authsvc.rpc.tls import ServerTls
 from orchestrator.auth import AsyncAuthClient, Unavailable
-from tests.conftest import Service, serving
-from tests.integration.support import settings_for, stubs_of, until
+from tests.conftest import Service, serving, settings_for
+from tests.integration.support import stubs_of, until
+from tests.support_certificates import chain_of
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,10 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def encrypted(settings: Settings, authority: trustme.CA, tmp_path: Path) -> Settings:
     """Settings with a certificate for 127.0.0.1."""
-    issued = authority.issue_cert("127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    key.write_bytes(issued.private_key_pem.bytes())
-    return settings.model_copy(update={"tls_certificate_file": chain, "tls_key_file": key})
+    files = {"tls_certificate_file": tmp_path / "chain.pem", "tls_key_file": tmp_path / "key.pem"}
+    encrypted = settings.model_copy(update=files)
+    write_pair(encrypted, authority.issue_cert("127.0.0.1"))
+    return encrypted
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -50,9 +50,7 @@ async def tls_service(encrypted: Settings) -> AsyncIterator[Service]:
 def write_pair(settings: Settings, issued: trustme.LeafCert, *, key: bool = True) -> None:
     assert settings.tls_certificate_file is not None
     assert settings.tls_key_file is not None
-    settings.tls_certificate_file.write_bytes(
-        b"".join(blob.bytes() for blob in issued.cert_chain_pems)
-    )
+    settings.tls_certificate_file.write_bytes(chain_of(issued))
     if key:
         settings.tls_key_file.write_bytes(issued.private_key_pem.bytes())
 

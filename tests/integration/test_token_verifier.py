@@ -30,8 +30,8 @@ from orchestrator.auth import (
     Verdict,
 )
 from orchestrator.auth import UserRole as ClientRole
-from tests.conftest import ORIGIN, Service, serving
-from tests.integration.support import a_database, mint, settings_for, until
+from tests.conftest import ORIGIN, Service, a_database, serving, settings_for
+from tests.integration.support import mint, until
 from tests.integration.support_sessions import PASSWORD, a_person
 from tests.unit.attack_table import ATTACKS
 from tests.unit.attacks import ACCEPTED, PUBLISHED, Attack, Forger

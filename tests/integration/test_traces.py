@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import grpc
 import pytest
-import pytest_asyncio
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -23,8 +22,8 @@ from orchestrator.auth.v1.auth_service_pb2 import (
     WatchRevocationsRequest,
 )
 from orchestrator.auth.v1.key_management_pb2 import GetKeyRequest
-from tests.conftest import ORIGIN, Service, serving
-from tests.integration.support import Stubs, a_database, bearer, settings_for, stubs_of, until
+from tests.conftest import ORIGIN, Service
+from tests.integration.support import Stubs, bearer, until
 from tests.integration.support_traces import Collector, Received, collecting
 
 VALIDATE = "orchestrator.auth.v1.AuthService/ValidateCredential"
@@ -45,23 +44,11 @@ def collector(environment: pytest.MonkeyPatch) -> Iterator[Collector]:
         yield collector
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def traced(
-    postgres_url: str, template_database: str, collector: Collector
-) -> AsyncIterator[Service]:
-    """A service that exports to the collector."""
+@pytest.fixture(scope="module")
+def shared_settings(collector: Collector) -> dict[str, object]:
+    """Those of a service that exports to the collector, which the environment names."""
     assert collector.endpoint
-    async with (
-        a_database(postgres_url, template_database) as url,
-        serving(settings_for(url, log_sample=1.0)) as served,
-    ):
-        yield served
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def traced_stubs(traced: Service) -> AsyncIterator[Stubs]:
-    async with stubs_of(traced.address) as opened:
-        yield opened
+    return {"log_sample": 1.0}
 
 
 class Parent:
@@ -87,13 +74,13 @@ def _has_call(spans: Sequence[Received]) -> bool:
 
 
 async def test_a_validation_is_a_span_of_its_callers_trace_with_one_for_its_statement(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     parent = Parent()
     request = ValidateCredentialRequest(credential=f"orch_{secrets.token_hex(20)}")
-    metadata = (*bearer(traced.admin_key), *parent.metadata, ("x-request-id", "mine"))
+    metadata = (*bearer(shared_service.admin_key), *parent.metadata, ("x-request-id", "mine"))
 
-    await traced_stubs.auth.ValidateCredential(request, metadata=metadata)
+    await shared_stubs.auth.ValidateCredential(request, metadata=metadata)
 
     spans = await _spans(collector, parent, _has_call)
     call, statement, wait = spans[VALIDATE], spans["SELECT"], spans["wait for a connection"]
@@ -117,15 +104,15 @@ async def test_a_validation_is_a_span_of_its_callers_trace_with_one_for_its_stat
 
 
 async def test_a_batch_has_the_reason_of_its_first_denial(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     parent = Parent()
-    credentials = (traced.admin_key, f"orch_{secrets.token_hex(20)}", "malformed")
-    await traced_stubs.auth.BatchValidateCredentials(
+    credentials = (shared_service.admin_key, f"orch_{secrets.token_hex(20)}", "malformed")
+    await shared_stubs.auth.BatchValidateCredentials(
         BatchValidateCredentialsRequest(
             requests=[ValidateCredentialRequest(credential=each) for each in credentials]
         ),
-        metadata=(*bearer(traced.admin_key), *parent.metadata),
+        metadata=(*bearer(shared_service.admin_key), *parent.metadata),
     )
 
     (call,) = [s for n, s in (await _spans(collector, parent, _has_call)).items() if "/" in n]
@@ -133,27 +120,27 @@ async def test_a_batch_has_the_reason_of_its_first_denial(
 
 
 async def test_no_secret_is_exported(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     parent, secret = Parent(), f"orch_{secrets.token_hex(20)}"
-    await traced_stubs.auth.ValidateCredential(
+    await shared_stubs.auth.ValidateCredential(
         ValidateCredentialRequest(credential=secret),
-        metadata=(*bearer(traced.admin_key), *parent.metadata),
+        metadata=(*bearer(shared_service.admin_key), *parent.metadata),
     )
     await _spans(collector, parent, _has_call)
 
     exported = b"".join(collector.bodies)
     assert secret.encode() not in exported
-    assert traced.admin_key.encode() not in exported
+    assert shared_service.admin_key.encode() not in exported
 
 
 async def test_a_refused_call_has_its_code_and_reason(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     parent = Parent()
-    metadata = (*bearer(traced.admin_key), *parent.metadata)
+    metadata = (*bearer(shared_service.admin_key), *parent.metadata)
     with pytest.raises(grpc.aio.AioRpcError):
-        await traced_stubs.auth.GetKey(GetKeyRequest(key_id=ids.new_id(ids.KEY)), metadata=metadata)
+        await shared_stubs.auth.GetKey(GetKeyRequest(key_id=ids.new_id(ids.KEY)), metadata=metadata)
 
     (call,) = [s for n, s in (await _spans(collector, parent, _has_call)).items() if "/" in n]
     assert call.attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
@@ -162,11 +149,11 @@ async def test_a_refused_call_has_its_code_and_reason(
 
 
 async def test_a_stream_is_a_span_as_long_as_it_lives(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     parent = Parent()
-    metadata = (*bearer(traced.admin_key), *parent.metadata)
-    stream = traced_stubs.auth.WatchRevocations(WatchRevocationsRequest(), metadata=metadata)
+    metadata = (*bearer(shared_service.admin_key), *parent.metadata)
+    stream = shared_stubs.auth.WatchRevocations(WatchRevocationsRequest(), metadata=metadata)
     await stream.read()
     assert not _has_call(collector.of_trace(parent.trace_id))
 
@@ -177,23 +164,23 @@ async def test_a_stream_is_a_span_as_long_as_it_lives(
 
 
 async def test_a_caller_that_does_not_record_its_trace_has_ours_not_recorded(
-    traced: Service, traced_stubs: Stubs, collector: Collector
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
 ) -> None:
     silent, loud = Parent(flags="00"), Parent()
     request = ValidateCredentialRequest(credential="no key")
     for parent in (silent, loud):
-        metadata = (*bearer(traced.admin_key), *parent.metadata)
-        await traced_stubs.auth.ValidateCredential(request, metadata=metadata)
+        metadata = (*bearer(shared_service.admin_key), *parent.metadata)
+        await shared_stubs.auth.ValidateCredential(request, metadata=metadata)
 
     await _spans(collector, loud, _has_call)
     assert collector.of_trace(silent.trace_id) == []
 
 
-async def test_the_log_has_the_trace_id(traced: Service, traced_stubs: Stubs) -> None:
+async def test_the_log_has_the_trace_id(shared_service: Service, shared_stubs: Stubs) -> None:
     parent = Parent()
-    metadata = (*bearer(traced.admin_key), *parent.metadata)
+    metadata = (*bearer(shared_service.admin_key), *parent.metadata)
     with capture_logs(processors=[merge_contextvars]) as lines:
-        await traced_stubs.auth.ValidateCredential(
+        await shared_stubs.auth.ValidateCredential(
             ValidateCredentialRequest(credential="no key"), metadata=metadata
         )
 
@@ -203,10 +190,10 @@ async def test_the_log_has_the_trace_id(traced: Service, traced_stubs: Stubs) ->
 
 
 async def test_work_that_belongs_to_no_call_has_no_spans(
-    traced: Service, collector: Collector
+    shared_service: Service, collector: Collector
 ) -> None:
     before = len(collector.spans)
-    async with app.open_parts(traced.parts.settings) as parts:
+    async with app.open_parts(shared_service.parts.settings) as parts:
         await parts.bootstrap.prepare(ORIGIN, app.time_limit())
 
     assert not [s for s in collector.spans[before:] if not s.span.parent_span_id]

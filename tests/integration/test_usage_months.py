@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,10 +14,9 @@ import pytest_asyncio
 from authsvc import app
 from authsvc.config import Settings
 from authsvc.postgres import recorded_usage, schema
-from authsvc.postgres.grants import grant
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
-from tests.conftest import Service, execute, serving
-from tests.integration.support import connected, settings_for, until, url_of
+from tests.conftest import Service, execute, serving, settings_for
+from tests.integration.support import a_server_role, connected, until, url_of
 from tests.integration.support_fresh import served
 
 BEFORE, AFTER = "0004", "0006"
@@ -323,30 +321,22 @@ async def test_a_writer_that_takes_long_delays_a_drop_and_is_not_delayed_by_it(
 async def test_a_server_whose_role_may_make_no_tables_counts_and_makes_room(
     database_url: str,
 ) -> None:
-    role = f"authsvc_plain_{secrets.token_hex(4)}"
-    await execute(
-        database_url,
-        f"CREATE ROLE {role} LOGIN",
-        f"DROP TABLE authsvc.{month_name('key_usage', 2)}",
-    )
-    await grant(database_url, role)
-    plain = urlsplit(database_url)
-    host = f"@{plain.hostname or ''}" + (f":{plain.port}" if plain.port else "")
-    try:
-        url = urlunsplit(plain._replace(netloc=f"{role}{host}"))
-        async with served(url) as server, connected(database_url) as connection:
-            key = await server.new_key()
-            await server.client.check(key.secret)
-            await server.service.parts.usage.flush(app.time_limit())
+    await execute(database_url, f"DROP TABLE authsvc.{month_name('key_usage', 2)}")
+    async with (
+        a_server_role(database_url) as url,
+        served(url) as server,
+        connected(database_url) as connection,
+    ):
+        key = await server.new_key()
+        await server.client.check(key.secret)
+        await server.service.parts.usage.flush(app.time_limit())
 
-            assert (await server.client.get_key_usage(key.key_id)).granted_count == 1
+        assert (await server.client.get_key_usage(key.key_id)).granted_count == 1
 
-            async def has_room() -> bool:
-                return month_name("key_usage", 2) in await months_of(connection)
+        async def has_room() -> bool:
+            return month_name("key_usage", 2) in await months_of(connection)
 
-            await until(has_room)
-    finally:
-        await execute(database_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+        await until(has_room)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from orchestrator.auth import (
     ResourceExhausted,
     Secret,
 )
-from tests.conftest import CHEAP_PASSWORDS, Service, serving
-from tests.integration.support import a_database, mint, settings_for
+from tests.conftest import CHEAP_PASSWORDS, Service, a_database, serving, settings_for
+from tests.integration.support import mint
 
 PASSWORD, OTHER = "correct horse battery", "staple battery horse"
 

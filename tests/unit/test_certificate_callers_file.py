@@ -21,6 +21,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def whole_settings(file: Path) -> dict[str, object]:
+    """Return all settings that go with client certificates, with those that are always required."""
+    return {
+        "database_url": "postgresql://nowhere",
+        "encryption_key": ENCRYPTION_KEY,
+        "tls_certificate_file": file,
+        "tls_key_file": file,
+        "mtls_listen_address": "0.0.0.0:50052",
+        "tls_client_ca_file": file,
+        "certificate_callers_file": file,
+    }
+
+
 def test_rules_come_in_the_order_of_the_file(file: Path) -> None:
     assert read_certificate_rules(file) == [
         UriRule(GATEWAY, frozenset({"authsvc:validate"})),
@@ -108,15 +121,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_the_settings_of_client_certificates_go_together(
     file: Path, left_out: set[str], named: str
 ) -> None:
-    whole: dict[str, object] = {
-        "database_url": "postgresql://nowhere",
-        "encryption_key": ENCRYPTION_KEY,
-        "tls_certificate_file": file,
-        "tls_key_file": file,
-        "mtls_listen_address": "0.0.0.0:50052",
-        "tls_client_ca_file": file,
-        "certificate_callers_file": file,
-    }
+    whole = whole_settings(file)
 
     load_settings(**whole)
     with pytest.raises(InvalidSettings) as caught:
@@ -131,13 +136,11 @@ def test_a_bad_file_is_told_with_all_other_settings(file: Path) -> None:
 
     with pytest.raises(InvalidSettings) as caught:
         load_settings(
-            database_url="mysql://",
-            encryption_key=ENCRYPTION_KEY,
-            tls_certificate_file=file,
-            tls_key_file=file,
-            mtls_listen_address="127.0.0.1",
-            tls_client_ca_file=file,
-            certificate_callers_file=file,
+            **{
+                **whole_settings(file),
+                "database_url": "mysql://",
+                "mtls_listen_address": "127.0.0.1",
+            }
         )
 
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [

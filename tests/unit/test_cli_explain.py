@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -86,17 +87,6 @@ class Client:
         self._explanation = explanation
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
-
     def explain(self, authorization: str, **demands: Any) -> Explanation:  # noqa: ANN401 - kept as they come
         self.asked.append((authorization, demands))
         return self._explanation
@@ -109,7 +99,7 @@ def explain(
     stdin: str | bytes = "x",
 ) -> Any:  # noqa: ANN401 - the runner's result, and what was asked
     client = Client(explanation)
-    monkeypatch.setattr(Connection, "open_client", lambda *_, **__: client)
+    monkeypatch.setattr(Connection, "open_client", lambda *_, **__: nullcontext(client))
     ended = CliRunner().invoke(commands.app, ["explain", *arguments], input=stdin)
     return SimpleNamespace(code=ended.exit_code, out=ended.output, asked=client.asked)
 

@@ -40,6 +40,14 @@ def _unavailable(cause: Exception) -> DatabaseUnavailable:
     return error
 
 
+def _refused(denial_reason: str) -> Unauthenticated:
+    return Unauthenticated(
+        "Refused.",
+        reason=ErrorReason.CALLER_CREDENTIAL_INVALID,
+        metadata={"denial_reason": f"DENIAL_REASON_{denial_reason}"},
+    )
+
+
 EXPLANATIONS = [
     pytest.param(
         InvalidSettings(["AUTHSVC_A: is required", "AUTHSVC_B: is bad"]),
@@ -84,11 +92,7 @@ EXPLANATIONS = [
         id="the reason",
     ),
     pytest.param(
-        Unauthenticated(
-            "Refused.",
-            reason=ErrorReason.CALLER_CREDENTIAL_INVALID,
-            metadata={"denial_reason": "DENIAL_REASON_KEY_NOT_FOUND"},
-        ),
+        _refused("KEY_NOT_FOUND"),
         ["  denial reason: KEY_NOT_FOUND"],
         id="why the caller is refused",
     ),
@@ -145,13 +149,7 @@ def test_what_a_person_can_mend_is_explained(error: Exception, words: list[str])
 def test_what_to_do_about_a_refused_caller_depends_on_why(
     denial_reason: str, words: list[str]
 ) -> None:
-    error = Unauthenticated(
-        "Refused.",
-        reason=ErrorReason.CALLER_CREDENTIAL_INVALID,
-        metadata={"denial_reason": f"DENIAL_REASON_{denial_reason}"},
-    )
-
-    text = explain(error) or ""
+    text = explain(_refused(denial_reason)) or ""
 
     assert [word for word in words if word not in text] == []
     assert ("Give the caller's key" in text) == ("Give the caller's key" in words[0])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from contextlib import nullcontext
 
 import pytest
 from typer.testing import CliRunner
@@ -27,17 +26,6 @@ class Client:
     def __init__(self) -> None:
         self.asked: list[SigningKeyRotationUrgency] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
-
     def rotate_signing_key(self, urgency: SigningKeyRotationUrgency) -> RotatedSigningKey:
         self.asked.append(urgency)
         return RotatedSigningKey(KEY, ())
@@ -57,7 +45,7 @@ def test_a_rotation_after_a_compromise_is_confirmed(
     monkeypatch: pytest.MonkeyPatch, options: list[str], answer: str, *, rotates: bool
 ) -> None:
     client = Client()
-    monkeypatch.setattr(Connection, "open_client", lambda *_, **__: client)
+    monkeypatch.setattr(Connection, "open_client", lambda *_, **__: nullcontext(client))
 
     ended = CliRunner().invoke(commands.app, ["keyring", "rotate", *options], input=answer)
 

@@ -21,11 +21,10 @@ from authsvc.domain.errors import CallerCertificateNotMapped
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.rpc.peer_certificates import read_certificate
 from authsvc.usecases.authenticate_certificate import AuthenticateCertificate
-from tests.support_certificates import issue_client
+from tests.support_certificates import GATEWAY, issue_client
 from tests.unit.examples import NOW
 
 VALIDATE, ADMIN = frozenset({"authsvc:validate"}), frozenset({"authsvc:admin"})
-GATEWAY = "spiffe://example.org/ns/prod/gateway"
 
 
 def a_certificate(*uris: str, dns: tuple[str, ...] = ()) -> ClientCertificate:
