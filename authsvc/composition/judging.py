@@ -31,6 +31,7 @@ from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.judge_token import JudgeToken
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
 from authsvc.usecases.usage import UsageCounter
 from authsvc.usecases.verdict_counts import VerdictCounts
@@ -110,13 +111,17 @@ def build_judging(
     failures = FailureLimit(
         failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
     )
+    judge_token = JudgeToken(
+        accounts=records.accounts,
+        users=records.users,
+        sessions=records.sessions,
+        tokens=tokens.verifier,
+        failures=failures,
+    )
     judge, explaining_judge, onlooker = (
         JudgeCredential(
             keys=records.keys,
-            accounts=records.accounts,
-            users=records.users,
-            sessions=records.sessions,
-            tokens=tokens.verifier,
+            judge_token=judge_token,
             usage=counter,
             failures=failures,
             limits=limits,
@@ -134,6 +139,7 @@ def build_judging(
         judge=judge,
         judge_batch=JudgeBatch(
             judge=judge,
+            judge_token=judge_token,
             keys=records.keys,
             accounts=records.accounts,
             users=records.users,

@@ -27,8 +27,8 @@ from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.judge_batch import Undecided, settled
-from authsvc.usecases.judge_credential import Question, Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.revoke_keys import RevokeKeys

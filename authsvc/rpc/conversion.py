@@ -20,7 +20,7 @@ from authsvc.domain.rate_limits import RateLimit
 from authsvc.rpc.undecided_conversion import undecided_response
 from authsvc.usecases.create_key import CreateKeyCommand
 from authsvc.usecases.judge_batch import Undecided
-from authsvc.usecases.judge_credential import Question, Verdict
+from authsvc.usecases.question import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
 from authsvc.usecases.watch_revocations import Event, Heartbeat, Reset
 from orchestrator.auth.v1 import (

@@ -8,7 +8,7 @@ from authsvc.domain.denials import Denial
 from authsvc.domain.principals import Principal
 from authsvc.rpc import conversion
 from authsvc.usecases.explain_credential import Explanation
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 from orchestrator.auth.v1 import auth_service_pb2, explanation_pb2
 
 

@@ -31,7 +31,8 @@ from authsvc.domain.scopes import VALIDATE, covers, narrowed
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
 from authsvc.usecases.fresh_records import SessionRecordReader, UserRecordReader
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Verdict
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ACCOUNT_UNKNOWN = FindingCode.TOKEN_ACCOUNT_UNKNOWN

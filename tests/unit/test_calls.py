@@ -40,7 +40,8 @@ from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2
 from tests.unit.examples import KEY_ID, NOW, a_system_caller

@@ -20,7 +20,7 @@ from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.rpc import conversion, key_conversion
 from authsvc.usecases.create_key import CreateKeyCommand
-from authsvc.usecases.judge_credential import Question, Verdict
+from authsvc.usecases.question import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
 from orchestrator.auth.v1 import (
     account_pb2,

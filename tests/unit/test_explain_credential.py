@@ -18,7 +18,7 @@ from authsvc.domain.rate_limits import RateLimit
 from authsvc.domain.scopes import VALIDATE
 from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.usecases.explain_credential import Explanation
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 from tests.unit.examples import KEY_ID, NOW, SECOND, a_caller, a_system_caller
 from tests.unit.explaining import ADDRESS, SECRET, UNKNOWN, a_key, codes_of, explaining
 from tests.unit.stores import a_call
