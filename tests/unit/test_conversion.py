@@ -18,7 +18,13 @@ from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, Fres
 from authsvc.domain.keys import Key, RevocationReason
 from authsvc.domain.principals import Principal, PrincipalKind
 from authsvc.domain.rate_limits import RateLimit
-from authsvc.rpc import conversion, key_conversion
+from authsvc.rpc import (
+    account_conversion,
+    key_conversion,
+    time_conversion,
+    verdict_conversion,
+    watch_conversion,
+)
 from authsvc.usecases.create_key import CreateKeyCommand
 from authsvc.usecases.question import Question, Verdict
 from authsvc.usecases.revoke_key import RevokeKeyCommand
@@ -66,7 +72,7 @@ def _key(**changes: object) -> Key:
 
 
 def _response(outcome: Principal | Denial) -> auth_service_pb2.ValidateCredentialResponse:
-    serialised = conversion.validate_credential_response(Verdict(outcome, FRESHNESS))
+    serialised = verdict_conversion.validate_credential_response(Verdict(outcome, FRESHNESS))
     return auth_service_pb2.ValidateCredentialResponse.FromString(serialised)
 
 
@@ -84,28 +90,28 @@ def _principal(**changes: object) -> Principal:
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_every_moment_comes_back_as_it_was(moment: datetime) -> None:
-    assert conversion.to_datetime(conversion.timestamp(moment)) == moment
+    assert time_conversion.to_datetime(time_conversion.timestamp(moment)) == moment
 
 
 def test_a_moment_of_another_zone_is_the_same_moment() -> None:
     moment = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
 
-    assert conversion.timestamp(moment) == conversion.timestamp(NOW)
+    assert time_conversion.timestamp(moment) == time_conversion.timestamp(NOW)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_the_nanoseconds_of_a_moment_are_never_negative(moment: datetime) -> None:
-    assert 0 <= conversion.timestamp(moment).nanos < 1_000_000_000
+    assert 0 <= time_conversion.timestamp(moment).nanos < 1_000_000_000
 
 
 @given(int64, int32)
 def test_every_timestamp_is_a_moment(seconds: int, nanos: int) -> None:
-    assert conversion.to_datetime(Timestamp(seconds=seconds, nanos=nanos)).tzinfo is UTC
+    assert time_conversion.to_datetime(Timestamp(seconds=seconds, nanos=nanos)).tzinfo is UTC
 
 
 @given(int64, int32)
 def test_every_duration_is_a_timedelta(seconds: int, nanos: int) -> None:
-    converted = conversion.to_timedelta(Duration(seconds=seconds, nanos=nanos))
+    converted = time_conversion.to_timedelta(Duration(seconds=seconds, nanos=nanos))
 
     assert timedelta.min <= converted <= timedelta.max
 
@@ -120,7 +126,7 @@ def test_every_duration_is_a_timedelta(seconds: int, nanos: int) -> None:
     ],
 )
 def test_a_timestamp_beyond_the_calendar_is_its_end(seconds: int, moment: datetime) -> None:
-    assert conversion.to_datetime(Timestamp(seconds=seconds)) == moment
+    assert time_conversion.to_datetime(Timestamp(seconds=seconds)) == moment
 
 
 @pytest.mark.parametrize(
@@ -128,33 +134,33 @@ def test_a_timestamp_beyond_the_calendar_is_its_end(seconds: int, moment: dateti
     [(2**63 - 1, timedelta.max), (-(2**63), timedelta.min), (90, timedelta(seconds=90))],
 )
 def test_a_duration_beyond_all_bounds_is_the_greatest(seconds: int, span: timedelta) -> None:
-    assert conversion.to_timedelta(Duration(seconds=seconds)) == span
+    assert time_conversion.to_timedelta(Duration(seconds=seconds)) == span
 
 
 @pytest.mark.parametrize("nanos", [-(2**31), -1, 1_000_000_000, 2**31 - 1])
 def test_a_timestamp_with_nanos_out_of_range_is_no_moment_of_use(nanos: int) -> None:
-    converted = conversion.to_datetime(Timestamp(seconds=T_2026, nanos=nanos))
+    converted = time_conversion.to_datetime(Timestamp(seconds=T_2026, nanos=nanos))
 
     assert converted == datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("nanos", [-(2**31), -1_000_000_000, 1_000_000_000, 2**31 - 1])
 def test_a_duration_with_nanos_out_of_range_is_no_span_of_use(nanos: int) -> None:
-    assert conversion.to_timedelta(Duration(seconds=90, nanos=nanos)) == timedelta.min
+    assert time_conversion.to_timedelta(Duration(seconds=90, nanos=nanos)) == timedelta.min
 
 
 def test_the_greatest_nanos_are_in_range() -> None:
     nanos = 999_999_999
 
-    assert conversion.to_datetime(Timestamp(nanos=nanos)).microsecond == 999_999
-    assert conversion.to_timedelta(Duration(nanos=nanos)) == timedelta(microseconds=999_999)
-    assert conversion.to_timedelta(Duration(nanos=-nanos)) <= timedelta(microseconds=-999_999)
+    assert time_conversion.to_datetime(Timestamp(nanos=nanos)).microsecond == 999_999
+    assert time_conversion.to_timedelta(Duration(nanos=nanos)) == timedelta(microseconds=999_999)
+    assert time_conversion.to_timedelta(Duration(nanos=-nanos)) <= timedelta(microseconds=-999_999)
 
 
 def test_an_empty_request_asks_for_nothing() -> None:
     request = auth_service_pb2.ValidateCredentialRequest()
 
-    assert conversion.question(request, "") == Question("", (), NO_DEMAND)
+    assert verdict_conversion.question(request, "") == Question("", (), NO_DEMAND)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_every_requirement_of_freshness_is_a_demand(
 ) -> None:
     request = auth_service_pb2.ValidateCredentialRequest(freshness=requirement)
 
-    assert conversion.question(request, "").demand == demand
+    assert verdict_conversion.question(request, "").demand == demand
 
 
 def test_a_question_is_converted_whole() -> None:
@@ -187,7 +193,7 @@ def test_a_question_is_converted_whole() -> None:
         freshness=freshness_pb2.FreshnessRequirement(at_least_revision=7),
     )
 
-    assert conversion.question(request, "") == Question(
+    assert verdict_conversion.question(request, "") == Question(
         " x\n", ("a", "b"), FreshnessDemand(at_least_revision=7)
     )
 
@@ -206,7 +212,7 @@ def test_a_command_to_create_a_key_is_converted_whole() -> None:
         request_id="r",
     )
 
-    assert conversion.create_key_command(request) == CreateKeyCommand(
+    assert key_conversion.create_key_command(request) == CreateKeyCommand(
         name="ci",
         account_id=ACCOUNT_ID,
         scopes=("a",),
@@ -219,7 +225,7 @@ def test_a_command_to_create_a_key_is_converted_whole() -> None:
 def test_a_ttl_of_nothing_is_not_the_same_as_none() -> None:
     request = auth_service_pb2.CreateKeyRequest(ttl=Duration())
 
-    assert conversion.create_key_command(request).ttl == timedelta(0)
+    assert key_conversion.create_key_command(request).ttl == timedelta(0)
 
 
 def test_a_command_to_revoke_by_secret_is_converted() -> None:
@@ -227,7 +233,7 @@ def test_a_command_to_revoke_by_secret_is_converted() -> None:
         secret=FAKE_KEY, reason=key_pb2.REVOCATION_REASON_COMPROMISED, note="n"
     )
 
-    assert conversion.revoke_key_command(request) == RevokeKeyCommand(
+    assert key_conversion.revoke_key_command(request) == RevokeKeyCommand(
         None, FAKE_KEY, RevocationReason.COMPROMISED, "n"
     )
 
@@ -235,7 +241,7 @@ def test_a_command_to_revoke_by_secret_is_converted() -> None:
 def test_an_unknown_revocation_reason_is_none() -> None:
     request = auth_service_pb2.RevokeKeyRequest.FromString(b"\x18\x63")
 
-    assert conversion.revoke_key_command(request).reason is None
+    assert key_conversion.revoke_key_command(request).reason is None
 
 
 def test_a_command_does_not_show_its_secret() -> None:
@@ -247,7 +253,7 @@ def test_rules_and_a_limit_come_back_as_they_were() -> None:
         allowed_addresses=("192.0.2.7", "2001:db8::/32"), rate_limit=RateLimit(100, 90 * SECOND)
     )
 
-    message = conversion.key_message(key, NOW)
+    message = key_conversion.key_message(key, NOW)
     command = key_conversion.update_key_command(key_management_pb2.UpdateKeyRequest(key=message))
 
     assert message.rate_limit.period.seconds == 90
@@ -258,20 +264,20 @@ def test_rules_and_a_limit_come_back_as_they_were() -> None:
 def test_a_limit_that_is_empty_is_not_the_same_as_none() -> None:
     request = auth_service_pb2.CreateKeyRequest(rate_limit=rate_limit_pb2.RateLimit())
 
-    assert conversion.create_key_command(request).rate_limit == RateLimit(0, timedelta(0))
-    assert conversion.create_key_command(auth_service_pb2.CreateKeyRequest()).rate_limit is None
+    assert key_conversion.create_key_command(request).rate_limit == RateLimit(0, timedelta(0))
+    assert key_conversion.create_key_command(auth_service_pb2.CreateKeyRequest()).rate_limit is None
 
 
 @pytest.mark.parametrize("reason", RevocationReason)
 def test_every_revocation_reason_has_a_wire_value(reason: RevocationReason) -> None:
-    message = conversion.key_message(_key(revoke_time=NOW, revoke_reason=reason), NOW)
+    message = key_conversion.key_message(_key(revoke_time=NOW, revoke_reason=reason), NOW)
 
     assert key_pb2.RevocationReason.Name(message.revoke_reason) == f"REVOCATION_REASON_{reason}"
 
 
 @pytest.mark.parametrize("state", AccountState)
 def test_every_account_state_has_a_wire_value(state: AccountState) -> None:
-    message = conversion.account_message(an_account(state=state))
+    message = account_conversion.account_message(an_account(state=state))
 
     assert account_pb2.AccountState.Name(message.state) == f"ACCOUNT_STATE_{state}"
 
@@ -286,16 +292,16 @@ def test_every_account_state_has_a_wire_value(state: AccountState) -> None:
     ],
 )
 def test_every_key_state_has_a_wire_value(changes: dict[str, object], state: int) -> None:
-    assert conversion.key_message(_key(**changes), NOW).state == state
+    assert key_conversion.key_message(_key(**changes), NOW).state == state
 
 
 @pytest.mark.parametrize("field", ["expire_time", "revoke_time", "last_use_time", "rate_limit"])
 def test_a_field_that_a_key_does_not_have_is_not_set(field: str) -> None:
-    assert not conversion.key_message(_key(), NOW).HasField(field)  # type: ignore[arg-type]
+    assert not key_conversion.key_message(_key(), NOW).HasField(field)  # type: ignore[arg-type]
 
 
 def test_a_keys_etag_is_its_revision_quoted() -> None:
-    assert conversion.key_message(_key(), NOW).etag == '"1f"'
+    assert key_conversion.key_message(_key(), NOW).etag == '"1f"'
 
 
 @pytest.mark.parametrize("reason", DenialReason)
@@ -323,7 +329,7 @@ def test_a_verdict_says_how_old_it_is() -> None:
     response = _response(DENIALS[DenialReason.KEY_REVOKED])
 
     assert response.freshness == freshness_pb2.Freshness(
-        source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=conversion.timestamp(NOW)
+        source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=time_conversion.timestamp(NOW)
     )
 
 
@@ -348,11 +354,11 @@ def test_a_principal_is_converted_whole() -> None:
             user_id="u",
             session_id="s",
             scopes=["*"],
-            expire_time=conversion.timestamp(NOW),
+            expire_time=time_conversion.timestamp(NOW),
             metadata={"team": "a"},
         ),
         freshness=freshness_pb2.Freshness(
-            source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=conversion.timestamp(NOW)
+            source=freshness_pb2.FRESHNESS_SOURCE_CACHE, as_of=time_conversion.timestamp(NOW)
         ),
     )
 
@@ -361,13 +367,15 @@ def test_a_principal_is_converted_whole() -> None:
 def test_the_same_principal_says_how_old_each_answer_is(source: FreshnessSource) -> None:
     principal = _principal()
     earlier = Verdict(principal, Freshness(FreshnessSource.DATABASE, NOW - SECOND))
-    conversion.validate_credential_response(earlier)
+    verdict_conversion.validate_credential_response(earlier)
 
-    serialised = conversion.validate_credential_response(Verdict(principal, Freshness(source, NOW)))
+    serialised = verdict_conversion.validate_credential_response(
+        Verdict(principal, Freshness(source, NOW))
+    )
 
     response = auth_service_pb2.ValidateCredentialResponse.FromString(serialised)
     assert freshness_pb2.FreshnessSource.Name(response.freshness.source).endswith(source)
-    assert response.freshness.as_of == conversion.timestamp(NOW)
+    assert response.freshness.as_of == time_conversion.timestamp(NOW)
 
 
 def test_two_keys_that_differ_in_one_thing_are_presented_apart() -> None:
@@ -391,7 +399,7 @@ def test_a_batch_keeps_answers_of_every_length_apart(length: int) -> None:
     ]
 
     batch = auth_service_pb2.BatchValidateCredentialsResponse.FromString(
-        conversion.batch_response(verdicts)
+        verdict_conversion.batch_response(verdicts)
     )
 
     assert list(batch.responses) == [_response(verdict.outcome) for verdict in verdicts]
@@ -400,29 +408,29 @@ def test_a_batch_keeps_answers_of_every_length_apart(length: int) -> None:
 @pytest.mark.parametrize("size", [126, 127, 128, 129, 16_382, 16_383, 16_384, 16_385])
 def test_a_batch_keeps_answers_apart_at_the_ends_of_each_length(size: int) -> None:
     # Given a principal whose answer has exactly this many bytes
-    empty = len(conversion.validate_credential_response(Verdict(_principal(), FRESHNESS)))
+    empty = len(verdict_conversion.validate_credential_response(Verdict(_principal(), FRESHNESS)))
     verdict = next(
         verdict
         for length in range(max(0, size - empty - 20), size)
         if len(
-            conversion.validate_credential_response(
+            verdict_conversion.validate_credential_response(
                 verdict := Verdict(_principal(key_name="x" * length), FRESHNESS)
             )
         )
         >= size
     )
-    serialised = conversion.validate_credential_response(verdict)
+    serialised = verdict_conversion.validate_credential_response(verdict)
     assert len(serialised) <= size + 2
 
     batch = auth_service_pb2.BatchValidateCredentialsResponse.FromString(
-        conversion.batch_response([verdict, verdict])
+        verdict_conversion.batch_response([verdict, verdict])
     )
 
     assert list(batch.responses) == [_response(verdict.outcome)] * 2
 
 
 def test_an_empty_batch_has_no_answers() -> None:
-    assert conversion.batch_response([]) == b""
+    assert verdict_conversion.batch_response([]) == b""
 
 
 @pytest.mark.parametrize("kind", sorted(set(ChangeKind) - {ChangeKind.KEYRING_CHANGED}))
@@ -431,7 +439,9 @@ def test_every_change_that_is_told_has_a_form_on_the_wire(kind: ChangeKind) -> N
     user_id = USER_ID if kind.startswith(("USER", "SESSION")) else ""
     session_id = SESSION_ID if kind.startswith("SESSION") else ""
 
-    response = conversion.watch_response(Change(7, kind, ACCOUNT_ID, key_id, user_id, session_id))
+    response = watch_conversion.watch_response(
+        Change(7, kind, ACCOUNT_ID, key_id, user_id, session_id)
+    )
 
     told = {
         ChangeKind.KEY_REVOKED: "key_revoked",
