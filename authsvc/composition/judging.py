@@ -24,7 +24,8 @@ from authsvc.rate_limits.opening import RateLimits
 from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
-from authsvc.usecases.explain_credential import ExplainCredential, Uncounted
+from authsvc.usecases.explain_credential import ExplainCredential
+from authsvc.usecases.explain_token import ExplainToken
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
@@ -33,7 +34,7 @@ from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.judge_token import JudgeToken
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
-from authsvc.usecases.usage import UsageCounter
+from authsvc.usecases.usage import Uncounted, UsageCounter
 from authsvc.usecases.verdict_counts import VerdictCounts
 from authsvc.usecases.watch_revocations import RevocationFeed
 
@@ -150,9 +151,7 @@ def build_judging(
         explain_credential=ExplainCredential(
             judge=explaining_judge,
             keys=PostgresManagedKeys(database),
-            users=users,
-            sessions=sessions,
-            tokens=tokens.examiner,
+            explain_token=ExplainToken(users=users, sessions=sessions, tokens=tokens.examiner),
             clock=clock,
         ),
         tokens=tokens,

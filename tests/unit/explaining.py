@@ -17,6 +17,7 @@ from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.explain_credential import ExplainCredential, Explanation
+from authsvc.usecases.explain_token import ExplainToken
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.question import Question
 from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
@@ -98,9 +99,7 @@ def explaining(
     explain = ExplainCredential(
         judge=judge,
         keys=stored,
-        users=people,
-        sessions=logins,
-        tokens=examiner,
+        explain_token=ExplainToken(users=people, sessions=logins, tokens=examiner),
         clock=lambda: NOW,
     )
     return Explaining(explain, failures)
