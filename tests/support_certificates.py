@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
@@ -12,6 +13,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from authsvc.config import Settings
@@ -34,7 +36,7 @@ scopes = ["authsvc:admin"]
 
 @dataclass(frozen=True)
 class ClientPair:
-    """A client's certificate and its key, in PEM."""
+    """A certificate and its key, in PEM."""
 
     certificate: bytes
     key: bytes
@@ -55,24 +57,44 @@ def issue_client(
     not_after: datetime | None = None,
 ) -> ClientPair:
     """Issue a client's certificate."""
-    now = datetime.now(UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
     names = [
         *map(x509.UniformResourceIdentifier, uris),
         *map(x509.DNSName, dns_names),
     ]
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _issue(
+        authority,
+        key,
+        names,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        common_name=common_name,
+        not_after=not_after,
+    )
+
+
+def _issue(
+    authority: trustme.CA,
+    key: CertificateIssuerPrivateKeyTypes,
+    names: Sequence[x509.GeneralName],
+    usage: x509.ObjectIdentifier,
+    *,
+    common_name: str = "authsvc",
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+) -> ClientPair:
+    now = datetime.now(UTC)
+    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
+        .not_valid_before(not_before or now - timedelta(days=1))
         .not_valid_after(not_after or now + timedelta(days=1))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -114,3 +136,26 @@ def with_client_certificates(
     """Return settings with a port for certificates."""
     files = write_tls_files(directory, authority, client_authority)
     return settings.model_copy(update={**files, "mtls_listen_address": "127.0.0.1:0"})
+
+
+def write_server_pair(
+    settings: Settings,
+    authority: trustme.CA,
+    key: CertificateIssuerPrivateKeyTypes,
+    *,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+) -> None:
+    """Write a server's certificate of a kind that `trustme` does not issue, and its key."""
+    assert settings.tls_certificate_file is not None
+    assert settings.tls_key_file is not None
+    issued = _issue(
+        authority,
+        key,
+        [x509.IPAddress(ip_address("127.0.0.1"))],
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        not_before=not_before,
+        not_after=not_after,
+    )
+    settings.tls_certificate_file.write_bytes(issued.certificate)
+    settings.tls_key_file.write_bytes(issued.key)

@@ -9,7 +9,7 @@ from pathlib import Path
 from authsvc.composition.traffic import channel_limits
 from authsvc.config import InvalidSettings, Settings, problems_of
 from authsvc.domain.client_certificates import CertificateRule
-from authsvc.rpc.certificate_files import CLIENT_CA, CertificateUnusable
+from authsvc.rpc.certificate_checks import CLIENT_CA, CertificateUnusable
 from authsvc.rpc.peer_certificates import CallerOfPeer, CertificateCallers, no_caller_of_peer
 from authsvc.rpc.server import Port
 from authsvc.rpc.tls import ServerTls

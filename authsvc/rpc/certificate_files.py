@@ -1,50 +1,45 @@
-"""Files of certificates: the newest content that is usable, and when it runs out."""
+"""Files of certificates: the newest content that is usable, and when it is valid."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import structlog
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+
+from authsvc.rpc.certificate_checks import CertificateUnusable, Contents, Validity
 
 _WARN_BEFORE: Final = timedelta(days=14)
 _WARN_EVERY: Final = timedelta(days=1)
 
-Contents = Sequence[bytes]
-Check = Callable[[Contents], datetime]
-"""Returns when what the files hold runs out; raises CertificateUnusable."""
-SERVER: Final = "server"
-CLIENT_CA: Final = "client_ca"
+Check = Callable[[Contents], Validity]
+"""Returns when what the files hold is valid; raises CertificateUnusable."""
 
 log = structlog.get_logger()
-
-
-class CertificateUnusable(Exception):
-    """The files do not hold what they should."""
-
-    def __init__(self, problem: str, purpose: str) -> None:
-        """Carry what is wrong, and what the files are for."""
-        super().__init__(problem)
-        self.purpose = purpose
 
 
 class CertificateFiles:
     """Files that belong together, such as a certificate and its key."""
 
     def __init__(
-        self, purpose: str, files: Sequence[Path], check: Check, *, clock: Callable[[], datetime]
+        self,
+        purpose: str,
+        files: Sequence[Path],
+        check: Check,
+        *,
+        keeps_valid: bool,
+        clock: Callable[[], datetime],
     ) -> None:
         """Read the files.
 
         Args:
             purpose: What the log calls them.
             files: The files; the first is named when they run out.
-            check: Tells whether their content is usable, and until when.
+            check: Tells whether their content is usable, and when it is valid.
+            keeps_valid: Whether what is valid is kept while what is to replace it is not.
             clock: Tells the present.
 
         Raises:
@@ -56,7 +51,8 @@ class CertificateFiles:
         self._check = check
         self._clock = clock
         self._contents = self._read()
-        self._expires_at = check(self._contents)
+        self._validity = check(self._contents)
+        self._keeps_valid = keeps_valid
         self._problem = ""
         self._warned_at: datetime | None = None
 
@@ -68,7 +64,7 @@ class CertificateFiles:
     @property
     def expires_at(self) -> datetime:
         """When that runs out."""
-        return self._expires_at
+        return self._validity.ends_at
 
     def look(self) -> bool:
         """Take what the files hold now, and tell whether it is new and usable.
@@ -81,29 +77,62 @@ class CertificateFiles:
             if contents == self._contents:
                 self._problem = ""
                 return False
-            expires_at = self._check(contents)
+            validity = self._check(contents)
+            self._refuse_untimely(validity)
         except (OSError, CertificateUnusable) as error:
             self._tell_once(str(error))
             return False
-        self._contents, self._expires_at, self._problem = contents, expires_at, ""
+        self._contents, self._validity, self._problem = contents, validity, ""
         self._warned_at = None
         log.info(
-            "certificate replaced", certificate=self._purpose, expires_at=expires_at.isoformat()
+            "certificate replaced",
+            certificate=self._purpose,
+            expires_at=validity.ends_at.isoformat(),
         )
         return True
 
     def warn_of_expiry(self) -> None:
-        """Warn, once a day, of what runs out within two weeks."""
+        """Warn, once a day, of what is not valid, or runs out within two weeks."""
         now = self._clock()
+        told = self._standing_at(now)
         warned_lately = self._warned_at is not None and now - self._warned_at < _WARN_EVERY
-        if warned_lately or self._expires_at - now >= _WARN_BEFORE:
+        if warned_lately or told is None:
             return
         self._warned_at = now
-        log.warning(
-            "certificate expires soon" if self._expires_at > now else "certificate has expired",
+        level, event = told
+        log.log(
+            level,
+            event,
             certificate=self._purpose,
             file=str(self._files[0]),
-            expires_at=self._expires_at.isoformat(),
+            valid_from=self._validity.begins_at.isoformat(),
+            expires_at=self._validity.ends_at.isoformat(),
+        )
+
+    def _standing_at(self, now: datetime) -> tuple[int, str] | None:
+        """Return what is to be told of what is served, and how loudly, if anything is."""
+        begins_at, ends_at = self._validity
+        if now >= ends_at:
+            return logging.ERROR, "certificate has expired"
+        if now < begins_at:
+            return logging.ERROR, "certificate not valid yet"
+        if now >= ends_at - _WARN_BEFORE:
+            return logging.WARNING, "certificate expires soon"
+        return None
+
+    def _refuse_untimely(self, validity: Validity) -> None:
+        """Refuse what no client takes now, while what is served is taken by them.
+
+        By a clock that is wrong, what is served is mostly not valid either, and the new is taken.
+        """
+        now = self._clock()
+        if not self._keeps_valid or validity.holds_at(now) or not self._validity.holds_at(now):
+            return
+        raise CertificateUnusable(
+            f"must be valid now: it has expired at {validity.ends_at.isoformat()}"
+            if now >= validity.ends_at
+            else f"is not valid before {validity.begins_at.isoformat()}, and is taken then",
+            self._purpose,
         )
 
     def _read(self) -> Contents:
@@ -118,32 +147,3 @@ class CertificateFiles:
                 files=[str(file) for file in self._files],
                 problem=problem,
             )
-
-
-def expiry_of_pair(contents: Contents) -> datetime:
-    """Return when the first certificate of a chain runs out, if the key behind it is its own."""
-    chain, key = contents
-    try:
-        certificate = x509.load_pem_x509_certificates(chain)[0]
-        private_key = serialization.load_pem_private_key(key, password=None)
-        fits = certificate.public_key() == private_key.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Without its cause: what a parser says may quote the key.
-        raise CertificateUnusable(
-            "must be a certificate chain in PEM and its private key, not encrypted", SERVER
-        ) from None
-    if not fits:
-        raise CertificateUnusable(
-            "must belong together: the private key is of another certificate", SERVER
-        )
-    return certificate.not_valid_after_utc
-
-
-def expiry_of_authorities(contents: Contents) -> datetime:
-    """Return when the first of some authorities runs out."""
-    (bundle,) = contents
-    try:
-        authorities = x509.load_pem_x509_certificates(bundle)
-    except ValueError:
-        raise CertificateUnusable("must be certificates in PEM", CLIENT_CA) from None
-    return min(authority.not_valid_after_utc for authority in authorities)

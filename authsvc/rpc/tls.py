@@ -12,13 +12,13 @@ from typing import Final
 import grpc
 import structlog
 
-from authsvc.rpc.certificate_files import (
+from authsvc.rpc.certificate_checks import (
     CLIENT_CA,
     SERVER,
-    CertificateFiles,
-    expiry_of_authorities,
-    expiry_of_pair,
+    validity_of_authorities,
+    validity_of_pair,
 )
+from authsvc.rpc.certificate_files import CertificateFiles
 
 _LOOK_SECONDS: Final = 1.0
 
@@ -49,9 +49,12 @@ class ServerTls:
             OSError: A file cannot be read.
             CertificateUnusable: They do not hold what they should.
         """
-        self._pair = CertificateFiles(SERVER, (chain_file, key_file), expiry_of_pair, clock=clock)
+        self._pair = CertificateFiles(
+            SERVER, (chain_file, key_file), validity_of_pair, keeps_valid=True, clock=clock
+        )
+        # Whoever takes an authority out wants it out, whatever is to be said of the others.
         self._client_ca = client_ca_file and CertificateFiles(
-            CLIENT_CA, (client_ca_file,), expiry_of_authorities, clock=clock
+            CLIENT_CA, (client_ca_file,), validity_of_authorities, keeps_valid=False, clock=clock
         )
         self._ports: list[_Port] = []
 
@@ -89,7 +92,7 @@ class ServerTls:
                 port.renew()
 
     def warn_of_expiry(self) -> None:
-        """Warn, once a day, of what runs out within two weeks."""
+        """Warn, once a day, of what is not valid, or runs out within two weeks."""
         for files in self._all_files():
             files.warn_of_expiry()
 

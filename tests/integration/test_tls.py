@@ -7,6 +7,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,16 +16,19 @@ import pytest
 import pytest_asyncio
 import structlog
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 from authsvc import app
 from authsvc.cli.failures import explain
+from authsvc.composition.tls import server_tls
 from authsvc.config import InvalidSettings, Settings
-from authsvc.rpc.certificate_files import SERVER
+from authsvc.rpc.certificate_checks import CLIENT_CA, SERVER
 from authsvc.rpc.tls import ServerTls
 from orchestrator.auth import AsyncAuthClient, Unavailable
 from tests.conftest import Service, serving, settings_for
 from tests.integration.support import stubs_of, until
-from tests.support_certificates import chain_of
+from tests.support_certificates import chain_of, write_server_pair
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +143,184 @@ def test_a_certificate_about_to_expire_is_told_once_a_day(
             tls.warn_of_expiry()
 
     assert [line["event"] for line in logs] == ["certificate expires soon"] * 2
+
+
+NOW = datetime(2100, 1, 15, tzinfo=UTC)
+DAY = timedelta(days=1)
+ELLIPTIC = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "problem"),
+    [
+        (NOW - 3 * DAY, NOW - DAY, "must be valid now: it has expired at 2100-01-14T"),
+        (NOW + DAY, NOW + 30 * DAY, "is not valid before 2100-01-16T"),
+    ],
+)
+def test_a_pair_that_is_not_valid_now_does_not_replace_one_that_is(
+    encrypted: Settings,
+    authority: trustme.CA,
+    not_before: datetime,
+    not_after: datetime,
+    problem: str,
+) -> None:
+    write_pair(encrypted, authority.issue_cert("127.0.0.1", not_after=NOW + 20 * DAY))
+    tls = tls_of(encrypted, lambda: NOW)
+    write_server_pair(encrypted, authority, ELLIPTIC, not_before=not_before, not_after=not_after)
+
+    with structlog.testing.capture_logs() as logs:
+        tls.look()
+        tls.look()
+
+    assert [line["event"] for line in logs] == [
+        "new certificate not usable, the one before it goes on serving"
+    ]
+    assert logs[0]["problem"].startswith(problem)
+    assert tls.expiry_times() == {SERVER: NOW + 20 * DAY}
+
+
+def test_a_pair_is_taken_once_it_is_valid(encrypted: Settings, authority: trustme.CA) -> None:
+    now = NOW
+    write_pair(encrypted, authority.issue_cert("127.0.0.1", not_after=NOW + 20 * DAY))
+    tls = tls_of(encrypted, lambda: now)
+    write_server_pair(
+        encrypted, authority, ELLIPTIC, not_before=NOW + DAY, not_after=NOW + 30 * DAY
+    )
+    tls.look()
+    now += DAY
+
+    tls.look()
+
+    assert tls.expiry_times() == {SERVER: NOW + 30 * DAY}
+
+
+def test_what_has_run_out_is_replaced_by_anything(
+    encrypted: Settings, authority: trustme.CA
+) -> None:
+    write_pair(encrypted, authority.issue_cert("127.0.0.1", not_after=NOW - DAY))
+    tls = tls_of(encrypted, lambda: NOW)
+    write_server_pair(
+        encrypted, authority, ELLIPTIC, not_before=NOW + DAY, not_after=NOW + 30 * DAY
+    )
+
+    tls.look()
+
+    assert tls.expiry_times() == {SERVER: NOW + 30 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "event"),
+    [
+        (NOW - 3 * DAY, NOW - DAY, "certificate has expired"),
+        (NOW + DAY, NOW + 30 * DAY, "certificate not valid yet"),
+    ],
+)
+def test_a_start_with_a_pair_that_is_not_valid_is_told_as_an_error(
+    encrypted: Settings,
+    authority: trustme.CA,
+    not_before: datetime,
+    not_after: datetime,
+    event: str,
+) -> None:
+    write_server_pair(encrypted, authority, ELLIPTIC, not_before=not_before, not_after=not_after)
+    tls = tls_of(encrypted, lambda: NOW)
+
+    with structlog.testing.capture_logs() as logs:
+        tls.warn_of_expiry()
+
+    assert [(line["log_level"], line["event"]) for line in logs] == [("error", event)]
+
+
+def test_client_authorities_are_replaced_by_some_that_have_run_out_and_that_is_told(
+    encrypted: Settings, authority: trustme.CA, tmp_path: Path
+) -> None:
+    assert encrypted.tls_certificate_file is not None
+    assert encrypted.tls_key_file is not None
+    write_server_pair(encrypted, authority, ELLIPTIC, not_after=NOW + 20 * DAY)
+    bundle = tmp_path / "client-ca.pem"
+    bundle.write_bytes(authority.cert_pem.bytes())
+    tls = ServerTls(
+        encrypted.tls_certificate_file,
+        encrypted.tls_key_file,
+        client_ca_file=bundle,
+        clock=lambda: NOW,
+    )
+    bundle.write_bytes(authority.issue_cert("b", not_after=NOW - DAY).cert_chain_pems[0].bytes())
+
+    with structlog.testing.capture_logs() as logs:
+        tls.look()
+        tls.warn_of_expiry()
+
+    assert [line["event"] for line in logs] == ["certificate replaced", "certificate has expired"]
+    assert tls.expiry_times()[CLIENT_CA] == NOW - DAY
+
+
+USABLE_KEYS: dict[str, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
+    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "RSA of 2048 bits": lambda: rsa.generate_private_key(65537, 2048),
+}
+UNUSABLE_KEYS: dict[str, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "RSA of 1024 bits": lambda: rsa.generate_private_key(65537, 1024),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+async def test_grpc_clients_take_every_kind_of_key_that_is_served(
+    encrypted: Settings, authority: trustme.CA
+) -> None:
+    for generate in USABLE_KEYS.values():
+        write_server_pair(encrypted, authority, generate())
+        async with taking_hands(tls_of(encrypted), authority) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE_KEYS)
+def test_a_pair_of_a_kind_that_grpc_clients_do_not_take_is_refused(
+    encrypted: Settings, authority: trustme.CA, kind: str
+) -> None:
+    tls = tls_of(encrypted)
+    before = tls.expiry_times()
+    write_server_pair(encrypted, authority, UNUSABLE_KEYS[kind]())
+
+    with structlog.testing.capture_logs() as logs:
+        tls.look()
+
+    assert "P-256 or P-384" in logs[0]["problem"]
+    assert tls.expiry_times() == before
+    with pytest.raises(InvalidSettings, match=r"AUTHSVC_TLS_CERTIFICATE_FILE.*P-256 or P-384"):
+        server_tls(encrypted, clock=app.utc_now)
+
+
+def test_a_key_for_rsa_pss_alone_is_refused(encrypted: Settings, authority: trustme.CA) -> None:
+    assert encrypted.tls_certificate_file is not None
+    write_server_pair(encrypted, authority, rsa.generate_private_key(65537, 2048))
+    certificate = ssl.PEM_cert_to_DER_cert(encrypted.tls_certificate_file.read_text())
+    # The algorithm of the key, an object identifier and its parameters.
+    plain, pss = (bytes.fromhex(f"06092a864886f70d0101{end}") for end in ("010500", "0a3000"))
+    assert plain in certificate
+    encrypted.tls_certificate_file.write_text(
+        ssl.DER_cert_to_PEM_cert(certificate.replace(plain, pss))
+    )
+
+    with pytest.raises(InvalidSettings, match="P-256 or P-384"):
+        server_tls(encrypted, clock=app.utc_now)
+
+
+@asynccontextmanager
+async def taking_hands(tls: ServerTls, authority: trustme.CA) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel to a server that does nothing but shake hands."""
+    server = grpc.aio.server()
+    port = server.add_secure_port("127.0.0.1:0", tls.credentials())
+    await server.start()
+    trusted = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+    try:
+        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
+            yield channel
+    finally:
+        await server.stop(None)
 
 
 async def test_a_surprise_does_not_end_the_following_of_files(
