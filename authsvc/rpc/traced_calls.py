@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from authsvc.rpc.behaviours import Behaviour, StreamingBehaviour
@@ -14,15 +14,27 @@ from authsvc.rpc.request_ids import metadata_of
 _CONTEXT_KEYS: Final = frozenset({"traceparent", "tracestate"})
 
 
+class CallSpan(Protocol):
+    """The span of a call."""
+
+    def entered(self) -> AbstractContextManager[None]:
+        """Have what one task does in the block belong to the span."""
+        ...
+
+    def end(self) -> None:
+        """End it."""
+        ...
+
+
 class CallSpans(Protocol):
     """Makes a span for each call."""
 
-    def opened(self, method: str, carrier: Mapping[str, str]) -> AbstractContextManager[None]:
-        """Keep a span open until the end of the block; the carrier has the caller's context."""
+    def begin(self, method: str, carrier: Mapping[str, str]) -> CallSpan:
+        """Begin a span; the carrier has the caller's context."""
         ...
 
     def note_end(self, status_code: int, attributes: Mapping[str, str]) -> None:
-        """Note how the call of the open span has ended."""
+        """Note how the call of the span that is entered has ended."""
         ...
 
 
@@ -30,8 +42,12 @@ def traced(method: str, behave: Behaviour, spans: CallSpans) -> Behaviour:
     """Return a behaviour whose calls each have a span."""
 
     async def behave_traced(data: bytes, context: Context) -> bytes:
-        with spans.opened(method, _carrier(context)):
-            return await behave(data, context)
+        span = spans.begin(method, _carrier(context))
+        try:
+            with span.entered():
+                return await behave(data, context)
+        finally:
+            span.end()
 
     return behave_traced
 
@@ -40,17 +56,30 @@ def traced_stream(method: str, behave: StreamingBehaviour, spans: CallSpans) -> 
     """Return a behaviour whose streams each have a span, as long as they live."""
 
     async def behave_traced(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-        with spans.opened(method, _carrier(context)):
-            answers = behave(data, context)
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield answer
+        span = spans.begin(method, _carrier(context))
+        answers = behave(data, context)
+        # Never entered across a `yield`: gRPC leaves a stream whose answer cannot be sent to the
+        # garbage collector, so that another task ends it, in another context.
+        try:
+            while True:
+                try:
+                    with span.entered():
+                        answer = await anext(answers)
+                except StopAsyncIteration:
+                    return
+                yield answer
+        finally:
+            try:
+                with span.entered():
+                    await answers.aclose()
+            finally:
+                span.end()
 
     return behave_traced
 
 
 def span_notes(spans: CallSpans) -> CallObserver:
-    """Return an observer that notes in the open span how its call has ended."""
+    """Return an observer that notes in the span that is entered how its call has ended."""
 
     def note(call: FinishedCall) -> None:
         attributes = {

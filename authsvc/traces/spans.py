@@ -13,7 +13,9 @@ from typing import Final
 
 import structlog
 from opentelemetry import context as contexts
+from opentelemetry.context import Context
 from opentelemetry.trace import (
+    Span,
     SpanKind,
     Status,
     StatusCode,
@@ -30,6 +32,31 @@ _FAULTS: Final = frozenset({2, 4, 12, 13, 14, 15})
 _POSTGRES: Final = {"db.system.name": "postgresql"}
 
 
+class OpenTelemetryCallSpan:
+    """The span of a call."""
+
+    def __init__(self, span: Span, parent: Context) -> None:
+        """Take the span, and the context it goes on from."""
+        self._span = span
+        self._context = set_span_in_context(span, parent)
+        self._trace_id = format_trace_id(span.get_span_context().trace_id)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Have the spans and the log's lines of one task belong to it until the block's end."""
+        token = contexts.attach(self._context)
+        bound = structlog.contextvars.bind_contextvars(trace_id=self._trace_id)
+        try:
+            yield
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
+            contexts.detach(token)
+
+    def end(self) -> None:
+        """End it."""
+        self._span.end()
+
+
 class OpenTelemetryCallSpans:
     """A span for each call."""
 
@@ -38,9 +65,8 @@ class OpenTelemetryCallSpans:
         self._tracer = tracer
         self._propagator = TraceContextTextMapPropagator()
 
-    @contextmanager
-    def opened(self, method: str, carrier: Mapping[str, str]) -> Iterator[None]:
-        """Keep a span open, and its trace id in the log's lines, until the end of the block.
+    def begin(self, method: str, carrier: Mapping[str, str]) -> OpenTelemetryCallSpan:
+        """Begin a span.
 
         Args:
             method: The method, `service/name`.
@@ -50,18 +76,10 @@ class OpenTelemetryCallSpans:
         parent = self._propagator.extract(carrier)
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
-        token = contexts.attach(set_span_in_context(span, parent))
-        trace_id = format_trace_id(span.get_span_context().trace_id)
-        bound = structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        try:
-            yield
-        finally:
-            structlog.contextvars.reset_contextvars(**bound)
-            contexts.detach(token)
-            span.end()
+        return OpenTelemetryCallSpan(span, parent)
 
     def note_end(self, status_code: int, attributes: Mapping[str, str]) -> None:
-        """Note how the call of the open span has ended."""
+        """Note how the call of the span that is entered has ended."""
         span = get_current_span()
         span.set_attribute("rpc.grpc.status_code", status_code)
         for name, value in attributes.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import grpc
 import pytest
@@ -25,6 +27,7 @@ from orchestrator.auth.v1.key_management_pb2 import GetKeyRequest
 from tests.conftest import ORIGIN, Service
 from tests.integration.support import Stubs, bearer, until
 from tests.integration.support_traces import Collector, Received, collecting
+from tests.integration.watching import read, read_until, watch
 
 VALIDATE = "orchestrator.auth.v1.AuthService/ValidateCredential"
 
@@ -161,6 +164,41 @@ async def test_a_stream_is_a_span_as_long_as_it_lives(
 
     (call,) = [s for n, s in (await _spans(collector, parent, _has_call)).items() if "/" in n]
     assert call.attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
+
+
+async def test_a_stream_that_ends_while_its_answer_is_being_sent_has_its_span_all_the_same(
+    shared_service: Service, shared_stubs: Stubs, collector: Collector
+) -> None:
+    parent = Parent()
+    unhandled: list[dict[str, Any]] = []
+    metadata = (*bearer(shared_service.admin_key), *parent.metadata)
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(shared_service.address, options=options) as channel:
+        # Given a stream that nobody reads, and more to tell than is sent to such a one
+        stuck = Stubs.on(channel).auth.WatchRevocations(
+            WatchRevocationsRequest(), metadata=metadata
+        )
+        await stuck.read()
+        other = watch(shared_stubs, shared_service.admin_key)
+        await read(other)
+        await shared_service.execute(
+            "SELECT authsvc.append_change('KEY_REVOKED', repeat('x', 2000), 'key_' || n)"
+            " FROM generate_series(1, 500) n"
+        )
+        await read_until(other, lambda told: told.key_revoked.key_id == "key_500")
+
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: unhandled.append(context))
+        try:
+            stuck.cancel()
+            spans = await _spans(collector, parent, _has_call)
+        finally:
+            loop.set_exception_handler(None)
+        other.cancel()
+    (call,) = [received for name, received in spans.items() if "/" in name]
+    assert call.attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
+    assert call.attributes["authsvc.caller_id"]
+    assert unhandled == []
 
 
 async def test_a_caller_that_does_not_record_its_trace_has_ours_not_recorded(
