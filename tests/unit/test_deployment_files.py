@@ -55,6 +55,25 @@ def test_the_kustomization_names_every_manifest() -> None:
     )
 
 
+def test_the_image_can_export_traces() -> None:
+    """Or a server that is told to would refuse to start there."""
+    built = re.search(r"^RUN pip wheel .* (\S+)$", DOCKERFILE, re.MULTILINE)
+    installed = re.search(r"--find-links /wheels (\S+)$", DOCKERFILE, re.MULTILINE)
+
+    assert built is not None
+    assert installed is not None
+    assert (built[1], installed[1]) == ("'.[otlp]'", "'authsvc[otlp]'")
+
+
+def test_the_egress_to_a_collector_is_a_rule_once_its_comment_is_taken_away() -> None:
+    text = (KUBERNETES / "network.yaml").read_text(encoding="utf-8")
+    before, _, rule = text.partition("the collector.\n")
+    opened = yaml.safe_load(f"{before}\n{rule.replace('# ', '')}")["spec"]["egress"]
+
+    assert [port["port"] for port in opened[-1]["ports"]] == [4318]
+    assert opened[:-1] == read(KUBERNETES / "network.yaml")["spec"]["egress"]
+
+
 def test_every_setting_exists() -> None:
     documented = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     known = set(re.findall(r"`(AUTHSVC_[A-Z_]+)`", documented))
