@@ -127,10 +127,12 @@ class Calls:
     ) -> Behaviour:
         serve_open: OpenMethod | None = getattr(servicer, f"{attribute}_open", None)
         if serve_open is not None:
-            return self._bounded(name, self._open_behaviour(name, parse, serve_open))
+            behave = self._open_behaviour(name, parse, serve_open)
+            return self._bounded(name, behave, is_open=True)
         serve_now: MethodNow | None = getattr(servicer, f"{attribute}_now", None)
         if serve_now is None:
-            return self._bounded(name, self._behaviour(name, parse, getattr(servicer, attribute)))
+            behave = self._behaviour(name, parse, getattr(servicer, attribute))
+            return self._bounded(name, behave, is_open=False)
         return instant_behaviour(
             name,
             parse,
@@ -142,7 +144,7 @@ class Calls:
             endings=self._endings,
         )
 
-    def _bounded(self, name: str, behave: Behaviour) -> Behaviour:
+    def _bounded(self, name: str, behave: Behaviour, *, is_open: bool) -> Behaviour:
         async def refuse(context: Context, error: Exception) -> NoReturn:
             running, _ = self._begun(name, context)
             try:
@@ -150,7 +152,7 @@ class Calls:
             finally:
                 self._endings.tell_end(running, context)
 
-        return self._shedding.bounded(behave, refuse)
+        return self._shedding.bounded(behave, refuse, is_open=is_open)
 
     def _behaviour(self, name: str, parse: Parse, serve: Method) -> Behaviour:
         authenticate, work_limit = self._authenticate, self._work_limit

@@ -3,6 +3,10 @@
 A call that waits for the database or for a password hash holds memory, and everybody behind it up.
 Validations are not counted here: they seldom wait, have bounds of their own on what they read, and
 must not be refused because other calls are slow.
+
+Calls are refused before anything is known of who makes them. So those that anybody may make have
+half of the room and no more: whoever comes with a credential, to revoke a key for instance, finds
+the rest.
 """
 
 from __future__ import annotations
@@ -28,33 +32,39 @@ class Shedding:
         """Take the bound.
 
         Args:
-            limit: The most calls under way at once; at least 1.
+            limit: The most calls under way at once; at least 1. Half of them may be open ones.
             jitter: Returns a random number from 0 to 1, by which refused callers come again at
                 different times.
         """
         self._limit = limit
+        self._open_limit = (limit + 1) // 2
+        self._open_in_flight = 0
         self._jitter = jitter
         self.in_flight = 0
         """How many calls are under way."""
         self.shed = 0
         """How many calls have been refused."""
 
-    def bounded(self, behave: Behaviour, refuse: Refuse) -> Behaviour:
+    def bounded(self, behave: Behaviour, refuse: Refuse, *, is_open: bool) -> Behaviour:
         """Return a method's way for as many calls as there may be.
 
         Args:
             behave: The way of those that are let in.
             refuse: Ends a call with the status of an error.
+            is_open: Whether anybody may make such calls.
         """
 
         async def behave_bounded(data: bytes, context: Context) -> bytes:
-            if self.in_flight >= self._limit:
+            is_full = is_open and self._open_in_flight >= self._open_limit
+            if is_full or self.in_flight >= self._limit:
                 self.shed += 1
                 await refuse(context, Overloaded(_LEAST_DELAY + self._jitter() * _DELAY_SPREAD))
             self.in_flight += 1
+            self._open_in_flight += is_open
             try:
                 return await behave(data, context)
             finally:
                 self.in_flight -= 1
+                self._open_in_flight -= is_open
 
         return behave_bounded

@@ -27,8 +27,8 @@ class TrafficSettings(BaseSettings):
         le=100_000,
         description="How many calls, of all but validations and streams, one process may have "
         "under way at once: they wait for the database or for a password hash. Beyond that they "
-        "are refused with RESOURCE_EXHAUSTED (OVERLOADED). What validations read is bounded by "
-        "`AUTHSVC_MAX_LOOKUPS`.",
+        "are refused with RESOURCE_EXHAUSTED (OVERLOADED). Calls that need no credential have half "
+        "of them and no more. What validations read is bounded by `AUTHSVC_MAX_LOOKUPS`.",
     )
     max_streams_per_connection: int = Field(
         default=100,

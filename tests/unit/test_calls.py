@@ -666,6 +666,26 @@ async def test_a_call_that_is_shed_is_observed_and_its_caller_not_looked_at() ->
     assert judge.demands == []
 
 
+async def test_open_calls_that_wait_keep_no_caller_with_a_credential_out() -> None:
+    class Slow(Servicer):
+        async def get_key_open(self, _request: Message, _call: OpenCall) -> None:
+            await asyncio.Event().wait()
+
+    handlers = _handlers(Slow(), shedding=Shedding(limit=4, jitter=lambda: 0.5))
+    waiting = [
+        asyncio.ensure_future(handlers["GetKey"].unary_unary(b"", WireCall().context))
+        for _ in range(4)
+    ]
+    _, still_waiting = await asyncio.wait(waiting, timeout=0)
+
+    assert len(still_waiting) == 2
+    assert await handlers["RevokeKey"].unary_unary(b"", WireCall(GOOD).context) == b""
+    for call in still_waiting:
+        call.cancel()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(end) for end in ended] == [asyncio.CancelledError] * 2 + [Aborted] * 2
+
+
 @pytest.mark.parametrize("method", ["ValidateCredential", "WatchRevocations"])
 async def test_validations_and_streams_are_not_shed(method: str) -> None:
     full = Shedding(limit=1, jitter=lambda: 0.5)

@@ -45,7 +45,7 @@ async def begin(behave: Behaviour, *requests: bytes) -> Sequence[asyncio.Future[
 
 async def test_calls_beyond_the_limit_are_refused_unread() -> None:
     shedding, work = Shedding(limit=LIMIT, jitter=lambda: 0.5), Work()
-    behave = shedding.bounded(work, refuse)
+    behave = shedding.bounded(work, refuse, is_open=False)
     calls = await begin(behave, b"1", b"2")
 
     with pytest.raises(Overloaded):
@@ -60,7 +60,7 @@ async def test_calls_beyond_the_limit_are_refused_unread() -> None:
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_a_call_leaves_its_place_whatever_its_end(*, cancelled: bool) -> None:
     shedding, work = Shedding(limit=LIMIT, jitter=lambda: 0.5), Work()
-    (call,) = await begin(shedding.bounded(work, refuse), b"bad")
+    (call,) = await begin(shedding.bounded(work, refuse, is_open=False), b"bad")
 
     if cancelled:
         call.cancel()
@@ -72,7 +72,10 @@ async def test_a_call_leaves_its_place_whatever_its_end(*, cancelled: bool) -> N
 
 async def test_all_methods_share_one_limit() -> None:
     shedding, work = Shedding(limit=LIMIT, jitter=lambda: 0.5), Work()
-    one, other = shedding.bounded(work, refuse), shedding.bounded(work, refuse)
+    one, other = (
+        shedding.bounded(work, refuse, is_open=False),
+        shedding.bounded(work, refuse, is_open=False),
+    )
     calls = await begin(one, b"1", b"2")
 
     with pytest.raises(Overloaded):
@@ -82,12 +85,42 @@ async def test_all_methods_share_one_limit() -> None:
     await asyncio.gather(*calls)
 
 
+async def test_calls_that_anybody_may_make_leave_half_of_the_room_to_others() -> None:
+    shedding, work = Shedding(limit=4, jitter=lambda: 0.5), Work()
+    anybody = shedding.bounded(work, refuse, is_open=True)
+    callers = shedding.bounded(work, refuse, is_open=False)
+    calls = await begin(anybody, b"1", b"2")
+
+    with pytest.raises(Overloaded):
+        await anybody(b"3", CONTEXT)
+
+    calls = [*calls, *await begin(callers, b"4", b"5")]
+    assert work.begun == [b"1", b"2", b"4", b"5"]
+    with pytest.raises(Overloaded):
+        await callers(b"6", CONTEXT)
+    work.gate.set()
+    await asyncio.gather(*calls)
+    assert [await anybody(b"7", CONTEXT), await anybody(b"8", CONTEXT)] == [b"7", b"8"]
+
+
+async def test_callers_may_have_all_of_the_room() -> None:
+    shedding, work = Shedding(limit=4, jitter=lambda: 0.5), Work()
+    callers = shedding.bounded(work, refuse, is_open=False)
+    calls = await begin(callers, b"1", b"2", b"3", b"4")
+
+    assert len(work.begun) == 4
+    with pytest.raises(Overloaded):
+        await shedding.bounded(work, refuse, is_open=True)(b"5", CONTEXT)
+    work.gate.set()
+    await asyncio.gather(*calls)
+
+
 @pytest.mark.parametrize(("drawn", "milliseconds"), [(0.0, 500), (0.25, 750), (1.0, 1500)])
 async def test_refused_callers_come_again_at_different_times(
     drawn: float, milliseconds: int
 ) -> None:
     shedding, work = Shedding(limit=1, jitter=lambda: drawn), Work()
-    behave = shedding.bounded(work, refuse)
+    behave = shedding.bounded(work, refuse, is_open=False)
     (call,) = await begin(behave, b"1")
 
     with pytest.raises(Overloaded) as caught:
