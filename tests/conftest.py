@@ -35,6 +35,8 @@ from orchestrator.auth import AsyncAuthClient
 TEST_DATABASE_URL = os.environ.get("AUTHSVC_TEST_DATABASE_URL", "")
 # Where the changes come from that tests make past the service.
 ORIGIN = Origin(ActorKind.OPERATOR, "authsvc test")
+# Half the time of the end-to-end tests.
+LONGEST_FILES = {"test_serve.py", "test_readme.py", "test_workers.py", "test_dev_lifetime.py"}
 # What servers of tests may do, so that a missing grant shows. Of this run alone.
 SERVER_ROLE = f"authsvc_server_{secrets.token_hex(4)}"
 # Obviously not a key that guards anything.
@@ -54,9 +56,17 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first, so that a mistake shows early."""
+    """Quick tests first, so that a mistake shows early; of the slow ones the longest files first.
+
+    A file runs in one process, and what begins last is what all others wait for at the end.
+    """
     order = {"unit": 0, "integration": 2, "e2e": 3}
-    items.sort(key=lambda item: next((order[p] for p in order if p in item.path.parts), 1))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        part = next((order[p] for p in order if p in item.path.parts), 1)
+        return part, item.path.name not in LONGEST_FILES
+
+    items.sort(key=place)
 
 
 # The two fixtures of the session are plain functions: one that is bound to an event loop is taken

@@ -10,10 +10,11 @@ import pytest_asyncio
 
 from tests.conftest import ENCRYPTION_KEY, a_database, a_postgres, a_template
 from tests.e2e.databases import Prepared, settings_on
-from tests.e2e.statements import PROGRAMS, SETTINGS, listening_to_statements, overheard_dev
+from tests.e2e.statements import SETTINGS, listening_to_statements, overheard_dev
 from tests.e2e.support import Dev, run
 from tests.e2e.wiretap import WIRETAP
 from tests.integration.support_traces import collecting
+from tests.support_postgres import INSTALLED
 
 
 @pytest.fixture(scope="session")
@@ -21,17 +22,17 @@ def postgres_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The URL of a server that keeps statistics of statements, where one is installed."""
-    if PROGRAMS is None:
+    if INSTALLED is None:
         yield request.getfixturevalue("postgres_url")
         return
-    with a_postgres(tmp_path_factory.mktemp("statements"), SETTINGS, PROGRAMS) as url:
+    with a_postgres(tmp_path_factory.mktemp("statements"), SETTINGS, INSTALLED) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def template_database(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
     """The name of a database with the newest schema and nothing in it, on that server."""
-    if PROGRAMS is None:
+    if INSTALLED is None:
         yield request.getfixturevalue("template_database")
         return
     with a_template(postgres_url) as name:

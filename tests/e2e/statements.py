@@ -7,21 +7,18 @@ end-to-end tests run on that one; elsewhere they are content with the log.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import asyncpg
-import pytest
 
 from authsvc.postgres.embedded import EmbeddedPostgres
-from tests.conftest import TEST_DATABASE_URL, execute
+from tests.conftest import execute
 from tests.e2e.support import DATA_DIR, Dev, dev
 from tests.e2e.wiretap import STATEMENTS, WIRETAP, Wiretap
-
-STATISTICS: Final = "pg_stat_statements"
+from tests.support_postgres import INSTALLED, STATISTICS
 
 # As they came, without their parameters.
 _LOG_STATEMENTS: Final = (
@@ -39,28 +36,8 @@ _KEEP_STATISTICS: Final = {
 }
 
 
-def _find_programs() -> Path | None:
-    """Return the programs of an installed Postgres that has pg_stat_statements."""
-    if TEST_DATABASE_URL:
-        return None
-    if chosen := os.environ.get("AUTHSVC_TEST_POSTGRES_BIN"):
-        return Path(chosen)
-    found = Path("/usr/lib/postgresql").glob(f"[0-9]*/lib/{STATISTICS}.so")
-    return max(
-        (library.parents[1] / "bin" for library in found),
-        key=lambda programs: float(programs.parent.name),
-        default=None,
-    )
-
-
-PROGRAMS: Final = _find_programs()
-SETTINGS: Final[Mapping[str, str]] = _KEEP_STATISTICS if PROGRAMS else {}
+SETTINGS: Final[Mapping[str, str]] = _KEEP_STATISTICS if INSTALLED else {}
 """What the end-to-end tests' server has set."""
-
-needs_statistics = pytest.mark.skipif(
-    PROGRAMS is None,
-    reason="no Postgres with pg_stat_statements is installed: apt-get install postgresql",
-)
 
 
 @contextmanager
@@ -68,7 +45,7 @@ def listening_to_statements(url: str) -> Iterator[None]:
     """Listen, until the block ends, to what a server keeps of all statements."""
     asyncio.run(log_statements(url))
     yield
-    if PROGRAMS:
+    if INSTALLED:
         asyncio.run(tell_statistics(url))
 
 
@@ -100,9 +77,9 @@ async def tell_statistics(url: str, wiretap: Wiretap = WIRETAP) -> None:
 def overheard_dev(cwd: Path, settings: Mapping[str, str]) -> Iterator[Dev]:
     """`authsvc dev` on a database that is listened to."""
     chosen = {}
-    if PROGRAMS:
-        asyncio.run(_make_cluster(cwd / DATA_DIR, PROGRAMS))
-        chosen["AUTHSVC_POSTGRES_BIN"] = str(PROGRAMS)
+    if INSTALLED:
+        asyncio.run(_make_cluster(cwd / DATA_DIR, INSTALLED))
+        chosen["AUTHSVC_POSTGRES_BIN"] = str(INSTALLED)
     with dev(cwd, {**settings, **chosen}) as started:
         url = (started.data_dir / "database.url").read_text().strip()
         with listening_to_statements(url):

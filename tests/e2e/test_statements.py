@@ -7,8 +7,9 @@ import secrets
 import pytest
 
 from tests.conftest import TEST_DATABASE_URL, a_database, execute
-from tests.e2e.statements import STATISTICS, log_statements, needs_statistics, tell_statistics
+from tests.e2e.statements import log_statements, tell_statistics
 from tests.e2e.wiretap import STATEMENTS, Wiretap
+from tests.support_postgres import STATISTICS, needs_installed_postgres
 
 
 @pytest.mark.skipif(bool(TEST_DATABASE_URL), reason="the log of another server is out of reach")
@@ -23,7 +24,7 @@ async def test_it_hears_a_secret_in_the_log_of_statements(postgres_url: str) -> 
     assert [finding.partition(" tells")[0] for finding in wiretap.findings()] == [STATEMENTS]
 
 
-@needs_statistics
+@needs_installed_postgres
 async def test_it_hears_a_secret_in_the_statistics_of_a_database_that_is_gone(
     postgres_url: str,
 ) -> None:
