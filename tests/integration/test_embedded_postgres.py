@@ -316,7 +316,9 @@ async def test_another_postgres_serves_and_keeps_its_data_directory(data_dir: Pa
     assert program.is_relative_to(INSTALLED.resolve())
     assert [row["lower"] for row in ordered] == ["z", "a", "ö"]
     if made_by != "18":
-        with pytest.raises(DataDirectoryVersionMismatch, match=f"programs of PostgreSQL {made_by}"):
+        with pytest.raises(
+            DataDirectoryVersionMismatch, match=f"programs of PostgreSQL {made_by} "
+        ):
             await EmbeddedPostgres(data_dir).start()
 
 

