@@ -331,6 +331,17 @@ async def test_an_open_methods_deadline_is_that_of_the_call() -> None:
     assert servicer.open_calls[0].deadline.remaining() == pytest.approx(0.9)
 
 
+async def test_what_comes_after_a_hash_has_a_deadline_of_its_own() -> None:
+    servicer, open_servicer = Servicer(), OpenServicer()
+
+    await _serve(servicer, WireCall(GOOD, left=1.0))
+    await _serve_open(open_servicer, WireCall(left=1.0))
+
+    for call in (servicer.calls[0], open_servicer.open_calls[0]):
+        assert call.deadline_from_now() is not call.deadline
+        assert call.deadline_from_now().remaining() == pytest.approx(0.9)
+
+
 async def test_a_use_case_is_told_where_an_open_call_comes_from() -> None:
     servicer = OpenServicer()
 
