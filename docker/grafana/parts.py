@@ -65,8 +65,10 @@ _LIMITS: Final = Row(
             "for a password hash.",
             units.OpsPerSecond,
             (
-                f"clamp_min(sum(rate({_CORE_CALLS}{{event='started'}}[R])) - "
-                f"sum(rate({_CORE_CALLS}{{event!='started'}}[R])), 0)",
+                (
+                    f"clamp_min(sum(rate({_CORE_CALLS}{{event='started'}}[R])) - "
+                    f"sum(rate({_CORE_CALLS}{{event!='started'}}[R])), 0)"
+                ),
                 "not taken up",
             ),
             ("sum(rate(authsvc_rpc_shed_total[R]))", "OVERLOADED"),
