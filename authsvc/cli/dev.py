@@ -33,7 +33,7 @@ from authsvc.logs import configure_logs, log_crashes
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
 from authsvc.postgres.embedded.process import find_programs
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 
 _DATABASE = "authsvc"
 _ADMIN_KEY_NAME = "admin"
