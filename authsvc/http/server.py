@@ -10,14 +10,12 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from authsvc.domain.last_steps import HTTP_SECONDS
 from authsvc.http.bounded_protocol import bounded_protocol
 from authsvc.listening import bind
 
 ADDRESS_SETTING: Final = "AUTHSVC_HTTP_ADDRESS"
 
-# No answer takes longer than the database may, and connections without a request are closed at
-# once.
-_GRACE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 30
 _REQUEST_SECONDS: Final = 10
 """Requests are a few hundred bytes; a slow network takes no longer."""
@@ -69,7 +67,7 @@ async def serving_http(
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=HTTP_SECONDS,
     )
     server = _Server(config)
     # Connections are taken from here on; they wait until the server is up.
