@@ -32,6 +32,7 @@ class Workers:
         """Take which worker this is, and what it has to tell."""
         self._place = place
         self._own_samples = own_samples
+        self._silent: set[int] = set()
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -54,11 +55,23 @@ class Workers:
         if directory is not None:
             others = [number for number in range(place.workers) if number != place.number]
             answers = await asyncio.gather(*(_ask(directory, number) for number in others))
-            gathered |= dict(zip(others, answers, strict=True))
+            for number, answer in zip(others, answers, strict=True):
+                self._tell_change(number, answer)
+                gathered[number] = [] if isinstance(answer, Exception) else answer
         return {
             number: [Sample(WORKER_UP, bool(samples)), *samples]
             for number, samples in gathered.items()
         }
+
+    def _tell_change(self, number: int, answer: list[Sample] | Exception) -> None:
+        """Log when the silence of a worker begins and ends, however often it is scraped."""
+        if isinstance(answer, Exception):
+            if number not in self._silent:
+                log.warning("worker does not tell its numbers", worker=number, cause=repr(answer))
+            self._silent.add(number)
+        elif number in self._silent:
+            self._silent.remove(number)
+            log.info("worker tells its numbers again", worker=number)
 
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,8 +83,8 @@ class Workers:
             writer.close()
 
 
-async def _ask(directory: Path, number: int) -> list[Sample]:
-    """Return the samples of another worker; none if it does not tell them in time."""
+async def _ask(directory: Path, number: int) -> list[Sample] | Exception:
+    """Return the samples of another worker, or why it does not tell them in time."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             reader, writer = await asyncio.open_unix_connection(_socket(directory, number))
@@ -80,8 +93,7 @@ async def _ask(directory: Path, number: int) -> list[Sample]:
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValueError) as error:
-        log.warning("worker does not tell its numbers", worker=number, cause=repr(error))
-        return []
+        return error
 
 
 def _socket(directory: Path, number: int) -> Path:
