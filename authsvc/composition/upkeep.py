@@ -39,12 +39,12 @@ def whole_upkeep(
     housekeeping = PostgresSessionHousekeeping(database)
 
     async def changes(deadline: Deadline) -> bool:
-        return await database.run(
+        return await database.run_unit(
             lambda connection: prune_changes(connection, retention, PRUNE_LIMIT), deadline
         )
 
     async def answers(deadline: Deadline) -> bool:
-        return await database.run(
+        return await database.run_unit(
             lambda connection: prune_answers(connection, clock(), PRUNE_LIMIT), deadline
         )
 
