@@ -9,6 +9,7 @@ its place counts from 0, with the same label, as Prometheus expects of a process
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -40,6 +41,7 @@ class Workers:
         place = self._place
         async with AsyncExitStack() as held:
             if place.directory is not None:
+                held.callback(_remove_if_orphaned, place.directory, os.getppid())
                 path = _socket(place.directory, place.number)
                 # That of the worker that was here before, which may have had no time to remove it.
                 path.unlink(missing_ok=True)
@@ -94,6 +96,13 @@ async def _ask(directory: Path, number: int) -> list[Sample] | Exception:
                 writer.close()
     except (OSError, TimeoutError, ValueError) as error:
         return error
+
+
+def _remove_if_orphaned(directory: Path, supervisor: int) -> None:
+    """Remove the directory of a supervisor that was killed; the last worker finds it empty."""
+    if os.getppid() != supervisor:
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def _socket(directory: Path, number: int) -> Path:
