@@ -11,6 +11,7 @@ from docker.grafana.panels import Row, above, graph, took
 _LOG_IN: Final = 'method="orchestrator.auth.v1.SessionService/CreateSession"'
 _REFRESH: Final = 'method="orchestrator.auth.v1.SessionService/RefreshSession"'
 _TOO_MANY: Final = 'reason=~"TOO_MANY_LOGINS|TOO_MANY_LOOKUPS|TOO_MANY_STREAMS"'
+_CORE_CALLS: Final = "authsvc_rpc_core_calls_total"
 
 
 _DATABASE: Final = Row(
@@ -47,9 +48,11 @@ _DATABASE: Final = Row(
         graph(
             "Errors",
             "By class of SQLSTATE: 08 connection, 23 constraint, 40 conflict, 53 resources, 57 "
-            "shut down or cancelled. deadline: no answer in time.",
+            "shut down or cancelled. deadline: no answer in time. Tried once more: what a "
+            "former primary refused.",
             units.OpsPerSecond,
             ("sum by (class) (rate(authsvc_database_errors_total[R]))", "{{class}}"),
+            ("sum(rate(authsvc_database_repeats_total[R]))", "tried once more"),
         ),
     ),
     closed=True,
@@ -60,9 +63,16 @@ _LIMITS: Final = Row(
     (
         graph(
             "Calls turned away",
-            "Because too many wait, for the database or a password hash. What gRPC refuses before "
-            "that, as CANCELLED, nobody counts.",
+            "Because too many wait: to be taken up (refused as CANCELLED), for the database, or "
+            "for a password hash.",
             units.OpsPerSecond,
+            (
+                (
+                    f"clamp_min(sum(rate({_CORE_CALLS}{{event='started'}}[R])) - "
+                    f"sum(rate({_CORE_CALLS}{{event!='started'}}[R])), 0)"
+                ),
+                "not taken up",
+            ),
             ("sum(rate(authsvc_rpc_shed_total[R]))", "OVERLOADED"),
             (f"sum by (reason) (rate(authsvc_rpc_refusals_total{{{_TOO_MANY}}}[R]))", "{{reason}}"),
         ),
