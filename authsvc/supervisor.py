@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from authsvc.config import Settings, variable_of
+from authsvc.config import InvalidSettings, Settings, variable_of
 from authsvc.domain.errors import AuthsvcError
 from authsvc.domain.last_steps import LONGEST_END
 from authsvc.listening import reserve
@@ -50,13 +50,18 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         AddressInUse: An address cannot be listened on.
+        InvalidSettings: There are fewer connections to the database than workers.
         NoTemporaryDirectory: There is no place for the sockets of the workers.
     """
-    workers = settings.worker_count
-    environment = {
-        **os.environ,
-        variable_of("database_pool_size"): str(max(1, settings.database_pool_size // workers)),
-    }
+    workers, pool_size = settings.worker_count, variable_of("database_pool_size")
+    share = settings.database_pool_size // workers
+    if share == 0:
+        problem = (
+            f"{pool_size}: is {settings.database_pool_size}, and {variable_of('workers')} is "
+            f"{workers}: each worker needs a connection; raise the one or lower the other"
+        )
+        raise InvalidSettings([problem])
+    environment = {**os.environ, pool_size: str(share)}
     wanted = {
         "address": ("listen_address", settings.listen_address),
         "http_address": ("http_address", settings.http_address if settings.serves_http else None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +18,7 @@ from authsvc.config_values import (
     check_previous_encryption_key,
     is_loopback,
 )
+from authsvc.settings.processors import usable_processors
 
 
 class ServingSettings(BaseSettings):
@@ -76,15 +76,16 @@ class ServingSettings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         default=1,
         description="How many processes serve, sharing the port by SO_REUSEPORT; `auto` is one "
-        "for each core. Only Linux shares connections out among them. `authsvc dev` serves from "
-        "one process whatever this says.",
+        "for each processor that this process may use, by its affinity and its control groups, but "
+        "no more than `AUTHSVC_DATABASE_POOL_SIZE`. Only Linux shares connections out among them. "
+        "`authsvc dev` serves from one process whatever this says.",
     )
     database_pool_size: int = Field(
         default=10,
         ge=1,
         le=1000,
-        description="The most connections to the database, shared out among the workers; each "
-        "worker has one more for following changes.",
+        description="The most connections to the database, shared out among the workers, who need "
+        "at least one each; each worker has one more for following changes.",
     )
     database_timeout: Seconds = Field(
         default=2.0,
@@ -121,7 +122,9 @@ class ServingSettings(BaseSettings):
     @property
     def worker_count(self) -> int:
         """How many processes serve."""
-        return (os.cpu_count() or 1) if self.workers == "auto" else self.workers
+        if self.workers != "auto":
+            return self.workers
+        return min(usable_processors(), self.database_pool_size)
 
     @property
     def serves_http(self) -> bool:

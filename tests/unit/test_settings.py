@@ -360,3 +360,14 @@ def test_the_reference_in_the_documentation_is_up_to_date() -> None:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_described(name: str) -> None:
     assert Settings.model_fields[name].description
+
+
+@pytest.mark.parametrize(("pool_size", "workers"), [("10", 6), ("4", 4)])
+def test_workers_are_as_many_as_there_are_processors_and_connections_for(
+    environment: pytest.MonkeyPatch, pool_size: str, workers: int
+) -> None:
+    environment.setattr("authsvc.settings.serving.usable_processors", lambda: 6)
+
+    settings = _load(environment, workers="auto", database_pool_size=pool_size)
+
+    assert settings.worker_count == workers

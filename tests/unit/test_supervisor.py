@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from authsvc.supervisor import WORKER_VARIABLE, Supervisor
+from authsvc.config import InvalidSettings
+from authsvc.supervisor import WORKER_VARIABLE, Supervisor, supervise
+from tests.conftest import settings_for
 
 # Each tells its process id in a file, then lives until it is told not to.
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -57,6 +59,13 @@ def started(directory: Path) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+async def test_more_workers_than_connections_to_the_database_are_refused() -> None:
+    settings = settings_for("postgresql://nowhere", workers=3, database_pool_size=2)
+
+    with pytest.raises(InvalidSettings, match=r"POOL_SIZE: is 2, and AUTHSVC_WORKERS is 3"):
+        await supervise(settings, asyncio.Event())
 
 
 async def test_workers_that_end_when_told_are_waited_for(tmp_path: Path) -> None:
