@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from authsvc.composition.background import Work, begin, end
 from authsvc.composition.calls import build_call_log, build_calls
 from authsvc.composition.health import build_health
 from authsvc.composition.http import serving_http_of
@@ -207,9 +208,7 @@ async def _serve_grpc(
         shares_port=shares_port,
     )
     await health.probe_once()
-    background = _background(parts)
-    if tls is not None:
-        background.append(asyncio.create_task(tls.keep_fresh()))
+    works = begin(_background(parts, tls))
     await server.start()
     # What is there now stays for good: the collector need not look at it again and again.
     gc.collect()
@@ -226,12 +225,10 @@ async def _serve_grpc(
         )
     finally:
         # One limit for all of it: whoever stops the process waits only so long (operations.md).
+        # None may take all of that: others would have no time to write what they counted.
         last_deadline = time_limit(WRITING_SECONDS)
-        for task in background:
-            task.cancel()
-        await asyncio.wait(background, timeout=last_deadline.remaining())
-        await audit_denials.finish(last_deadline)
-        await parts.usage.finish(last_deadline)
+        await end(works, within_seconds=last_deadline.remaining() / 2)
+        await asyncio.gather(audit_denials.finish(last_deadline), parts.usage.finish(last_deadline))
         call_log.finish()
 
 
@@ -241,17 +238,18 @@ async def maintain_once(parts: Parts) -> dict[str, bool]:
     return await upkeep.run_once(partial(time_limit, _UPKEEP_SECONDS))
 
 
-def _background(parts: Parts) -> list[asyncio.Task[None]]:
-    """Begin what goes on beside the calls, until cancelled."""
-    upkeep = keep_maintained(parts.settings, parts.database, parts.audit_log)
-    return [
-        asyncio.create_task(parts.judging.follower.run()),
-        asyncio.create_task(parts.signing.keyring.keep_fresh(time_limit)),
-        asyncio.create_task(parts.signing.keep_rotating.run(time_limit)),
-        asyncio.create_task(parts.judging.tokens.keep_fresh()),
-        asyncio.create_task(
-            parts.usage.keep_flushing(parts.settings.usage_flush_interval, time_limit)
-        ),
-        asyncio.create_task(upkeep.run(partial(time_limit, _UPKEEP_SECONDS))),
-        tidying(parts.database, clock=utc_now, new_deadline=time_limit),
-    ]
+def _background(parts: Parts, tls: ServerTls | None) -> dict[str, Work]:
+    """Return what goes on beside the calls, until cancelled."""
+    settings, signing = parts.settings, parts.signing
+    upkeep = keep_maintained(settings, parts.database, parts.audit_log)
+    flush = partial(parts.usage.keep_flushing, settings.usage_flush_interval, time_limit)
+    works: dict[str, Work] = {
+        "following of changes": parts.judging.follower.run,
+        "reading of the keyring": partial(signing.keyring.keep_fresh, time_limit),
+        "rotation of signing keys": partial(signing.keep_rotating.run, time_limit),
+        "keys of other issuers": parts.judging.tokens.keep_fresh,
+        "writing of usage": flush,
+        "upkeep": partial(upkeep.run, partial(time_limit, _UPKEEP_SECONDS)),
+        "tidying up of sessions": tidying(parts.database, clock=utc_now, new_deadline=time_limit),
+    }
+    return works if tls is None else works | {"certificates": tls.keep_fresh}

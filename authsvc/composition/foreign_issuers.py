@@ -37,7 +37,9 @@ class TokenReaders:
 
     async def keep_fresh(self) -> None:
         """Fetch the keys of the other issuers again and again, until cancelled."""
-        await asyncio.gather(*(issuer.keys.keep_fresh() for issuer in self.issuers))
+        async with asyncio.TaskGroup() as group:
+            for issuer in self.issuers:
+                group.create_task(issuer.keys.keep_fresh())
 
 
 def build_token_readers(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
+from authsvc.composition.background import Work
 from authsvc.composition.login_limits import limit_logins
 from authsvc.composition.signing import Signing, current_signer, encryption_keys, page_tokens
 from authsvc.config import Settings
@@ -107,9 +108,7 @@ def _refresh_bounds(settings: Settings) -> RefreshBounds:
     )
 
 
-def tidying(
-    database: Database, *, clock: Clock, new_deadline: Callable[[], Deadline]
-) -> asyncio.Task[None]:
-    """Begin to delete what sessions leave behind, until cancelled."""
+def tidying(database: Database, *, clock: Clock, new_deadline: Callable[[], Deadline]) -> Work:
+    """Return what deletes what sessions leave behind, until cancelled."""
     housekeeping = PostgresSessionHousekeeping(database)
-    return asyncio.create_task(keep_tidy(housekeeping, clock, new_deadline))
+    return partial(keep_tidy, housekeeping, clock, new_deadline)

@@ -192,7 +192,10 @@ class UsageCounter:
     async def keep_flushing(
         self, interval_seconds: float, new_deadline: Callable[[], Deadline]
     ) -> None:
-        """Flush each interval and each full hour, until cancelled; a flush that has begun ends."""
+        """Flush each interval and each full hour, until cancelled.
+
+        A flush that has begun ends then, unless it takes so long that one cancels again.
+        """
         while True:
             await self._until_due(interval_seconds)
             flushing = asyncio.create_task(self._try_to_flush(new_deadline()))
