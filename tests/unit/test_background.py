@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from authsvc.composition import background
 from authsvc.composition.background import begin, end
+from authsvc.composition.foreign_issuers import TokenReaders
 from authsvc.domain.clock import Deadline
 from authsvc.domain.usage_batches import UsageBatch
 from tests.unit.counting import Bench
@@ -48,6 +51,29 @@ async def test_a_work_that_has_nothing_to_do_ends() -> None:
 
     async with asyncio.timeout(20):
         await task
+
+
+async def test_a_fault_with_one_issuers_keys_leaves_no_other_to_go_on_twice() -> None:
+    ended = asyncio.Event()
+
+    class Faulty:
+        async def keep_fresh(self) -> None:
+            raise RuntimeError("a fault")
+
+    class Good:
+        async def keep_fresh(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    issuers = [SimpleNamespace(keys=keys) for keys in (Good(), Faulty())]
+    readers = TokenReaders(*cast("Any", (None, None, issuers)))
+
+    with pytest.raises(ExceptionGroup):
+        await readers.keep_fresh()
+
+    assert ended.is_set()
 
 
 async def test_a_flush_that_hangs_leaves_the_last_one_its_time(
