@@ -47,7 +47,7 @@ _GROWTH: Final = 1.05
 
 
 def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "nothing"
+    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "none"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +105,8 @@ async def _run(arguments: argparse.Namespace, console: Console) -> None:
                 _KEYS,
                 workers=arguments.workers,
                 http_address="127.0.0.1:0",
+                # The bystander's own calls are not to be counted among the lines of log.
+                log_sample=0,
             ) as service,
         ):
             about = machine.describe(await postgres_version(postgres.url()))
@@ -156,7 +158,7 @@ _HEAD: Final = (
 def _cells(seen: Seen, bytes_before: int, calm: float) -> Sequence[str]:
     return (
         _listed(seen.endings),
-        str(seen.bystander.failures.total()),
+        _listed(seen.bystander.failures),
         f"{seen.bystander.p99 / calm:.1f}",
         f"{seen.most_bytes / bytes_before:.2f}",
         f"{seen.bytes_after / bytes_before:.2f}",

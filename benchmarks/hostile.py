@@ -34,6 +34,7 @@ from benchmarks.hostile_calls import (
     unread_answers,
 )
 from benchmarks.hostile_connections import Attacker, Victim, counted
+from benchmarks.http2 import PREFACE
 
 Act = Callable[[Attacker, int, Random], Awaitable[Counter[str]]]
 
@@ -90,7 +91,7 @@ async def _slow_calls(attacker: Attacker, amount: int, _: Random) -> Counter[str
 
 
 async def _slow_greetings(attacker: Attacker, amount: int, _: Random) -> Counter[str]:
-    return await counted([attacker.trickle(SLOW_CALL[0]) for _ in range(amount)], _EVERYTHING)
+    return await counted([attacker.trickle(PREFACE) for _ in range(amount)], _EVERYTHING)
 
 
 async def _slow_requests(attacker: Attacker, amount: int, _: Random) -> Counter[str]:
@@ -110,13 +111,13 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         for name, payload in FLOODS.items()
     },
     "connections that say nothing": Attack(1_000, "connections", _silent),
-    "a greeting byte by byte": Attack(500, "connections", _slow_greetings),
+    "the greeting of HTTP/2 byte by byte": Attack(500, "connections", _slow_greetings),
     "headers byte by byte": Attack(500, "connections", _slow_calls),
     "idle connections": Attack(10_000, "connections", _idle),
     "giant or odd metadata": Attack(700, "calls", giant_metadata),
     "messages that are none, to every method": Attack(10_000, "calls", broken_messages),
     "methods that there are not": Attack(10_000, "calls", unknown_paths),
-    "512 MiB packed into 512 KiB": Attack(20, "calls", bombs),
+    "60 MiB packed into 60 KiB": Attack(200, "calls", bombs),
     "abandoned streams": Attack(2_000, "streams", abandoned_streams),
     "answers that are never read": Attack(2, "connections", unread_answers),
     "the largest messages but for a byte": Attack(1, "connections", half_sent),

@@ -52,7 +52,8 @@ _WATCH: Final = f"/{SERVICE}/WatchRevocations"
 _LARGEST: Final = 16 * _MIB
 _BATCH_SIZE: Final = 1000
 _STREAMS: Final = 100
-_BOMB_MIB: Final = 512
+_BOMB_MIB: Final = 60
+"""Unpacked; packed it fits into the window that a stream has at first."""
 _TIMEOUT_SECONDS: Final = 30.0
 _FILES: Final[Sequence[FileDescriptor]] = (
     auth_service_pb2.DESCRIPTOR,
