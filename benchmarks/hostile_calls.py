@@ -170,7 +170,7 @@ async def bombs(attacker: Attacker, amount: int, _: Random) -> Counter[str]:
         frame(DATA, flags=END_STREAM, stream=1),
     ]
     data = b"".join(frames)
-    return await counted([attacker.say(data, 2.0) for _ in range(amount)])
+    return await counted([attacker.say(data, 1.0) for _ in range(amount)])
 
 
 async def abandoned_streams(attacker: Attacker, amount: int, random: Random) -> Counter[str]:

@@ -141,6 +141,25 @@ async def test_a_connection_has_so_many_calls_under_way_and_no_more() -> None:
         assert await asyncio.gather(*calls, behind) == [b""] * 3
 
 
+async def test_a_client_with_more_calls_than_that_has_none_refused() -> None:
+    calls, at_once = 1000, 150
+    async with (
+        bare_server(ChannelLimits(), Answer=answer) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        # The client knows the limit when the connection is open.
+        await call(channel, "Answer")
+        room = asyncio.Semaphore(at_once)
+
+        async def call_in_turn() -> bytes:
+            async with room:
+                return await call(channel, "Answer")
+
+        answers = await asyncio.gather(*(call_in_turn() for _ in range(calls)))
+
+        assert answers == [b""] * calls
+
+
 async def test_calls_go_on_while_connections_grow_old() -> None:
     limits = ChannelLimits(connection_age=timedelta(milliseconds=50))
     async with (

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from benchmarks.hostile_bytes import CLOSED_SOON, FLOODS, SLOW_CALL, http_garbage
 from benchmarks.hostile_calls import (
@@ -106,13 +107,18 @@ async def test_floods_of_frames_harm_nobody(attacker: Attacker) -> None:
     await say_all(attacker, [make(Random(1)) for make in FLOODS.values()])
 
 
-async def test_garbage_on_the_http_port_harms_nobody(attacker: Attacker) -> None:
+async def test_garbage_on_the_http_port_harms_nobody_and_is_not_logged(
+    attacker: Attacker, caplog: pytest.LogCaptureFixture
+) -> None:
     random = Random(1)
     garbage = [http_garbage(random) for _ in range(50)]
 
-    fates = await say_all(attacker, garbage, address=attacker.victim.http_address)
+    with capture_logs() as entries:
+        fates = await say_all(attacker, garbage, address=attacker.victim.http_address)
 
     assert not [fate for fate in fates if "HTTP 5" in fate]
+    assert not entries
+    assert not caplog.records
 
 
 @given(
