@@ -13,17 +13,14 @@ import grpc
 import pytest
 
 from authsvc.rpc.channel_limits import ChannelLimits
+from benchmarks.http2 import ACK, GOAWAY, PING, SETTINGS
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from tests.conftest import Service
 from tests.integration.support import Stubs, bearer, refused
 from tests.integration.support_http2 import (
-    ACK,
     ENHANCE_YOUR_CALM,
-    GOAWAY,
     MAX_CONCURRENT_STREAMS,
     NO_ERROR,
-    PING,
-    SETTINGS,
     http2,
     tcp,
 )
