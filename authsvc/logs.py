@@ -6,6 +6,7 @@ Libraries log through `logging`; their lines, warnings and tracebacks look like 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from authsvc.config_values import LogFormat, LogLevel
-from authsvc.redaction import redaction
+from authsvc.redaction import exporter_secrets, redaction
 
 _FIRST_FIELDS: Final = ("timestamp", "level", "event")
 
@@ -33,7 +34,8 @@ def configure_logs(
     Args:
         level: The least severe lines to write. Libraries write warnings and errors only.
         log_format: How lines look.
-        secrets: What is redacted besides whatever looks like a credential.
+        secrets: What is redacted besides whatever looks like a credential, and besides the headers
+            that the environment has for OpenTelemetry.
         worker: The number of this worker, where there are several; every line has it.
     """
     console = log_format is LogFormat.CONSOLE or (
@@ -57,7 +59,7 @@ def configure_logs(
     ]
     last: list[Processor] = [
         structlog.processors.format_exc_info,
-        redacting(render, redaction(secrets)),
+        redacting(render, redaction([*secrets, *exporter_secrets(os.environ)])),
     ]
     structlog.configure(
         processors=[*shared, *last],

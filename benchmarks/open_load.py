@@ -28,7 +28,7 @@ _FIRST_WINDOW: Final = 65_535
 _LARGEST_WINDOW: Final = 2**31 - 1
 # More than this at once on one connection would be kept back by any client of gRPC.
 _STREAMS: Final = 100
-_TICK_SECONDS: Final = 0.002
+_TICK_SECONDS: Final = 0.005
 _DRAIN_SECONDS: Final = 2.0
 
 
@@ -47,8 +47,8 @@ class Order:
     """Calls a second; with 0, `in_flight` counts."""
     in_flight: int = 0
     """How many calls are always under way."""
-    processor: int | None = None
-    """The processor to run on."""
+    processors: list[int] = field(default_factory=list)
+    """The processors to run on; none for any."""
 
 
 @dataclass(slots=True)
@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._window = _FIRST_WINDOW
         self._due: dict[int, float] = {}
         self._has_message: set[int] = set()
+        self._ready: list[bytes] = []
         self._body_bytes = len(request(1)) - _body_at(request(1))
         self.on_end: Callable[[Connection], None] = lambda _: None
 
@@ -90,14 +91,20 @@ class Connection(asyncio.Protocol):
         return len(self._due)
 
     def call(self, due: float) -> bool:
-        """Send a call; False when there is no room for it."""
+        """Keep a call ready to be sent; False when there is no room for it."""
         if len(self._due) >= _STREAMS or self._window < self._body_bytes:
             return False
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         self._window -= self._body_bytes
         self._due[stream] = due
-        self._transport.write(self._request(stream))
+        self._ready.append(self._request(stream))
         return True
+
+    def send(self) -> None:
+        """Send the calls that are ready, as any client does that has more than one to send."""
+        if self._ready:
+            self._transport.write(b"".join(self._ready))
+            self._ready.clear()
 
     def data_received(self, data: bytes) -> None:
         """Read whole frames."""
@@ -115,6 +122,7 @@ class Connection(asyncio.Protocol):
             )
             at = end
         self._rest = data[at:]
+        self.send()
 
     def _frame_received(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _DATA:
@@ -180,11 +188,12 @@ def request_of(order: Order) -> Callable[[int], bytes]:
     # Never indexed (§6.2.3), so that each block of headers means the same as the one before.
     block = b"".join(b"\x10" + _literal(name) + _literal(value) for name, value in fields)
     body = bytes.fromhex(order.body)
+    head = _frame(_HEADERS, block, flags=_END_HEADERS)[: _HEADER_BYTES - 4]
+    between = block + _frame(_DATA, body, flags=_END_STREAM)[: _HEADER_BYTES - 4]
 
     def request(stream: int) -> bytes:
-        return _frame(_HEADERS, block, flags=_END_HEADERS, stream=stream) + _frame(
-            _DATA, body, flags=_END_STREAM, stream=stream
-        )
+        number = stream.to_bytes(4, "big")
+        return b"".join((head, number, between, number, body))
 
     return request
 
@@ -219,6 +228,8 @@ async def _keep_rate(
             if not next(turns).call(begun + sent / order.rate):
                 outcome.kept_back += 1
             sent += 1
+        for connection in connections:
+            connection.send()
         await asyncio.sleep(_TICK_SECONDS)
 
 
@@ -232,13 +243,15 @@ async def _keep_in_flight(connections: Sequence[Connection], order: Order, end: 
         connection.on_end = call_again
     for connection in itertools.islice(itertools.cycle(connections), order.in_flight):
         connection.call(time.perf_counter())
+    for connection in connections:
+        connection.send()
     await asyncio.sleep(end - time.perf_counter())
 
 
 def _main() -> None:
     order = Order(**json.load(sys.stdin))
-    if order.processor is not None:
-        os.sched_setaffinity(0, {order.processor})
+    if order.processors:
+        os.sched_setaffinity(0, order.processors)
     json.dump(asdict(uvloop.run(run(order))), sys.stdout)
 
 

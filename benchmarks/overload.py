@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -19,11 +15,9 @@ from rich.console import Console
 
 from authsvc.postgres.embedded import EmbeddedPostgres
 from benchmarks import machine
-from benchmarks.cases import VALIDATE, caller_metadata, framed
 from benchmarks.command import add_output, between, run
 from benchmarks.load import percentile
-from benchmarks.open_load import Order, Outcome
-from benchmarks.processes import cpu_seconds, output_of
+from benchmarks.phases import GENERATORS, Load, Phase
 from benchmarks.results import (
     Target,
     at_least,
@@ -34,255 +28,168 @@ from benchmarks.results import (
     write_section,
 )
 from benchmarks.service import Service, check_log, open_service, postgres_version
-from orchestrator.auth.v1.auth_service_pb2 import ValidateCredentialRequest
 
 _KEYS: Final = 100
-_GENERATORS: Final = 2
-_CONNECTIONS: Final = 32
-"""Of each generator."""
-_SATURATING: Final = 32
-"""How many calls of each generator keep the server busy without a pause."""
-_GRACE_SECONDS: Final = 30.0
+_CONNECTIONS: Final = (16, 64)
+_SATURATING: Final = 64
+"""How many calls under way keep the server busy without a pause, and are not refused."""
+_CLOSED: Final = 0.0
+"""Stands for the load that keeps the server busy, whose goodput is the capacity."""
+_MULTIPLES: Final = (_CLOSED, 1.0, 1.5, 2.0, 3.0)
 _GOODPUT: Final = 0.9
 
 _INTRODUCTION: Final = (
     "Written by `make bench-overload`. First the server is kept busy by as many calls as it can "
-    "take, each sent when another one has ended: that is its capacity. Then calls are sent at a "
-    "multiple of it whether or not they are answered, by processes of their own and over "
-    f"{_GENERATORS * _CONNECTIONS} connections. All ask for one good key that is in memory. "
-    "Goodput is what was answered with a verdict, per second; the rest was refused. The same for "
-    "the server's processor time counts the work of its other threads too, which refuse calls on "
-    "processors that would be idle otherwise, and does not depend on what else the machine does."
+    "take, each sent when another one has ended: that is its capacity. Then calls are sent at "
+    "multiples of it whether or not they are answered, by processes of their own. All ask for one "
+    "good key that is in memory. Goodput is what was answered with a verdict, per second; the "
+    "other calls were refused. The loads come in turn, round after round, and each figure is the "
+    "median of the rounds. All threads of the server share one processor, which the load does not "
+    "run on: refusing takes from answering, and the load from neither. With more connections "
+    "fewer calls arrive together, and a refusal is a packet of its own."
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """What became of one load."""
-
-    seconds: float
-    served: Sequence[float]
-    refused: Sequence[float]
-    lost: int
-    """Calls that were kept back or never answered."""
-    cpu: float | None
-    """Seconds of processor time of the server; None: not known."""
-
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome], seconds: float, cpu: float | None) -> Phase:
-        """Take together what all generators saw."""
-        return cls(
-            seconds,
-            sorted(each for outcome in outcomes for each in outcome.served),
-            sorted(each for outcome in outcomes for each in outcome.refused),
-            sum(outcome.kept_back + outcome.unanswered for outcome in outcomes),
-            cpu,
-        )
-
-    @property
-    def goodput(self) -> float:
-        """Verdicts a second."""
-        return len(self.served) / self.seconds
-
-    @property
-    def yield_(self) -> float:
-        """Verdicts for each second of the server's processor time."""
-        return len(self.served) / (self.cpu or self.seconds)
-
-    @property
-    def shed(self) -> float:
-        """The share of the calls that were refused."""
-        return len(self.refused) / (len(self.served) + len(self.refused) + self.lost)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """A measurement of capacity, and what followed it."""
-
-    capacity: Phase
-    overload: Phase
-
-    @property
-    def ratio(self) -> float:
-        """What is left of the capacity under overload."""
-        return self.overload.goodput / self.capacity.goodput
-
-    @property
-    def yield_ratio(self) -> float:
-        """The same for the server's processor time, whatever else the machine does meanwhile."""
-        return self.overload.yield_ / self.capacity.yield_
+Rounds = Mapping[float, list[Phase]]
+"""The phases of each load, one for each round."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.overload",
-        description="Offer one server a multiple of what it can answer.",
+        description="Offer one server multiples of what it can answer.",
     )
     parser.add_argument(
-        "--times",
-        type=between(float, 1, 10),
-        default=3.0,
-        metavar="N",
-        help="the multiple of its capacity (default 3)",
-    )
-    parser.add_argument(
-        "--rounds", type=between(int, 1, 100), default=3, metavar="N", help="default 3"
+        "--rounds", type=between(int, 1, 100), default=5, metavar="N", help="default 5"
     )
     parser.add_argument(
         "--seconds",
         type=between(float, 1, 600),
-        default=10.0,
+        default=4.0,
         metavar="S",
-        help="how long each load lasts (default 10)",
+        help="how long each load lasts (default 4)",
     )
     parser.add_argument(
-        "--one-processor",
+        "--any-processor",
         action="store_true",
-        help="keep the server with all its threads to one processor, and the load to another",
+        help="let server and load have any processor, and so disturb each other",
     )
     add_output(parser)
     return parser
 
 
-class Load:
-    """The generators, and the processors that they and the server run on."""
-
-    def __init__(self, service: Service, *, one_processor: bool) -> None:
-        """Take the service to load, and give the server a processor of its own if it is to be."""
-        request = ValidateCredentialRequest(credential=f"Bearer {service.good_key}")
-        self._address = service.server.address
-        self._metadata = [list(pair) for pair in caller_metadata(service)]
-        self._body = framed(request.SerializeToString()).hex()
-        self._pid = service.server.pid
-        self._processor = _part_from(self._pid) if one_processor else None
-
-    async def saturate(self, seconds: float) -> Phase:
-        """Keep the server busy."""
-        return await self._run(seconds, in_flight=_SATURATING)
-
-    async def offer(self, rate: float, seconds: float) -> Phase:
-        """Send so many calls a second."""
-        return await self._run(seconds, rate=rate / _GENERATORS)
-
-    async def _run(self, seconds: float, *, rate: float = 0.0, in_flight: int = 0) -> Phase:
-        order = Order(
-            address=self._address,
-            path=VALIDATE,
-            metadata=self._metadata,
-            body=self._body,
-            connections=_CONNECTIONS,
-            seconds=seconds,
-            rate=rate,
-            in_flight=in_flight,
-            processor=self._processor,
-        )
-        before = cpu_seconds(self._pid)
-        outcomes = await asyncio.gather(*(_generate(order) for _ in range(_GENERATORS)))
-        after = cpu_seconds(self._pid)
-        cpu = None if before is None or after is None else after - before
-        return Phase.of(outcomes, seconds, cpu)
-
-
-async def _generate(order: Order) -> Outcome:
-    printed = await output_of(
-        (sys.executable, "-m", "benchmarks.open_load"),
-        os.environ,
-        order.seconds + _GRACE_SECONDS,
-        stdin=json.dumps(asdict(order)).encode(),
-    )
-    return Outcome(**json.loads(printed))
-
-
-def _part_from(pid: int) -> int | None:
-    """Give a process the first processor, and return another one, if there are two."""
-    try:
-        first, *others = sorted(os.sched_getaffinity(0))
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), {first})
-    except (AttributeError, OSError):  # macOS
-        return None
-    return others[0] if others else None
-
-
 async def _run(arguments: argparse.Namespace, console: Console) -> None:
     console.print("Starting Postgres and authsvc, then loading…")
-    rounds = []
+    measured = {}
     with tempfile.TemporaryDirectory(prefix="authsvc-bench-") as name:
         directory = Path(name)
         async with EmbeddedPostgres(directory / "data") as postgres:
             about = machine.describe(await postgres_version(postgres.url()))
             async with open_service(directory, postgres.url(), _KEYS) as service:
-                load = Load(service, one_processor=arguments.one_processor)
-                await load.saturate(1.0)
-                for number in range(int(arguments.rounds)):
-                    capacity = await load.saturate(arguments.seconds)
-                    rate = capacity.goodput * arguments.times
-                    one = Round(capacity, await load.offer(rate, arguments.seconds))
-                    rounds.append(one)
-                    console.print(
-                        f"round {number + 1}: capacity {capacity.goodput:,.0f}/s, "
-                        f"ratio {one.ratio:.2f}, for its processor time {one.yield_ratio:.2f}, "
-                        f"refused {one.overload.shed:.0%}",
-                        highlight=False,
-                    )
+                for connections in _CONNECTIONS:
+                    measured[connections] = await _measure(service, connections, arguments, console)
         check_log(directory)
-    _report(arguments, console, rounds, about)
+    _report(arguments, console, measured, about)
+
+
+async def _measure(
+    service: Service, connections: int, arguments: argparse.Namespace, console: Console
+) -> Rounds:
+    load = Load(service, connections, any_processor=arguments.any_processor)
+    if not (arguments.any_processor or load.is_parted):
+        console.print("There is no processor for the load alone: it disturbs the server.")
+    await load.saturate(_SATURATING, 1.0)
+    rounds: Rounds = {multiple: [] for multiple in _MULTIPLES}
+    for number in range(int(arguments.rounds)):
+        capacity = await load.saturate(_SATURATING, arguments.seconds)
+        for multiple, phases in rounds.items():
+            if multiple == _CLOSED:
+                phases.append(capacity)
+            else:
+                phases.append(await load.offer(multiple * capacity.goodput, arguments.seconds))
+        goodputs = ", ".join(f"{phases[-1].goodput:,.0f}" for phases in rounds.values())
+        console.print(
+            f"{connections} connections, round {number + 1}: verdicts a second {goodputs}",
+            highlight=False,
+        )
+    return rounds
+
+
+def _goodput(phases: Sequence[Phase]) -> float:
+    return median(each.goodput for each in phases)
+
+
+def _of_the_peak(rounds: Rounds, multiple: float) -> float:
+    """Return the goodput at a load, of the highest at any."""
+    return _goodput(rounds[multiple]) / max(map(_goodput, rounds.values()))
+
+
+def _milliseconds(
+    phases: Sequence[Phase], of: Callable[[Phase], Sequence[float]], share: int
+) -> str:
+    found = [percentile(of(each), share) for each in phases if of(each)]
+    return f"{median(found):.0f}" if found else ""
+
+
+def _served(phase: Phase) -> Sequence[float]:
+    return phase.served
+
+
+def _refused(phase: Phase) -> Sequence[float]:
+    return phase.refused
+
+
+def _targets(measured: Mapping[int, Rounds]) -> Iterator[Target]:
+    most = _MULTIPLES[-1]
+    for connections, rounds in measured.items():
+        yield at_least(
+            f"goodput at {most:g} times the capacity, of the highest goodput at any load, "
+            f"{connections} connections",
+            _of_the_peak(rounds, most),
+            _GOODPUT,
+        )
+        refused = _milliseconds(rounds[most], _refused, 99)
+        served = _milliseconds(rounds[most], _served, 50)
+        yield Target(
+            "milliseconds until a refused call knows (p99), of a served one (p50), "
+            f"{connections} connections",
+            f"{refused} of {served}",
+            "not more",
+            float(refused or 0) <= float(served),
+        )
+
+
+def _row(connections: int, multiple: float, rounds: Rounds) -> tuple[str, ...]:
+    phases = rounds[multiple]
+    goodputs = [each.goodput for each in phases]
+    return (
+        str(connections),
+        f"{multiple:g} times" if multiple != _CLOSED else "capacity",
+        f"{median(goodputs):,.0f}",
+        f"{min(goodputs):,.0f} to {max(goodputs):,.0f}",
+        f"{_of_the_peak(rounds, multiple):.2f}",
+        f"{median(each.shed for each in phases):.0%}",
+        str(sum(each.lost for each in phases)),
+        *(_milliseconds(phases, of, share) for of in (_served, _refused) for share in (50, 99)),
+    )
 
 
 def _report(
     arguments: argparse.Namespace,
     console: Console,
-    rounds: Sequence[Round],
+    measured: Mapping[int, Rounds],
     about: dict[str, str],
 ) -> None:
-    times = f"{arguments.times:g}"
-    ratios = [each.ratio for each in rounds]
-    served_p99 = median(percentile(each.overload.served, 99) for each in rounds)
-    refused_p99 = median(
-        percentile(each.overload.refused, 99) for each in rounds if each.overload.refused
-    )
-    targets: list[Target] = [
-        at_least(
-            f"goodput at {times} times the capacity, of the capacity, the worst of "
-            f"{len(rounds)} rounds",
-            min(ratios),
-            _GOODPUT,
-        ),
-        Target(
-            "milliseconds until a refused call knows, of a served one (p99)",
-            f"{refused_p99:.0f} of {served_p99:.0f}",
-            "not more",
-            refused_p99 <= served_p99,
-        ),
-    ]
+    targets = list(_targets(measured))
     console.print(terminal_targets(targets))
-    rows = [
-        (
-            str(number),
-            f"{each.capacity.goodput:,.0f}",
-            f"{each.ratio:.2f}",
-            f"{each.yield_ratio:.2f}",
-            f"{each.overload.shed:.0%}",
-            str(each.overload.lost),
-            *(
-                f"{percentile(durations, share):.0f}"
-                for durations in (each.capacity.served, each.overload.served, each.overload.refused)
-                for share in (50, 99)
-            ),
-        )
-        for number, each in enumerate(rounds, 1)
-    ]
     head = (
-        *(
-            "Round",
-            "capacity, calls/s",
-            "goodput, of it",
-            "for processor time",
-            "refused",
-            "kept back or lost",
-        ),
-        *("p50 ms at capacity", "p99", "p50 ms served", "p99", "p50 ms refused", "p99"),
+        *("Connections", "load", "verdicts/s", "least and most", "of the peak", "refused"),
+        *("kept back or lost", "p50 ms served", "p99", "p50 ms refused", "p99"),
     )
+    rows = [
+        _row(connections, multiple, rounds)
+        for connections, rounds in measured.items()
+        for multiple in rounds
+    ]
     lines = section_lines(
         "Overload",
         _INTRODUCTION,
@@ -290,8 +197,11 @@ def _report(
         table_lines(head, rows),
         circumstances(
             {
+                "Rounds": str(arguments.rounds),
                 "Seconds of each load": f"{arguments.seconds:g}",
-                "Processors of the server": "one" if arguments.one_processor else "any",
+                "Calls under way at capacity": str(_SATURATING),
+                "Processes that make the load": str(GENERATORS),
+                "Processors of the server": "any" if arguments.any_processor else "one",
             },
             about,
             datetime.now(UTC),

@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from authsvc.cli.failures import explain
+from authsvc.redaction import redaction
 from authsvc.version import VERSION
 
 # Where each command is, in the order of the help.
@@ -98,5 +99,6 @@ def run() -> None:
         message = explain(error)
         if message is None:
             raise
-        typer.secho(f"authsvc: {message}", err=True, fg=typer.colors.RED)
+        # It may have the words of a library in it, which had the database's URL.
+        typer.secho(f"authsvc: {redaction()(message)}", err=True, fg=typer.colors.RED)
         sys.exit(1)

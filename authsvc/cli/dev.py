@@ -32,7 +32,7 @@ from authsvc.listening import AddressInUse
 from authsvc.logs import configure_logs, log_crashes
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 
 _DATABASE = "authsvc"
 _ADMIN_KEY_NAME = "admin"

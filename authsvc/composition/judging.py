@@ -24,15 +24,17 @@ from authsvc.rate_limits.opening import RateLimits
 from authsvc.tokens.keyring import Keyring
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
-from authsvc.usecases.explain_credential import ExplainCredential, Uncounted
+from authsvc.usecases.explain_credential import ExplainCredential
+from authsvc.usecases.explain_token import ExplainToken
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
 from authsvc.usecases.judge_batch import JudgeBatch
 from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.judge_token import JudgeToken
 from authsvc.usecases.rate_limits import OnlyRead, Unlimited
-from authsvc.usecases.usage import UsageCounter
+from authsvc.usecases.usage import Uncounted, UsageCounter
 from authsvc.usecases.verdict_counts import VerdictCounts
 from authsvc.usecases.watch_revocations import RevocationFeed
 
@@ -110,13 +112,17 @@ def build_judging(
     failures = FailureLimit(
         failures_per_minute=settings.failures_per_minute, monotonic=time.monotonic
     )
+    judge_token = JudgeToken(
+        accounts=records.accounts,
+        users=records.users,
+        sessions=records.sessions,
+        tokens=tokens.verifier,
+        failures=failures,
+    )
     judge, explaining_judge, onlooker = (
         JudgeCredential(
             keys=records.keys,
-            accounts=records.accounts,
-            users=records.users,
-            sessions=records.sessions,
-            tokens=tokens.verifier,
+            judge_token=judge_token,
             usage=counter,
             failures=failures,
             limits=limits,
@@ -134,6 +140,7 @@ def build_judging(
         judge=judge,
         judge_batch=JudgeBatch(
             judge=judge,
+            judge_token=judge_token,
             keys=records.keys,
             accounts=records.accounts,
             users=records.users,
@@ -144,9 +151,7 @@ def build_judging(
         explain_credential=ExplainCredential(
             judge=explaining_judge,
             keys=PostgresManagedKeys(database),
-            users=users,
-            sessions=sessions,
-            tokens=tokens.examiner,
+            explain_token=ExplainToken(users=users, sessions=sessions, tokens=tokens.examiner),
             clock=clock,
         ),
         tokens=tokens,

@@ -21,6 +21,7 @@ from authsvc.metrics.place import Place
 from authsvc.metrics.process import measure_lag, process_samples
 from authsvc.metrics.samples import Sample, durations_sample
 from authsvc.metrics.workers import Workers
+from authsvc.rpc.core_calls import core_calls
 from authsvc.rpc.health import Health
 from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
@@ -109,5 +110,7 @@ class Meter:
 
     def _of_calls(self) -> Iterator[Sample]:
         yield from self.calls.samples()
+        for event, count in core_calls()._asdict().items():
+            yield Sample(catalog.RPC_CORE_CALLS, count, (event,))
         yield Sample(catalog.RPC_IN_FLIGHT, self._shedding.in_flight)
         yield Sample(catalog.RPC_SHED, self._shedding.shed)

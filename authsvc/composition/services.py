@@ -54,9 +54,9 @@ def build_services(
             settings,
             database,
             signing,
-            failures=judging.failures,
             hasher=hasher,
             refresh_repeats=refresh_repeats,
+            refused_guesses=judging.failures.refusals,
             clock=clock,
         ),
     }

@@ -24,8 +24,7 @@ from authsvc.postgres.users import PostgresUsers
 from authsvc.rpc.session_servicer import SessionServicer
 from authsvc.tokens.pair_sealing import TokenPairSealer
 from authsvc.usecases.create_session import CreateSession
-from authsvc.usecases.failure_limit import FailureLimit
-from authsvc.usecases.limit_refreshes import LimitRefreshes
+from authsvc.usecases.limit_refreshes import LimitRefreshes, RefreshBounds
 from authsvc.usecases.list_sessions import ListSessions
 from authsvc.usecases.passwords import PasswordHasher
 from authsvc.usecases.refresh_session import RefreshSession
@@ -40,9 +39,9 @@ def session_servicer(
     database: Database,
     signing: Signing,
     *,
-    failures: FailureLimit,
     hasher: PasswordHasher,
     refresh_repeats: Tally,
+    refused_guesses: Tally,
     clock: Clock,
 ) -> SessionServicer:
     """Build what serves sessions and the keys of their tokens over gRPC."""
@@ -80,9 +79,8 @@ def session_servicer(
             sealer=TokenPairSealer(encryption_key, previous, os.urandom),
             limit_refreshes=LimitRefreshes(
                 tokens=session_tokens,
-                failures=failures,
-                lookups=settings.max_lookups,
-                refreshes_per_minute=settings.refreshes_per_minute,
+                bounds=_refresh_bounds(settings),
+                refused_guesses=refused_guesses,
                 monotonic=time.monotonic,
             ),
             lifetimes=lifetimes,
@@ -96,6 +94,16 @@ def session_servicer(
             users=users, sessions=sessions, page_tokens=page_tokens(settings), clock=clock
         ),
         clock=clock,
+    )
+
+
+def _refresh_bounds(settings: Settings) -> RefreshBounds:
+    return RefreshBounds(
+        lookups=settings.max_lookups,
+        # The other half of the connections is left to those who do not guess.
+        guessed_lookups=max(1, settings.database_pool_size // 2),
+        failures_per_minute=settings.failures_per_minute,
+        refreshes_per_minute=settings.refreshes_per_minute,
     )
 
 

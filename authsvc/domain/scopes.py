@@ -60,6 +60,12 @@ def covers(granted: AbstractSet[str], required: str) -> bool:
     return False
 
 
+def missing_scopes(required: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the required scopes that the granted ones do not cover, sorted."""
+    has = frozenset(granted)
+    return tuple(sorted({scope for scope in required if not covers(has, scope)}))
+
+
 def narrowed(granted: Iterable[str], most: AbstractSet[str]) -> frozenset[str]:
     """Return what two sets of scopes have in common, wildcards taken into account.
 

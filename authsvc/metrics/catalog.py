@@ -85,6 +85,13 @@ RPC_DURATION: Final = _histogram(
     "How long gRPC calls took in the service. Of a stream, its whole life.",
     "method",
 )
+RPC_CORE_CALLS: Final = _counter(
+    "rpc_core_calls_total",
+    "gRPC calls of all services as gRPC's core counts them: started, and how they ended: succeeded "
+    "or failed. Those that are started only are under way, or were refused because too many waited "
+    "to be taken up; no other metric has these.",
+    "event",
+)
 RPC_IN_FLIGHT: Final = _gauge(
     "rpc_in_flight", "gRPC calls under way, but for validations, which seldom wait."
 )

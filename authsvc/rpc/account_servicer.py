@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.rpc import conversion, user_conversion
+from authsvc.rpc import account_conversion, user_conversion
 from authsvc.usecases.accounts import CreateAccount, GetAccount, ListAccounts
 from authsvc.usecases.call import Call
 from authsvc.usecases.create_user import CreateUser
@@ -46,12 +46,12 @@ class AccountServicer:
     ) -> pb.CreateAccountResponse:
         """Create an account."""
         account = await self._create_account(request.display_name, call)
-        return pb.CreateAccountResponse(account=conversion.account_message(account))
+        return pb.CreateAccountResponse(account=account_conversion.account_message(account))
 
     async def get_account(self, request: pb.GetAccountRequest, call: Call) -> pb.GetAccountResponse:
         """Return an account."""
         account = await self._get_account(request.account_id, call)
-        return pb.GetAccountResponse(account=conversion.account_message(account))
+        return pb.GetAccountResponse(account=account_conversion.account_message(account))
 
     async def list_accounts(
         self, request: pb.ListAccountsRequest, call: Call
@@ -59,7 +59,7 @@ class AccountServicer:
         """Return a page of accounts."""
         page = await self._list_accounts(request.page_size, request.page_token, call)
         return pb.ListAccountsResponse(
-            accounts=map(conversion.account_message, page.accounts),
+            accounts=map(account_conversion.account_message, page.accounts),
             next_page_token=page.next_page_token,
         )
 
@@ -67,10 +67,10 @@ class AccountServicer:
         self, request: pb.UpdateAccountRequest, call: Call
     ) -> pb.UpdateAccountResponse:
         """Change an account."""
-        command = user_conversion.update_account_command(request)
+        command = account_conversion.update_account_command(request)
         account = await self._update_account(command, call)
         return pb.UpdateAccountResponse(
-            account=conversion.account_message(account), revision=account.revision
+            account=account_conversion.account_message(account), revision=account.revision
         )
 
     async def create_user(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from google.protobuf.struct_pb2 import Struct
 
 from authsvc.domain.audit import AuditEvent, OutcomeClass
-from authsvc.rpc.conversion import timestamp, to_datetime
+from authsvc.rpc.time_conversion import timestamp, to_datetime
 from authsvc.usecases.list_audit_events import AuditPage, AuditQuery
 from orchestrator.auth.v1 import audit_pb2
 from orchestrator.auth.v1 import audit_service_pb2 as pb

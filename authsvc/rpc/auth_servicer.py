@@ -9,13 +9,14 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.denials import Denial
 from authsvc.rpc import (
-    conversion,
     explanation_conversion,
     import_conversion,
     key_conversion,
     revocation_conversion,
     rotation_conversion,
     usage_conversion,
+    verdict_conversion,
+    watch_conversion,
 )
 from authsvc.rpc.error_table import row_of
 from authsvc.rpc.instant_calls import Rest
@@ -27,8 +28,8 @@ from authsvc.usecases.get_key import GetKey
 from authsvc.usecases.get_usage import GetAccountUsage, GetKeyUsage
 from authsvc.usecases.import_keys import ImportKeys
 from authsvc.usecases.judge_batch import Undecided, settled
-from authsvc.usecases.judge_credential import Question, Unsettled, Verdict
 from authsvc.usecases.list_keys import ListKeys
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from authsvc.usecases.report_leaked_key import ReportLeakedKey
 from authsvc.usecases.revoke_key import RevokeKey
 from authsvc.usecases.revoke_keys import RevokeKeys
@@ -92,7 +93,7 @@ class AuthServicer:
     ) -> Answer | Rest:
         """Judge one credential."""
         answer = self._validate_credential.now(
-            conversion.question(request, caller.principal.actor), caller
+            verdict_conversion.question(request, caller.principal.actor), caller
         )
         if isinstance(answer, Verdict):
             return _answer(answer)
@@ -107,7 +108,7 @@ class AuthServicer:
     ) -> Answer | Rest:
         """Judge many credentials."""
         caller_id = caller.principal.actor
-        questions = [conversion.question(one, caller_id) for one in request.requests]
+        questions = [verdict_conversion.question(one, caller_id) for one in request.requests]
         answers = self._batch_validate_credentials.now(questions, caller)
         verdicts = settled(answers)
         if verdicts is not None:
@@ -128,7 +129,7 @@ class AuthServicer:
     ) -> AsyncIterator[pb.WatchRevocationsResponse]:
         """Tell of revocations and other changes."""
         async for event in self._watch_revocations(request.after_revision, call):
-            yield conversion.watch_response(event)
+            yield watch_conversion.watch_response(event)
 
     async def explain_credential(
         self, request: pb.ExplainCredentialRequest, call: Call
@@ -140,9 +141,9 @@ class AuthServicer:
 
     async def create_key(self, request: pb.CreateKeyRequest, call: Call) -> pb.CreateKeyResponse:
         """Create a key."""
-        created = await self._create_key(conversion.create_key_command(request), call)
+        created = await self._create_key(key_conversion.create_key_command(request), call)
         return pb.CreateKeyResponse(
-            key=conversion.key_message(created.key, self._clock()),
+            key=key_conversion.key_message(created.key, self._clock()),
             secret=created.secret.reveal(),
             revision=created.revision,
         )
@@ -152,7 +153,7 @@ class AuthServicer:
     ) -> key_management_pb2.GetKeyResponse:
         """Return a key."""
         key = await self._get_key(request.key_id, call)
-        return key_management_pb2.GetKeyResponse(key=conversion.key_message(key, self._clock()))
+        return key_management_pb2.GetKeyResponse(key=key_conversion.key_message(key, self._clock()))
 
     async def list_keys(
         self, request: key_management_pb2.ListKeysRequest, call: Call
@@ -167,14 +168,14 @@ class AuthServicer:
         """Change a key."""
         key = await self._update_key(key_conversion.update_key_command(request), call)
         return key_management_pb2.UpdateKeyResponse(
-            key=conversion.key_message(key, self._clock()), revision=key.revision
+            key=key_conversion.key_message(key, self._clock()), revision=key.revision
         )
 
     async def revoke_key(self, request: pb.RevokeKeyRequest, call: Call) -> pb.RevokeKeyResponse:
         """End a key."""
-        key = await self._revoke_key(conversion.revoke_key_command(request), call)
+        key = await self._revoke_key(key_conversion.revoke_key_command(request), call)
         return pb.RevokeKeyResponse(
-            key=conversion.key_message(key, self._clock()), revision=key.revision
+            key=key_conversion.key_message(key, self._clock()), revision=key.revision
         )
 
     async def rotate_key(
@@ -224,12 +225,12 @@ class AuthServicer:
 
 
 def _answer(verdict: Verdict) -> Answer:
-    return Answer(conversion.validate_credential_response(verdict), _denial(verdict))
+    return Answer(verdict_conversion.validate_credential_response(verdict), _denial(verdict))
 
 
 def _batch_answer(verdicts: Sequence[Verdict | Undecided]) -> Answer:
     return Answer(
-        conversion.batch_response(verdicts), next(filter(None, map(_reason, verdicts)), "")
+        verdict_conversion.batch_response(verdicts), next(filter(None, map(_reason, verdicts)), "")
     )
 
 

@@ -159,19 +159,21 @@ class Calls:
 
         async def behave(data: bytes, context: Context) -> bytes:
             running, authorization = self._begun(name, context)
-            deadline = CallDeadline(context, work_limit, monotonic)
+            new_deadline = functools.partial(CallDeadline, context, work_limit, monotonic)
+            deadline = new_deadline()
             try:
                 # Who changes things is read anew: a key that was just disabled or narrowed must not
                 # be able to undo that where memory does not know of it yet.
                 running.caller = caller = await authenticate(
                     authorization, context, deadline, running.address, AUTHORITATIVE
                 )
-                response = await serve(parse(data), Call(caller, deadline, running.origin()))
+                call = Call(caller, deadline, running.origin(), new_deadline)
+                response = await serve(parse(data), call)
                 answer = response.SerializeToString()
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
-                    await self._audit(error, running, _parsed(parse, data), deadline)
+                    await self._audit(error, running, _parsed(parse, data), new_deadline())
                 await endings.refuse(running, context, error)
             else:
                 return answer

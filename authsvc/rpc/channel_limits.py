@@ -66,6 +66,9 @@ class ChannelLimits:
             ("grpc.max_connection_age_grace_ms", _milliseconds(self.connection_age_grace)),
             ("grpc.max_connection_idle_ms", _milliseconds(self.connection_idle)),
             ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake)),
+            # Counts calls, also those that are refused here; without a history of each connection.
+            ("grpc.enable_channelz", 1),
+            ("grpc.max_channel_trace_event_memory_per_node", 0),
             # A peer that is gone without a word is noticed within a minute or so.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),

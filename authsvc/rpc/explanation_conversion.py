@@ -6,9 +6,9 @@ from datetime import datetime
 
 from authsvc.domain.denials import Denial
 from authsvc.domain.principals import Principal
-from authsvc.rpc import conversion
+from authsvc.rpc import key_conversion, verdict_conversion
 from authsvc.usecases.explain_credential import Explanation
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 from orchestrator.auth.v1 import auth_service_pb2, explanation_pb2
 
 
@@ -27,9 +27,11 @@ def explain_credential_response(
     """Convert an explanation; the key is in the state that it has at a moment."""
     outcome, freshness = explanation.verdict
     return auth_service_pb2.ExplainCredentialResponse(
-        principal=conversion.principal_message(outcome) if isinstance(outcome, Principal) else None,
-        denial=conversion.denial_message(outcome) if isinstance(outcome, Denial) else None,
-        freshness=conversion.freshness_message(freshness),
+        principal=verdict_conversion.principal_message(outcome)
+        if isinstance(outcome, Principal)
+        else None,
+        denial=verdict_conversion.denial_message(outcome) if isinstance(outcome, Denial) else None,
+        freshness=verdict_conversion.freshness_message(freshness),
         findings=[
             explanation_pb2.Finding(
                 code=explanation_pb2.FindingCode.Value(f"FINDING_CODE_{finding.code.name}"),
@@ -42,6 +44,6 @@ def explain_credential_response(
             for finding in explanation.findings
         ],
         hint=explanation.hint,
-        key=None if explanation.key is None else conversion.key_message(explanation.key, now),
+        key=None if explanation.key is None else key_conversion.key_message(explanation.key, now),
         missing_scopes=explanation.missing_scopes,
     )

@@ -9,8 +9,9 @@ from typing import Final
 from authsvc.domain.errors import InvalidRequest
 from authsvc.domain.imported_keys import ImportedKey
 from authsvc.domain.key_import import AlreadyThere, Imported, ImportMode, Outcome, Refused
-from authsvc.rpc.conversion import key_message, to_datetime, to_rate_limit
 from authsvc.rpc.error_table import row_of
+from authsvc.rpc.key_conversion import key_message, to_rate_limit
+from authsvc.rpc.time_conversion import to_datetime
 from authsvc.usecases.import_keys import ImportKeysCommand
 from orchestrator.auth.v1 import key_import_pb2 as pb
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from authsvc.rpc.conversion import REVOCATION_REASONS, optional_timestamp
+from authsvc.rpc.key_conversion import REVOCATION_REASONS
+from authsvc.rpc.time_conversion import optional_timestamp
 from authsvc.usecases.report_leaked_key import LeakReport, ReportedKey
 from authsvc.usecases.revoke_keys import RevokedKeys, RevokeKeysCommand
 from orchestrator.auth.v1 import key_revocation_pb2 as pb

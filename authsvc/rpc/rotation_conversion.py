@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from authsvc.rpc.conversion import key_message, to_datetime, to_timedelta
+from authsvc.rpc.key_conversion import key_message
+from authsvc.rpc.time_conversion import to_datetime, to_timedelta
 from authsvc.usecases.rotate_key import RotatedKey, RotateKeyCommand
 from orchestrator.auth.v1 import key_rotation_pb2 as pb
 

@@ -8,7 +8,7 @@ from authsvc.domain.callers import Caller
 from authsvc.domain.passwords import Password
 from authsvc.domain.refresh_tokens import GrantedSession
 from authsvc.domain.sessions import EndedSessions, Session
-from authsvc.rpc.conversion import optional_timestamp, timestamp
+from authsvc.rpc.time_conversion import optional_timestamp, timestamp
 from authsvc.usecases.create_session import CreateSessionCommand
 from authsvc.usecases.list_sessions import SessionPage
 from orchestrator.auth.v1 import session_management_pb2 as pb

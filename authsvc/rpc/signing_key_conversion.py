@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from authsvc.domain.json_web_keys import JWKS_MAX_AGE, JsonWebKey
 from authsvc.domain.signing_keys import SigningKeyState
-from authsvc.rpc.conversion import timestamp
+from authsvc.rpc.time_conversion import timestamp
 from authsvc.usecases.rotate_signing_key import RotatedSigningKey, RotationUrgency
 from orchestrator.auth.v1 import jwks_pb2
 from orchestrator.auth.v1 import signing_key_pb2 as pb

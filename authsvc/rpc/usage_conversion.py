@@ -7,7 +7,8 @@ from typing import Final
 
 from authsvc.domain.ids import KEY, is_id
 from authsvc.domain.usage import Granularity, KeySource, UsageInterval, UsagePeriodQuery
-from authsvc.rpc.conversion import denial_reason, optional_timestamp, timestamp, to_datetime
+from authsvc.rpc.time_conversion import optional_timestamp, timestamp, to_datetime
+from authsvc.rpc.verdict_conversion import denial_reason
 from authsvc.usecases.get_usage import AddressUse, KeyUsage
 from orchestrator.auth.v1 import usage_pb2 as pb
 

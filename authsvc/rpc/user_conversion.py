@@ -1,48 +1,22 @@
-"""Between wire messages and domain values, for accounts that change and for users."""
+"""Between wire messages and domain values, for users, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from google.protobuf.message import Message
-
-from authsvc.domain.accounts import AccountState
 from authsvc.domain.passwords import Password
 from authsvc.domain.users import User, UserRole
-from authsvc.rpc.conversion import optional_timestamp, timestamp
-from authsvc.usecases import update_account, update_user
+from authsvc.rpc.masks import paths_set_in
+from authsvc.rpc.time_conversion import optional_timestamp, timestamp
+from authsvc.usecases import update_user
 from authsvc.usecases.create_user import CreateUserCommand
 from authsvc.usecases.list_users import UserPage
 from authsvc.usecases.set_user_password import SetUserPasswordCommand
-from authsvc.usecases.update_account import UpdateAccountCommand
 from authsvc.usecases.update_user import UpdateUserCommand
-from orchestrator.auth.v1 import account_pb2, account_service_pb2, user_pb2
 from orchestrator.auth.v1 import user_management_pb2 as pb
+from orchestrator.auth.v1 import user_pb2
 
-_ACCOUNT_STATES: Final = {
-    account_pb2.AccountState.Value(f"ACCOUNT_STATE_{state}"): state for state in AccountState
-}
 _ROLES: Final = {user_pb2.UserRole.Value(f"USER_ROLE_{role}"): role for role in UserRole}
-
-
-def paths_set_in(message: Message, paths: Sequence[str]) -> tuple[str, ...]:
-    """Return those of the fields that are set, for a request without a mask (AIP-134)."""
-    return tuple(path for path in paths if getattr(message, path))
-
-
-def update_account_command(
-    request: account_service_pb2.UpdateAccountRequest,
-) -> UpdateAccountCommand:
-    """Convert a request of UpdateAccount."""
-    account = request.account
-    return UpdateAccountCommand(
-        account_id=account.account_id,
-        paths=tuple(request.update_mask.paths) or paths_set_in(account, update_account.PATHS),
-        etag=account.etag,
-        display_name=account.display_name,
-        state=_ACCOUNT_STATES.get(account.state),
-    )
 
 
 def create_user_command(request: pb.CreateUserRequest) -> CreateUserCommand:

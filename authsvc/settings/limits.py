@@ -51,9 +51,10 @@ class LimitSettings(BaseSettings):
         default=100,
         ge=1,
         le=1_000_000,
-        description="How many unknown keys, invalid tokens and unknown refresh tokens one client "
-        "address (IPv6: one /64) may present in a minute to one process before it gets "
-        "RATE_LIMITED. Needs the caller to say `context.client_ip`.",
+        description="How many unknown keys and invalid tokens one client address (IPv6: one /64) "
+        "may present in a minute to one process before it gets RATE_LIMITED; and how many unknown "
+        "refresh tokens before few from there are looked up at once (docs/sessions.md). Needs the "
+        "caller to say `context.client_ip`.",
     )
     leak_reports_per_minute: int = Field(
         default=60,

@@ -77,5 +77,7 @@ class RunningSettings(BaseSettings):
         ge=0,
         le=1,
         description="The share of the calls of `ValidateCredential` and `BatchValidateCredentials` "
-        "without a denial that get a log line; 0 to 1. Other calls always get one (docs/logs.md).",
+        "without a denial that get a log line; 0 to 1. Other calls of known callers that end well "
+        "all get one; of those that fail, are denied or come from nobody known, ten a second of "
+        "each kind get one, and the rest is counted (docs/logs.md).",
     )

@@ -3,19 +3,17 @@
 Verifiers keep a snapshot in memory for at most `max_age`, so that a key that was taken out of the
 keyring stops being good within that time. The change log tells when the keyring has changed: from
 then on the snapshot answers nobody, and is read anew. A token that names an unknown key makes them
-look again by itself, but not more than once a second: such tokens cost nothing to forge.
+look again by itself, before it is denied: the key may be so new that the log has not told of it.
+But not more than once a second, as such tokens cost nothing to forge.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
-
-import structlog
+from typing import Protocol
 
 from authsvc.domain.changes import Change, ChangeKind, Watermark
 from authsvc.domain.clock import Clock, Deadline
@@ -25,17 +23,12 @@ from authsvc.domain.json_web_keys import JsonWebKey
 from authsvc.domain.signing_keys import (
     SealedSigningKey,
     SigningAlgorithm,
-    SigningKeyState,
     find_signer,
-    lives_of,
 )
 from authsvc.tokens.json_web_keys import json_web_key
-from authsvc.tokens.sealing import SealBroken
+from authsvc.tokens.keyring_memory import KeyringMemory, Snapshot
+from authsvc.tokens.readable_keys import ReadableKeys
 from authsvc.tokens.stored_keys import SigningKey, StoredKeys, VerificationKey
-
-log = structlog.get_logger()
-
-_LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 class SigningKeyStore(Protocol):
@@ -55,16 +48,6 @@ class SigningKeyMissing(AuthsvcError):
             f"the keyring has no {algorithm} key to sign with: run `authsvc bootstrap`, which "
             "makes one"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    keys: Mapping[str, VerificationKey]
-    freshness: Freshness
-    """What those are told who are answered from memory."""
-    read_at: float
-    number: int
-    """Which read it came of, counted from 1."""
 
 
 class Keyring:
@@ -97,19 +80,18 @@ class Keyring:
         self._store = store
         self._stored_keys = stored_keys
         self._algorithm = algorithm
-        self._leeway = leeway
         self._max_age = max_age.total_seconds()
-        self._outage_max_age = 0.0 if outage_max_age is None else outage_max_age.total_seconds()
+        self._memory = KeyringMemory(
+            max_age=max_age, outage_max_age=outage_max_age, monotonic=monotonic
+        )
+        self.find_verification_key_now = self._memory.find_key
+        """Returns a key and its age, if it is in a snapshot that is fresh enough; else None."""
+        self._readable_keys = ReadableKeys(stored_keys, leeway)
         self._database_away = False
         self._clock = clock
         self._monotonic = monotonic
         self._stored: Sequence[SealedSigningKey] = ()
-        self._snapshot: _Snapshot | None = None
-        self._reads = 0
-        self._good_from = 0
-        """The number of the first read that knows of the latest change."""
         self._changed = asyncio.Event()
-        self._parsed: dict[str, tuple[SealedSigningKey, VerificationKey]] = {}
         self._signing: tuple[SealedSigningKey, SigningKey] | None = None
         self._reading = asyncio.Lock()
 
@@ -144,7 +126,7 @@ class Keyring:
         Raises:
             DatabaseUnavailable: The keyring had to be read and could not be.
         """
-        snapshot = self._find_snapshot(None, None)
+        snapshot = self._memory.find(None, None)
         if snapshot is None:
             snapshot, _ = await self._read_or_stale(None, None, deadline)
         published = (json_web_key(kid, key) for kid, key in snapshot.keys.items())
@@ -156,22 +138,12 @@ class Keyring:
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        await self._read(None, self._reads, deadline)
+        await self._read(None, self._memory.reads, deadline)
 
     def signs_since(self) -> datetime | None:
         """Return when the key began to sign that signs now, by the last read; None without one."""
         key = find_signer(self._stored, self._algorithm, self._clock())
         return None if key is None else key.activate_time
-
-    def find_verification_key_now(self, kid: str) -> tuple[VerificationKey, Freshness] | None:
-        """Return a key and its age, if it is in a snapshot that is fresh enough; else None."""
-        snapshot = self._snapshot
-        if snapshot is None or snapshot.number < self._good_from:
-            return None
-        if self._monotonic() - snapshot.read_at > self._max_age:
-            return None
-        key = snapshot.keys.get(kid)
-        return None if key is None else (key, snapshot.freshness)
 
     async def find_verification_key(
         self, kid: str, *, fresh: bool, deadline: Deadline
@@ -189,42 +161,22 @@ class Keyring:
         Raises:
             DatabaseUnavailable: The keyring had to be read and could not be.
         """
-        # Reads are counted, since two moments of a coarse clock can be the same.
-        after = self._reads if fresh else None
-        snapshot = self._find_snapshot(kid, after)
+        after = self._memory.reads if fresh else None
+        snapshot = self._memory.find(kid, after)
         if snapshot is not None:
             return snapshot.keys.get(kid), snapshot.freshness
         snapshot, source = await self._read_or_stale(kid, after, deadline)
         return snapshot.keys.get(kid), Freshness(source, snapshot.freshness.as_of)
 
-    def _find_snapshot(self, kid: str | None, after: int | None) -> _Snapshot | None:
-        """Return the snapshot if it can answer.
-
-        Args:
-            kid: What is looked up; None: all there is.
-            after: The number of a read: only a later one can answer. None: one that is young
-                enough can.
-        """
-        snapshot = self._snapshot
-        if snapshot is None:
-            return None
-        if after is not None:
-            return snapshot if snapshot.number > after else None
-        if snapshot.number < self._good_from:
-            return None
-        known = kid is None or kid in snapshot.keys
-        limit = self._max_age if known else _LOOK_AGAIN_AFTER.total_seconds()
-        return snapshot if self._monotonic() - snapshot.read_at <= limit else None
-
     async def _read_or_stale(
         self, kid: str | None, after: int | None, deadline: Deadline
-    ) -> tuple[_Snapshot, FreshnessSource]:
+    ) -> tuple[Snapshot, FreshnessSource]:
         """Read the keyring; where that fails, return what may answer while the database is away.
 
         Raises:
             DatabaseUnavailable: It could not be read, and nothing may answer.
         """
-        stale = self._find_stale_snapshot(kid) if after is None else None
+        stale = self._memory.find_stale(kid) if after is None else None
         if stale is not None and self._database_away and self._reading.locked():
             # One call at a time finds out whether the database is back.
             return stale, FreshnessSource.STALE
@@ -234,16 +186,6 @@ class Keyring:
             if stale is None:
                 raise
             return stale, FreshnessSource.STALE
-
-    def _find_stale_snapshot(self, kid: str | None) -> _Snapshot | None:
-        """Return the snapshot if it may answer while the database is away, or None.
-
-        A key that is not in it may have come to exist, so that is no answer.
-        """
-        snapshot = self._snapshot
-        if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
-            return None
-        return snapshot if kid is None or kid in snapshot.keys else None
 
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
         """Read the keyring before it is too old, and whenever it has changed, until cancelled.
@@ -268,23 +210,23 @@ class Keyring:
 
     def on_gap(self) -> None:
         """Answer from no snapshot that was read before: the keyring may have changed."""
-        # A read that is under way may have begun before the change.
-        self._good_from = self._reads + 1
+        self._memory.forget()
         self._changed.set()
 
-    async def _read(self, kid: str | None, after: int | None, deadline: Deadline) -> _Snapshot:
+    async def _read(self, kid: str | None, after: int | None, deadline: Deadline) -> Snapshot:
         """Read the keyring, unless another call's read can answer by then."""
         try:
             async with asyncio.timeout(deadline.remaining()), self._reading:
-                snapshot = self._find_snapshot(kid, after)
+                snapshot = self._memory.find(kid, after)
                 if snapshot is None:
-                    self._reads = number = self._reads + 1
+                    number = self._memory.begin_read()
                     as_of, read_at = self._clock(), self._monotonic()
                     stored = await self._store.list_signing_keys(deadline)
-                    keys = self._readable(stored, as_of)
+                    keys = self._readable_keys.read(stored, as_of)
                     self._stored = stored
                     freshness = Freshness(FreshnessSource.CACHE, as_of)
-                    snapshot = self._snapshot = _Snapshot(keys, freshness, read_at, number)
+                    snapshot = Snapshot(keys, freshness, read_at, number)
+                    self._memory.keep(snapshot, kid)
                     self._database_away = False
                 return snapshot
         except TimeoutError as error:
@@ -293,27 +235,3 @@ class Keyring:
         except DatabaseUnavailable:
             self._database_away = True
             raise
-
-    def _readable(
-        self, stored: Sequence[SealedSigningKey], now: datetime
-    ) -> dict[str, VerificationKey]:
-        """Return the keys to verify with. One that cannot be read verifies nothing."""
-        readable: dict[str, VerificationKey] = {}
-        for life in lives_of(stored, self._leeway):
-            if life.state(now) is SigningKeyState.RETIRED:
-                continue
-            try:
-                readable[life.key.kid] = self._verification_key(life.key)
-            except (SealBroken, TypeError, ValueError) as error:
-                log.error("signing key unreadable", kid=life.key.kid, cause=repr(error))  # noqa: TRY400
-        self._parsed = {kid: self._parsed[kid] for kid in readable}
-        return readable
-
-    def _verification_key(self, key: SealedSigningKey) -> VerificationKey:
-        """Return the key to verify with: the same object while the stored key is the same."""
-        present = self._parsed.get(key.kid)
-        if present is not None and present[0] == key:
-            return present[1]
-        parsed = self._stored_keys.open_verification_key(key)
-        self._parsed[key.kid] = (key, parsed)
-        return parsed

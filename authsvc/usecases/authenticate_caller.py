@@ -16,7 +16,8 @@ from authsvc.domain.errors import (
 )
 from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.domain.keys import KeyRecord
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Verdict
 
 _OF_KNOWN_KEYS: Final = frozenset(
     {

@@ -19,6 +19,15 @@ class Call:
     deadline: Deadline
     origin: Origin
     """What the audit log is told of the call."""
+    new_deadline: Callable[[], Deadline] | None = None
+    """Counts the time for the database anew; None: that cannot be."""
+
+    def deadline_from_now(self) -> Deadline:
+        """Return the deadline of what comes after work that is not the database's, such as a hash.
+
+        The call's own deadline stays what it is.
+        """
+        return self.deadline if self.new_deadline is None else self.new_deadline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +45,7 @@ class OpenCall:
     """Authenticates who calls; None: the call carries no credential."""
 
     def deadline_from_now(self) -> Deadline:
-        """Return the deadline of what comes after work that is not the database's, such as a hash.
-
-        The call's own deadline stays what it is.
-        """
+        """Return the deadline of what comes after work that is not the database's: see `Call`."""
         return self.deadline if self.new_deadline is None else self.new_deadline()
 
     async def client_address(self, claimed: str) -> str:

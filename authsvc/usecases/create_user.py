@@ -121,7 +121,8 @@ class CreateUser:
             email_key=email.key,
             password_hash=hashed,
             origin=call.origin,
-            deadline=call.deadline,
+            # The hash may have waited for others: that is no time that the database took.
+            deadline=call.deadline_from_now(),
         )
 
     def _check(self, command: CreateUserCommand, account_id: str) -> tuple[Email, UserRole]:

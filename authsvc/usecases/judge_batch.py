@@ -18,14 +18,9 @@ from authsvc.domain.keys import KeyRecord
 from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.fresh_lookup import Found, FreshLookup
-from authsvc.usecases.judge_credential import (
-    JudgeCredential,
-    Question,
-    TokenRecords,
-    TokenVerifier,
-    Unsettled,
-    Verdict,
-)
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.judge_token import JudgeToken, TokenRecords, TokenVerifier
+from authsvc.usecases.question import Question, Unsettled, Verdict
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -48,14 +43,16 @@ class JudgeBatch:
         self,
         *,
         judge: JudgeCredential,
+        judge_token: JudgeToken,
         keys: FreshLookup[bytes, KeyRecord],
         accounts: FreshLookup[str, Account],
         users: FreshLookup[str, UserRecord],
         sessions: FreshLookup[str, SessionRecord],
         tokens: TokenVerifier,
     ) -> None:
-        """Take the judge of each, and what the judge looks records up in."""
+        """Take the judges of each, and what they look records up in."""
         self._judge = judge
+        self._judge_token = judge_token
         self._keys = keys
         self._accounts = accounts
         self._users = users
@@ -143,20 +140,20 @@ class JudgeBatch:
         users = await find(self._users, {c.user_id for c in claims} - {""})
         sessions = await find(self._sessions, {c.known_session_id for c in claims} - {""})
 
-        def judge_token(
+        def judge_verified(
             verification: TokenVerification | Undecided, question: Question
         ) -> Verdict | Undecided:
             if isinstance(verification, Undecided):
                 return verification
             outcome, freshness = verification.outcome, verification.freshness
             if isinstance(outcome, DenialReason):
-                return self._judge.judge_refused(outcome, freshness, question)
+                return self._judge_token.deny(outcome, freshness, question)
             records = TokenRecords(
                 accounts[outcome.account_id],
                 users.get(outcome.user_id),
                 sessions.get(outcome.known_session_id),
             )
-            return self._judge.judge_claims(outcome, freshness, records, question)
+            return self._judge_token.judge(outcome, freshness, records, question)
 
         settled: dict[int, Verdict | Undecided] = {**await self._judge_keys(answers, found)}
         for index, answer in enumerate(answers):
@@ -164,7 +161,7 @@ class JudgeBatch:
                 settled[index] = answer
             elif isinstance(answer.credential, TokenCredential):
                 verification = verifications[answer.credential.token]
-                settled[index] = judge_token(verification, answer.question)
+                settled[index] = judge_verified(verification, answer.question)
         return [settled[index] for index in range(len(answers))]
 
     async def _judge_keys(

@@ -7,95 +7,22 @@ Almost every call is judged from memory by `JudgeCredential.now`, a plain functi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from authsvc.domain.access_tokens import AccessTokenClaims, TokenVerification
-from authsvc.domain.accounts import Account
 from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.credentials import KeyDigest, TokenCredential, parse_credential
 from authsvc.domain.denials import DENIALS, Denial, DenialReason
 from authsvc.domain.errors import DatabaseUnavailable, RevisionNotReached, TooManyLookups
-from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
-from authsvc.domain.judgement import judge_key, judge_token
+from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessSource
+from authsvc.domain.judgement import judge_key
 from authsvc.domain.keys import KeyRecord
 from authsvc.domain.principals import Principal
-from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.usage_batches import GRANTED
-from authsvc.domain.users import UserRecord
 from authsvc.usecases.failure_limit import FailureLimit
-from authsvc.usecases.fresh_lookup import Found, FreshLookup
+from authsvc.usecases.fresh_lookup import FreshLookup
+from authsvc.usecases.judge_token import JudgeToken
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from authsvc.usecases.rate_limits import RateLimiter, outcome_of, take_in_order
-
-
-class TokenVerifier(Protocol):
-    """Verifies the signature and the claims of access tokens."""
-
-    def verify_now(self, token: str) -> TokenVerification | None:
-        """Return what memory has to say about a token, or None when it must be verified."""
-        ...
-
-    def knows(self, token: str) -> bool:
-        """Tell whether a token was verified before."""
-        ...
-
-    async def verify(
-        self, token: str, demand: FreshnessDemand, deadline: Deadline
-    ) -> TokenVerification:
-        """Verify a token.
-
-        Raises:
-            DatabaseUnavailable: The signing keys could not be read before the deadline.
-            IssuerUnavailable: The keys of another issuer could not be fetched before it.
-        """
-        ...
-
-
-class Question(NamedTuple):
-    """A credential, and what is asked of it."""
-
-    value: str
-    """An Authorization header's value as it came, or a bare credential."""
-    required_scopes: tuple[str, ...] = ()
-    """Well-formed scopes, all of which it must have."""
-    demand: FreshnessDemand = NO_DEMAND
-    """How fresh the verdict must be."""
-    client_address: str = ""
-    """The IP address that presented the credential; empty when it is not known."""
-    caller_id: str = ""
-    """Who asks: its key's id or its certificate's name; empty when this service does, about its
-    own caller."""
-
-    def __repr__(self) -> str:
-        """Return a text without the credential."""
-        return "Question(redacted)"
-
-
-class Verdict(NamedTuple):
-    """The answer about one credential, and how old it is."""
-
-    outcome: Principal | Denial
-    freshness: Freshness
-
-
-class Unsettled(NamedTuple):
-    """A question that cannot be answered without waiting, and the credential that it is about."""
-
-    credential: KeyDigest | TokenCredential
-    question: Question
-
-    def __repr__(self) -> str:
-        """Return a text without the credential."""
-        return "Unsettled(redacted)"
-
-
-class TokenRecords(NamedTuple):
-    """The records of what a token names."""
-
-    account: Found[Account]
-    user: Found[UserRecord] | None
-    """None for a subject that is no user's id."""
-    session: Found[SessionRecord] | None
-    """None for a token without a session, or whose session is no id of ours."""
 
 
 class ChangeLog(Protocol):
@@ -125,25 +52,20 @@ class JudgeCredential:
         self,
         *,
         keys: FreshLookup[bytes, KeyRecord],
-        accounts: FreshLookup[str, Account],
-        users: FreshLookup[str, UserRecord],
-        sessions: FreshLookup[str, SessionRecord],
-        tokens: TokenVerifier,
+        judge_token: JudgeToken,
         usage: UsageCounter,
         failures: FailureLimit,
         limits: RateLimiter,
         changes: ChangeLog,
         clock: Clock,
     ) -> None:
-        """Take what records are looked up in, who counts, the limits and the log.
+        """Take where keys are looked up, who judges tokens and counts, the limits and the log.
 
         `failures` limits guesses by address, `limits` the requests of each key.
         """
         self._keys = keys
-        self._accounts = accounts
-        self._users = users
-        self._sessions = sessions
-        self._tokens = tokens
+        self._judge_token = judge_token
+        self._judge_token_now = judge_token.now
         self._remembered = keys.remembered
         self._count = usage.count
         self._failures = failures
@@ -217,19 +139,7 @@ class JudgeCredential:
             if outcome is None:
                 (outcome,) = await self.take([(record, question)])
             return Verdict(outcome, freshness)
-        verification = await self._tokens.verify(credential.token, question.demand, deadline)
-        claims = verification.outcome
-        if isinstance(claims, DenialReason):
-            return self.judge_refused(claims, verification.freshness, question)
-        account = await self._accounts.find(claims.account_id, deadline, question.demand)
-        user, session = None, None
-        if claims.user_id:
-            user = await self._users.find(claims.user_id, deadline, question.demand)
-        if claims.known_session_id:
-            session = await self._sessions.find(claims.known_session_id, deadline, question.demand)
-        return self.judge_claims(
-            claims, verification.freshness, TokenRecords(account, user, session), question
-        )
+        return await self._judge_token.settle(credential.token, question, deadline)
 
     async def require_revision(self, revision: int, deadline: Deadline) -> None:
         """Let pass only a database that has the revision that a read from it must reflect.
@@ -299,65 +209,6 @@ class JudgeCredential:
             )
         return outcomes
 
-    def judge_refused(
-        self, reason: DenialReason, freshness: Freshness, question: Question
-    ) -> Verdict:
-        """Deny a token that was not verified."""
-        if reason is DenialReason.TOKEN_INVALID:
-            self._failures.count(question.client_address)
-        return Verdict(DENIALS[reason], freshness)
-
-    def judge_claims(
-        self,
-        claims: AccessTokenClaims,
-        freshness: Freshness,
-        records: TokenRecords,
-        question: Question,
-    ) -> Verdict:
-        """Judge a verified token by the records of what it names.
-
-        Args:
-            claims: What it says.
-            freshness: How old the knowledge is by which it was verified.
-            records: Its account, its user and its session.
-            question: What is asked of it.
-        """
-        account, user, session = records
-        freshness = _older(freshness, account.freshness)
-        user_record, session_record = None, None
-        if user is not None:
-            freshness, user_record = _older(freshness, user.freshness), user.record
-        if session is not None:
-            freshness, session_record = _older(freshness, session.freshness), session.record
-        if account.record is None:
-            return Verdict(DENIALS[DenialReason.TOKEN_INVALID], freshness)
-        outcome = judge_token(
-            claims, account.record, user_record, question.required_scopes, session_record
-        )
-        return Verdict(outcome, freshness)
-
-    def _judge_token_now(self, token: str, question: Question) -> Verdict | None:
-        """Judge a token by what is in memory; None when that does not do."""
-        verification = self._tokens.verify_now(token) if question.demand is NO_DEMAND else None
-        if verification is None:
-            return None
-        claims = verification.outcome
-        if isinstance(claims, DenialReason):
-            return Verdict(DENIALS[claims], verification.freshness)
-        account, user, session = self._accounts.find_now(claims.account_id), None, None
-        if account is None:
-            return None
-        if claims.user_id:
-            user = self._users.find_now(claims.user_id)
-            if user is None:
-                return None
-        if claims.known_session_id:
-            session = self._sessions.find_now(claims.known_session_id)
-            if session is None:
-                return None
-        records = TokenRecords(account, user, session)
-        return self.judge_claims(claims, verification.freshness, records, question)
-
     def _limit(self, credential: KeyDigest | TokenCredential, question: Question) -> Verdict | None:
         """Refuse a guess of an address with many failures, before anything is spent on it."""
         wait = self._failures.wait_for(question.client_address) if question.client_address else None
@@ -370,8 +221,4 @@ class JudgeCredential:
     def _knows(self, credential: KeyDigest | TokenCredential) -> bool:
         if isinstance(credential, bytes):
             return self._keys.knows(credential)
-        return self._tokens.knows(credential.token)
-
-
-def _older(one: Freshness, other: Freshness) -> Freshness:
-    return one if one.as_of <= other.as_of else other
+        return self._judge_token.knows(credential.token)

@@ -1,13 +1,14 @@
-"""Limits on refreshes: of guesses, before anything is spent on them, and of one session."""
+"""Limits on refreshes: of guesses, before much is spent on them, and of one session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Protocol
 
 from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import CallerRateLimited, RefreshTokenInvalid, TooManyLookups
+from authsvc.domain.tallies import Tally
 from authsvc.usecases.failure_limit import FailureLimit
 
 
@@ -23,34 +24,54 @@ class KnownTokens(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RefreshBounds:
+    """How much of refreshing there may be."""
+
+    lookups: int
+    """How many tokens may be looked up at once."""
+    guessed_lookups: int
+    """How many may be, when one more comes from an address that has guessed too often."""
+    failures_per_minute: int
+    """How many unknown tokens an address may present until then; at least 1."""
+    refreshes_per_minute: int
+    """How often one session may be refreshed by this process; each time leaves a row behind, for as
+    long as the session is kept."""
+
+
 class LimitRefreshes:
-    """Lets refreshes pass, or makes them wait."""
+    """Lets refreshes pass, or makes them wait.
+
+    Guesses are counted apart from those at other credentials, and by themselves refuse nobody:
+    behind a proxy, strangers and people share an address. A token from an address of guesses is
+    looked up all the same while few others are.
+    """
 
     def __init__(
         self,
         *,
         tokens: KnownTokens,
-        failures: FailureLimit,
-        lookups: int,
-        refreshes_per_minute: int,
+        bounds: RefreshBounds,
+        refused_guesses: Tally,
         monotonic: Callable[[], float],
     ) -> None:
         """Take the limits.
 
         Args:
             tokens: Where tokens are looked up.
-            failures: The limit on guesses of each address; unknown tokens count towards it.
-            lookups: How many look-ups may be under way.
-            refreshes_per_minute: How often one session may be refreshed by this process; each time
-                leaves a row behind, for as long as the session is kept.
+            bounds: The limits.
+            refused_guesses: Counts what is not looked up for the guesses that came from there.
             monotonic: Seconds from a clock that never goes back.
         """
         self._tokens = tokens
-        self._failures = failures
-        self._lookups = lookups
+        self._bounds = bounds
+        self._refused_guesses = refused_guesses
         self._under_way = 0
+        self._failures = FailureLimit(
+            failures_per_minute=bounds.failures_per_minute, monotonic=monotonic
+        )
         self._refreshes = FailureLimit(
-            failures_per_minute=refreshes_per_minute, monotonic=monotonic, group=str
+            failures_per_minute=bounds.refreshes_per_minute, monotonic=monotonic, group=str
         )
 
     async def require_known(self, digest: bytes, address: str, deadline: Deadline) -> None:
@@ -63,13 +84,10 @@ class LimitRefreshes:
 
         Raises:
             RefreshTokenInvalid: It is not known.
-            CallerRateLimited: Too many guesses came from the address: it is not looked up.
-            TooManyLookups: Too many are being looked up already.
+            TooManyLookups: Too many are being looked up already, for an address like this one.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        _raise_if(self._failures.wait_for(address))
-        if self._under_way >= self._lookups:
-            raise TooManyLookups
+        self._make_room(address)
         self._under_way += 1
         try:
             is_known = await self._tokens.is_known(digest, deadline)
@@ -85,10 +103,16 @@ class LimitRefreshes:
         Raises:
             CallerRateLimited: It was refreshed too often.
         """
-        _raise_if(self._refreshes.wait_for(session_id))
+        wait = self._refreshes.wait_for(session_id)
+        if wait is not None:
+            raise CallerRateLimited(wait)
         self._refreshes.count(session_id)
 
-
-def _raise_if(wait: timedelta | None) -> None:
-    if wait is not None:
-        raise CallerRateLimited(wait)
+    def _make_room(self, address: str) -> None:
+        if self._under_way >= self._bounds.lookups:
+            raise TooManyLookups
+        if self._under_way < self._bounds.guessed_lookups:
+            return
+        if self._failures.wait_for(address) is not None:
+            self._refused_guesses.add()
+            raise TooManyLookups

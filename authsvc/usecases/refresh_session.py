@@ -140,9 +140,9 @@ class RefreshSession:
             RefreshTokenInvalid: The token is malformed, or not known.
             RefreshTokenReused: It was used before; the session has been ended for it.
             SessionEnded: The session is over, or its user or account is disabled.
-            CallerRateLimited: The session was refreshed too often, or too many unknown tokens came
-                from the address.
-            TooManyLookups: Too many tokens are being looked up already.
+            CallerRateLimited: The session was refreshed too often.
+            TooManyLookups: Too many tokens are being looked up already; fewer may be where too many
+                unknown ones came from the address.
             DatabaseUnavailable: The database did not answer before the deadline.
         """
         violations = Violations()

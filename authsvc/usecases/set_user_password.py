@@ -123,7 +123,7 @@ class SetUserPassword:
         user = await get_managed_user(self._store, command.user_id, call)
         if is_self:
             await self._require_current_password(command, call)
-        await self._check(command.password, user, call.deadline)
+        await self._check(command.password, user, call.deadline_from_now())
         hashed = await self._hasher.hash(command.password)
         changed = await self._store.set_password(
             user.user_id,
@@ -134,7 +134,8 @@ class SetUserPassword:
             # Who else is logged in may be why the password is changed.
             except_session_id=call.caller.principal.session_id if is_self else "",
             origin=call.origin,
-            deadline=call.deadline,
+            # The hashes may have waited for others: that is no time that the database took.
+            deadline=call.deadline_from_now(),
         )
         if changed is None:
             # Of the user itself: somebody has just set another password.
@@ -152,11 +153,11 @@ class SetUserPassword:
                 raise WrongPassword
             verified = await self._hasher.verify(hashed, command.current_password)
         except Retriable:
-            await self._limit_logins.take_back(counted, call.deadline)
+            await self._limit_logins.take_back(counted, call.deadline_from_now())
             raise
         if not verified.matches:
             raise WrongPassword
-        await self._limit_logins.take_back(counted, call.deadline)
+        await self._limit_logins.take_back(counted, call.deadline_from_now())
 
     async def _check(self, password: Password, user: User, deadline: Deadline) -> None:
         account = await self._accounts.find_account(user.account_id, deadline)

@@ -56,6 +56,13 @@ class UsageStore(Protocol):
         ...
 
 
+class Uncounted:
+    """Counts no use: to explain a key, or to look on, is not to use it."""
+
+    def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Sealed:
     """Counts to which nothing is added any more."""

@@ -15,7 +15,8 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.freshness import NO_DEMAND
 from authsvc.domain.scopes import VALIDATE
 from authsvc.usecases.judge_batch import JudgeBatch, Undecided, settled
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from authsvc.usecases.verdict_counts import VerdictCounts
 
 MAX_BATCH: Final = 1000

@@ -11,6 +11,7 @@ from docker.grafana.panels import Row, above, graph, took
 _LOG_IN: Final = 'method="orchestrator.auth.v1.SessionService/CreateSession"'
 _REFRESH: Final = 'method="orchestrator.auth.v1.SessionService/RefreshSession"'
 _TOO_MANY: Final = 'reason=~"TOO_MANY_LOGINS|TOO_MANY_LOOKUPS|TOO_MANY_STREAMS"'
+_CORE_CALLS: Final = "authsvc_rpc_core_calls_total"
 
 
 _DATABASE: Final = Row(
@@ -60,9 +61,16 @@ _LIMITS: Final = Row(
     (
         graph(
             "Calls turned away",
-            "Because too many wait, for the database or a password hash. What gRPC refuses before "
-            "that, as CANCELLED, nobody counts.",
+            "Because too many wait: to be taken up (refused as CANCELLED), for the database, or "
+            "for a password hash.",
             units.OpsPerSecond,
+            (
+                (
+                    f"clamp_min(sum(rate({_CORE_CALLS}{{event='started'}}[R])) - "
+                    f"sum(rate({_CORE_CALLS}{{event!='started'}}[R])), 0)"
+                ),
+                "not taken up",
+            ),
             ("sum(rate(authsvc_rpc_shed_total[R]))", "OVERLOADED"),
             (f"sum by (reason) (rate(authsvc_rpc_refusals_total{{{_TOO_MANY}}}[R]))", "{{reason}}"),
         ),

@@ -64,14 +64,15 @@ class Sessions:
     def __init__(self, service: Service, **settings: object) -> None:
         self.clock = Clock()
         self.service = service
+        self.refused_guesses = Tally()
         parts = service.parts
         self.servicer: SessionServicer = session_servicer(
             parts.settings.model_copy(update=settings),
             parts.database,
             parts.signing,
-            failures=parts.judging.failures,
             hasher=parts.hasher,
             refresh_repeats=Tally(),
+            refused_guesses=self.refused_guesses,
             clock=self.clock,
         )
 

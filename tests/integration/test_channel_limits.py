@@ -13,10 +13,11 @@ import grpc
 import pytest
 
 from authsvc.rpc.channel_limits import ChannelLimits
+from authsvc.rpc.core_calls import core_calls
 from benchmarks.http2 import ACK, GOAWAY, PING, SETTINGS
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from tests.conftest import Service
-from tests.integration.support import Stubs, bearer, refused
+from tests.integration.support import Stubs, bearer, refused, until
 from tests.integration.support_http2 import (
     ENHANCE_YOUR_CALM,
     MAX_CONCURRENT_STREAMS,
@@ -246,11 +247,22 @@ async def test_calls_that_too_many_wait_before_are_refused_and_other_methods_are
             gate.set()
             return [each.code() for each in (first, *calls)], other.result()
 
+    before = core_calls()
     async with bare_server(
         ChannelLimits(queued_calls=limit, streams_per_connection=100), Block=block, Answer=answer
     ) as address:
         codes, other_answer = await asyncio.to_thread(overload, address)
+        answered = codes.count(grpc.StatusCode.OK) + 1
 
+        async def all_answers_are_counted() -> bool:
+            return core_calls().succeeded == before.succeeded + answered
+
+        await until(all_answers_are_counted)
+        counted = core_calls()
+
+    # And it can be told how many they were
+    assert counted.started - before.started == len(codes) + 1
+    assert counted.failed == before.failed
     # And the others are answered, as is everything else
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
     assert limit // 2 <= codes.count(grpc.StatusCode.OK) <= limit + NOT_COUNTED + 1

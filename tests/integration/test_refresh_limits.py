@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-import grpc
 import pytest
 
-from authsvc.domain.errors import CallerRateLimited, TooManyLookups
+from authsvc import app
+from authsvc.composition.services import build_services
+from authsvc.domain.errors import CallerRateLimited, RefreshTokenInvalid, TooManyLookups
+from authsvc.domain.tallies import Tally
+from authsvc.rpc.session_servicer import SessionServicer
 from authsvc.usecases.failure_limit import WINDOW_SECONDS
 from tests.conftest import Service
 from tests.integration.support import Stubs, bearer, locked, refused, until_waiting
@@ -21,30 +24,47 @@ def a_guess() -> str:
     return f"orchrt_{secrets.token_hex(32)}"
 
 
-async def test_who_guesses_too_often_is_told_to_wait_before_anything_is_read(
-    shared_service: Service, shared_stubs: Stubs
+async def guess_too_often(sessions: Sessions, address: str) -> None:
+    for _ in range(2):
+        with pytest.raises(RefreshTokenInvalid):
+            await sessions.refresh(a_guess(), address)
+
+
+async def test_guesses_from_an_address_refuse_nobody_who_shares_it(
+    shared_service: Service,
 ) -> None:
-    back_end = bearer(shared_service.admin_key)
-    limit = shared_service.parts.settings.failures_per_minute
-    for _ in range(limit):
-        shared_service.parts.judging.failures.count(CAFE)
+    sessions = Sessions(shared_service, failures_per_minute=2)
+    granted = await sessions.log_in(await a_person(shared_service))
 
-    async with locked(shared_service, TOKENS_LOCKED):
-        refusal = await refused(
-            shared_stubs.sessions.RefreshSession(
-                refresh_of(a_guess(), CAFE), metadata=back_end, timeout=5
-            )
-        )
+    await guess_too_often(sessions, CAFE)
 
-    assert (refusal.code, refusal.reason) == (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "RATE_LIMITED",
-    )
-    assert refusal.retry_delay is not None
-    assert 0 < refusal.retry_delay.total_seconds() <= WINDOW_SECONDS
+    assert await sessions.refresh(granted.refresh_token, CAFE)
+    assert sessions.refused_guesses.count == 0
 
 
-async def test_an_unknown_token_counts_as_a_guess(
+async def test_who_guesses_too_often_has_few_tokens_looked_up_at_once(
+    shared_service: Service,
+) -> None:
+    sessions = Sessions(shared_service, failures_per_minute=2, database_pool_size=4)
+    granted = await sessions.log_in(await a_person(shared_service))
+    await guess_too_often(sessions, CAFE)
+
+    async with locked(shared_service, TOKENS_LOCKED) as connection:
+        waiting = [asyncio.ensure_future(sessions.refresh(a_guess(), CAFE)) for _ in range(2)]
+        await until_waiting(connection, 2)
+        with pytest.raises(TooManyLookups):
+            await sessions.refresh(a_guess(), CAFE)
+        elsewhere = asyncio.ensure_future(sessions.refresh(granted.refresh_token, HOME))
+        await until_waiting(connection, 3)
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+
+    assert await elsewhere
+    assert sessions.refused_guesses.count == 1
+
+
+async def test_guesses_at_refresh_tokens_do_not_count_against_other_credentials(
     shared_service: Service, shared_stubs: Stubs
 ) -> None:
     back_end, failures = bearer(shared_service.admin_key), shared_service.parts.judging.failures
@@ -58,7 +78,40 @@ async def test_an_unknown_token_counts_as_a_guess(
     )
 
     assert unknown.reason == "REFRESH_TOKEN_INVALID"
-    assert failures.wait_for("203.0.113.5") is not None
+    assert failures.wait_for("203.0.113.5") is None
+
+
+async def test_refused_refreshes_are_among_the_refused_guesses_of_the_metrics(
+    shared_service: Service,
+) -> None:
+    parts = shared_service.parts
+    refused_before = parts.judging.failures.refusals.count
+    services = build_services(
+        parts.settings.model_copy(update={"failures_per_minute": 1, "database_pool_size": 1}),
+        parts.database,
+        judging=parts.judging,
+        signing=parts.signing,
+        issue_key=parts.issue_key,
+        hasher=parts.hasher,
+        refresh_repeats=Tally(),
+        clock=app.utc_now,
+    )
+    (servicer,) = (each for each in services.values() if isinstance(each, SessionServicer))
+
+    async def guess() -> None:
+        await servicer.refresh_session_open(refresh_of(a_guess(), CAFE), Sessions.call())
+
+    with pytest.raises(RefreshTokenInvalid):
+        await guess()
+    async with locked(shared_service, TOKENS_LOCKED) as connection:
+        waiting = asyncio.ensure_future(guess())
+        await until_waiting(connection, 1)
+        with pytest.raises(TooManyLookups):
+            await guess()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    assert parts.judging.failures.refusals.count == refused_before + 1
 
 
 async def test_so_many_tokens_are_looked_up_at_once_and_no_more(shared_service: Service) -> None:

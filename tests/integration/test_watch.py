@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,15 +11,9 @@ import pytest
 
 from authsvc.postgres.changes import prune_changes
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from tests.conftest import Service
 from tests.integration.support import (
-    Refusal,
     Stubs,
-    bearer,
     connected,
-    refusal_of,
-    refused,
-    stubs_of,
     until,
 )
 from tests.integration.support_fresh import NewKey, Served, served
@@ -31,79 +22,13 @@ from tests.integration.support_proxy import proxied
 if TYPE_CHECKING:
     WatchCall = grpc.aio.UnaryStreamCall[pb.WatchRevocationsRequest, pb.WatchRevocationsResponse]
 
-Told = pb.WatchRevocationsResponse
-APPEND = (
-    "SELECT authsvc.append_change('KEY_REVOKED', 'acct_x', 'key_' || n)"
-    " FROM generate_series(1, {}) n"
-)
-
-
-def kind_of(told: Told) -> str:
-    return str(told.WhichOneof("event"))
-
-
-def watch(stubs: Stubs, key: str, after_revision: int = 0) -> WatchCall:
-    return stubs.auth.WatchRevocations(
-        pb.WatchRevocationsRequest(after_revision=after_revision), metadata=bearer(key)
-    )
-
-
-async def read(call: WatchCall) -> Told:
-    async with asyncio.timeout(15):
-        told = await call.read()
-    assert isinstance(told, Told), told
-    return told
-
-
-async def read_until(call: WatchCall, condition: Callable[[Told], bool]) -> list[Told]:
-    """Read on; return everything up to what was waited for."""
-    heard = [await read(call)]
-    while not condition(heard[-1]):
-        heard.append(await read(call))
-    return heard
+from tests.integration.watching import APPEND, Told, kind_of, read, read_until, watch, watched
 
 
 async def read_through(call: WatchCall, revision: int) -> list[Told]:
     """Read what is told up to a revision, without heartbeats."""
     heard = await read_until(call, lambda told: told.revision >= revision)
     return [told for told in heard if kind_of(told) != "heartbeat"]
-
-
-async def end_of(call: WatchCall) -> Refusal:
-    """Read on until the stream ends with an error status."""
-    try:
-        async with asyncio.timeout(15):
-            while await call.read() is not grpc.aio.EOF:
-                pass
-    except grpc.aio.AioRpcError as error:
-        return refusal_of(error)
-    pytest.fail("the stream ended well")
-
-
-@dataclass
-class Watched:
-    """A served service, and a stream that has had its first heartbeat."""
-
-    server: Served
-    stubs: Stubs
-    call: WatchCall
-    first: Told = field(default_factory=Told)
-
-    @property
-    def service(self) -> Service:
-        return self.server.service
-
-
-@asynccontextmanager
-async def watched(url: str, **changes: object) -> AsyncIterator[Watched]:
-    async with (
-        served(url, **changes) as server,
-        stubs_of(server.service.address) as stubs,
-    ):
-        call = watch(stubs, server.service.admin_key)
-        first = (await read_until(call, lambda told: kind_of(told) == "heartbeat"))[-1]
-        yield Watched(server, stubs, call, first)
-        call.cancel()
 
 
 async def revoke(server: Served, key: NewKey) -> int:
@@ -358,159 +283,6 @@ async def test_who_reads_too_slowly_is_reset_and_goes_on(database_url: str) -> N
         rest = await read_until(slow, lambda told: told.revision >= last)
         assert [one.revision for one in rest] == sorted(one.revision for one in rest)
         slow.cancel()
-
-
-async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
-    database_url: str,
-) -> None:
-    async with watched(database_url, watch_streams=2) as it:
-        second = watch(it.stubs, it.service.admin_key)
-        await read(second)
-
-        refusal = await refused(watch(it.stubs, it.service.admin_key).read())
-        assert (refusal.code, refusal.reason) == (
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "TOO_MANY_STREAMS",
-        )
-        assert refusal.retry_delay == timedelta(seconds=1)
-
-        # When one is cancelled, then there is room for another one
-        second.cancel()
-        await until(lambda: is_let_in(it))
-
-
-async def is_let_in(it: Watched) -> bool:
-    call = watch(it.stubs, it.service.admin_key)
-    try:
-        await read(call)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-            raise
-        return False
-    call.cancel()
-    return True
-
-
-async def test_a_stream_that_is_cancelled_while_nobody_reads_it_frees_its_place(
-    database_url: str,
-) -> None:
-    async with watched(database_url, watch_streams=2) as it:
-        # Given a stream that is stuck in sending
-        stuck = watch(it.stubs, it.service.admin_key)
-        await read(stuck)
-        async with connected(database_url) as connection:
-            for _ in range(20):
-                await connection.execute(APPEND.format(500))
-
-        stuck.cancel()
-
-        await until(lambda: is_let_in(it))
-
-
-async def test_a_stream_whose_channel_goes_away_frees_its_place(database_url: str) -> None:
-    async with watched(database_url, watch_streams=2) as it:
-        async with stubs_of(it.service.address) as stubs:
-            await read(watch(stubs, it.service.admin_key))
-
-        await until(lambda: is_let_in(it))
-
-
-async def test_a_stream_that_ends_by_its_own_deadline_frees_its_place(database_url: str) -> None:
-    async with watched(database_url, watch_streams=2) as it:
-        call = it.stubs.auth.WatchRevocations(
-            pb.WatchRevocationsRequest(), metadata=bearer(it.service.admin_key), timeout=0.5
-        )
-
-        refusal = await end_of(call)
-
-        assert refusal.code is grpc.StatusCode.DEADLINE_EXCEEDED
-        await until(lambda: is_let_in(it))
-
-
-async def test_a_server_that_stops_says_so_and_does_not_wait_for_streams(
-    database_url: str,
-) -> None:
-    async with asyncio.timeout(20), watched(database_url, shutdown_grace=60) as it:
-        it.service.stop.set()
-
-        refusal = await end_of(it.call)
-
-        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPING")
-        assert refusal.retry_delay == timedelta(seconds=1)
-
-
-async def test_a_stream_ends_when_its_callers_key_is_revoked(database_url: str) -> None:
-    async with watched(database_url) as it:
-        secret = await it.service.create_key("authsvc:validate", account=it.service.system)
-        call = watch(it.stubs, secret)
-        await read(call)
-
-        await it.server.client.revoke_key(secret=secret)
-
-        refusal = await end_of(call)
-        assert (refusal.code, refusal.reason) == (
-            grpc.StatusCode.UNAUTHENTICATED,
-            "CALLER_CREDENTIAL_INVALID",
-        )
-
-
-async def test_a_stream_that_is_old_ends_no_differently(database_url: str) -> None:
-    # The database time of a call is long over when the record has to be read again
-    async with watched(database_url, database_timeout=0.5) as it:
-        secret = await it.service.create_key("authsvc:validate", account=it.service.system)
-        call = watch(it.stubs, secret, after_revision=it.first.revision)
-        for _ in range(3):
-            await read(call)
-
-        # A change of the key that leaves it good does not end the stream
-        await it.service.execute('UPDATE authsvc.keys SET metadata = \'{"a": "b"}\'')
-        await read_until(call, lambda told: kind_of(told) == "key_changed")
-        for _ in range(2):
-            await read_until(call, lambda told: kind_of(told) == "heartbeat")
-        await it.server.client.revoke_key(secret=secret)
-
-        assert (await end_of(call)).reason == "CALLER_CREDENTIAL_INVALID"
-
-
-async def test_a_stream_ends_when_its_caller_may_not_watch_any_more(database_url: str) -> None:
-    async with watched(database_url) as it:
-        secret = await it.service.create_key("authsvc:validate", account=it.service.system)
-        call = watch(it.stubs, secret)
-        await read(call)
-
-        await it.service.execute(
-            "UPDATE authsvc.keys SET scopes = '{authsvc:keys}' WHERE scopes = '{authsvc:validate}'"
-        )
-
-        refusal = await end_of(call)
-        assert (refusal.code, refusal.reason) == (
-            grpc.StatusCode.PERMISSION_DENIED,
-            "CALLER_NOT_PERMITTED",
-        )
-
-
-async def test_who_may_not_validate_may_not_watch(database_url: str) -> None:
-    async with watched(database_url) as it:
-        callers = [
-            await it.service.create_key(),
-            await it.service.create_key("authsvc:keys", account=it.service.system),
-        ]
-        for secret in callers:
-            refusal = await refused(watch(it.stubs, secret).read())
-            assert (refusal.code, refusal.reason) == (
-                grpc.StatusCode.PERMISSION_DENIED,
-                "CALLER_NOT_PERMITTED",
-            )
-        refusal = await refused(it.stubs.auth.WatchRevocations(pb.WatchRevocationsRequest()).read())
-        assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
-
-
-async def test_a_negative_revision_is_refused(database_url: str) -> None:
-    async with watched(database_url) as it:
-        refusal = await refused(watch(it.stubs, it.service.admin_key, -1).read())
-
-        assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-        assert refusal.violated_fields == ["after_revision"]
 
 
 async def test_no_event_carries_a_secret_or_a_digest(database_url: str) -> None:

@@ -17,19 +17,14 @@ from authsvc.rate_limits.in_process import InProcessLimits
 from authsvc.tokens.token_findings import AccessTokenExaminer
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.explain_credential import ExplainCredential, Explanation
+from authsvc.usecases.explain_token import ExplainToken
 from authsvc.usecases.failure_limit import FailureLimit
-from authsvc.usecases.judge_credential import Question
+from authsvc.usecases.question import Question
 from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
 from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
-from tests.unit.stores import (
-    KnownKeysInMemory,
-    SessionRecords,
-    UserRecords,
-    a_call,
-    a_judge,
-    some_records,
-)
+from tests.unit.judges import a_judge, some_records
+from tests.unit.stores import KnownKeysInMemory, SessionRecords, UserRecords, a_call
 
 SECRET = "orch_" + "1a2b3c4d5e" * 4
 UNKNOWN = "orch_" + "abcdef0123" * 4
@@ -104,9 +99,7 @@ def explaining(
     explain = ExplainCredential(
         judge=judge,
         keys=stored,
-        users=people,
-        sessions=logins,
-        tokens=examiner,
+        explain_token=ExplainToken(users=people, sessions=logins, tokens=examiner),
         clock=lambda: NOW,
     )
     return Explaining(explain, failures)

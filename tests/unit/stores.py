@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from authsvc.domain.access_tokens import TokenVerification
 from authsvc.domain.accounts import Account, AccountState
@@ -17,25 +17,6 @@ from authsvc.domain.origin import Origin
 from authsvc.domain.sessions import SessionRecord
 from authsvc.domain.users import UserRecord
 from authsvc.usecases.call import Call
-from authsvc.usecases.failure_limit import FailureLimit
-from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.fresh_lookup import LookupBounds
-from authsvc.usecases.fresh_records import (
-    AccountReader,
-    FreshRecords,
-    KeyRecordReader,
-    SessionRecordReader,
-    UserRecordReader,
-)
-from authsvc.usecases.judge_credential import (
-    JudgeCredential,
-    Question,
-    TokenVerifier,
-    Verdict,
-)
-from authsvc.usecases.rate_limits import RateLimiter, Unlimited
-from authsvc.usecases.validate_credential import ValidateCredential
-from authsvc.usecases.verdict_counts import VerdictCounts
 from tests.unit.examples import (
     ACCOUNT_ID,
     FAKE_KEY,
@@ -242,67 +223,6 @@ class Usage:
     def count(self, key_id: str, outcome: str, client_address: str, caller_id: str) -> None:
         self.counted.append((key_id, outcome))
         self.sources.append((client_address, caller_id))
-
-
-BOUNDS = LookupBounds(records=10, absent=10, reads=10, outage_max_staleness=None)
-
-
-def some_records(
-    keys: KeyRecordReader | None = None,
-    accounts: AccountReader | None = None,
-    users: UserRecordReader | None = None,
-    sessions: SessionRecordReader | None = None,
-    *,
-    log: FollowedLog | None = None,
-    bounds: LookupBounds = BOUNDS,
-) -> FreshRecords:
-    """Records that are looked up in these stores; by default nothing was followed yet."""
-    unfollowed = FollowedLog(max_staleness=timedelta(seconds=5), monotonic=lambda: 0.0)
-    return FreshRecords(
-        log=log or unfollowed,
-        keys=keys or Keys(),
-        accounts=accounts or some_accounts(),
-        users=users or UserRecords(),
-        sessions=sessions or SessionRecords(),
-        bounds=bounds,
-        clock=lambda: NOW,
-    )
-
-
-class Changes:
-    """A change log that has every revision."""
-
-    async def newest_revision(self, _deadline: Deadline) -> int:
-        return 1_000_000
-
-
-def a_judge(
-    records: FreshRecords | None = None,
-    tokens: TokenVerifier | None = None,
-    usage: Usage | None = None,
-    failures: FailureLimit | None = None,
-    limits: RateLimiter | None = None,
-) -> JudgeCredential:
-    found = records or some_records()
-    return JudgeCredential(
-        keys=found.keys,
-        accounts=found.accounts,
-        users=found.users,
-        sessions=found.sessions,
-        tokens=tokens or NoTokens(),
-        usage=usage or Usage(),
-        changes=Changes(),
-        limits=limits or Unlimited(),
-        failures=failures or FailureLimit(failures_per_minute=1000, monotonic=lambda: 0.0),
-        clock=lambda: NOW,
-    )
-
-
-async def validated(judge: JudgeCredential, question: Question, caller: Caller) -> Verdict:
-    """Return the verdict that a caller gets, from memory or not."""
-    validate = ValidateCredential(judge, VerdictCounts())
-    answer = validate.now(question, caller)
-    return answer if isinstance(answer, Verdict) else await validate.settle(answer, NoHurry())
 
 
 def a_call(caller: Caller) -> Call:

@@ -24,11 +24,12 @@ from authsvc.tokens.foreign.verifier import AllTokensVerifier
 from authsvc.tokens.verifier import AccessTokenVerifier
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.judge_batch import JudgeBatch
-from authsvc.usecases.judge_credential import Question, Verdict
+from authsvc.usecases.question import Question, Verdict
 from tests.unit.examples import ACCOUNT_ID, FAKE_KEY, NOW, NoHurry
 from tests.unit.forging import CLAIMS, RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 from tests.unit.forging import NOW as FORGED_AT
-from tests.unit.stores import Accounts, NoTokens, a_judge, some_accounts, some_records
+from tests.unit.judges import a_batch_judge, a_judge, some_records
+from tests.unit.stores import Accounts, NoTokens, some_accounts
 
 TOKEN = "a.b.c"
 
@@ -65,14 +66,7 @@ async def a_judge_that_knows_the_account() -> tuple[JudgeBatch, CountingAccounts
     judge = a_judge(records, tokens)
     await judge(Question(TOKEN), NoHurry())
     assert accounts.reads == 1
-    batch = JudgeBatch(
-        judge=judge,
-        keys=records.keys,
-        accounts=records.accounts,
-        users=records.users,
-        sessions=records.sessions,
-        tokens=tokens,
-    )
+    batch = a_batch_judge(judge, records, tokens)
     return batch, accounts
 
 
@@ -117,14 +111,7 @@ async def test_a_demand_is_not_met_by_a_token_that_no_key_was_read_for(
     tokens = AllTokensVerifier(own=own, issuers=[], remembered=10, clock=lambda: FORGED_AT)
     records = some_records(accounts=some_accounts())
     judge = a_judge(records, tokens)
-    batch = JudgeBatch(
-        judge=judge,
-        keys=records.keys,
-        accounts=records.accounts,
-        users=records.users,
-        sessions=records.sessions,
-        tokens=tokens,
-    )
+    batch = a_batch_judge(judge, records, tokens)
     token = issuer.token(payload=CLAIMS)
     await judge(Question(token), NoHurry())
     store.keys.clear()

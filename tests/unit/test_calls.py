@@ -40,7 +40,8 @@ from authsvc.rpc.shedding import Shedding
 from authsvc.usecases.audit_denials import AuditDenials
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.call import Call, OpenCall
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from orchestrator.auth.v1 import key_management_pb2
 from tests.unit.examples import KEY_ID, NOW, a_system_caller
@@ -328,6 +329,17 @@ async def test_an_open_methods_deadline_is_that_of_the_call() -> None:
     await _serve_open(servicer, WireCall(left=1.0))
 
     assert servicer.open_calls[0].deadline.remaining() == pytest.approx(0.9)
+
+
+async def test_what_comes_after_a_hash_has_a_deadline_of_its_own() -> None:
+    servicer, open_servicer = Servicer(), OpenServicer()
+
+    await _serve(servicer, WireCall(GOOD, left=1.0))
+    await _serve_open(open_servicer, WireCall(left=1.0))
+
+    for call in (servicer.calls[0], open_servicer.open_calls[0]):
+        assert call.deadline_from_now() is not call.deadline
+        assert call.deadline_from_now().remaining() == pytest.approx(0.9)
 
 
 async def test_a_use_case_is_told_where_an_open_call_comes_from() -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from authsvc.cli import commands
 from authsvc.cli.failures import Failure, explain
 from authsvc.config import InvalidSettings
 from authsvc.domain.errors import (
@@ -183,3 +184,17 @@ def test_the_code_of_a_status_is_told() -> None:
     error = Unavailable("Away.", code=grpc.StatusCode.UNAVAILABLE)
 
     assert "[UNAVAILABLE]" in (explain(error) or "")
+
+
+def test_what_a_driver_says_is_told_without_the_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise _unavailable(ValueError("bad: postgresql://a:hunter2@db/a?password=hunter2"))
+
+    monkeypatch.setattr(commands, "app", fail)
+
+    with pytest.raises(SystemExit):
+        commands.run()
+
+    assert "bad: postgresql://a:[redacted]@db/a?password=[redacted]" in capsys.readouterr().err

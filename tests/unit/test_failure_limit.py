@@ -11,9 +11,9 @@ from authsvc.domain.changes import Watermark
 from authsvc.domain.denials import Denial, DenialReason
 from authsvc.usecases.failure_limit import MAX_ADDRESSES, WINDOW_SECONDS, FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.judge_credential import Question, Verdict
+from authsvc.usecases.question import Question, Verdict
 from tests.unit.examples import FAKE_KEY, KEY_ID, NOW, NoHurry
-from tests.unit.stores import a_judge, some_records
+from tests.unit.judges import a_judge, some_records
 
 ADDRESS = "192.0.2.1"
 

@@ -3,103 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
-from authsvc.domain.changes import Watermark
-from authsvc.domain.clock import Deadline, TimeLimit
 from authsvc.domain.errors import DatabaseUnavailable, TooManyLookups
-from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand, FreshnessSource
-from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.fresh_lookup import Found, FreshLookup, LookupBounds
-from tests.unit.examples import NOW, NoHurry
-
-AUTHORITATIVE = FreshnessDemand(authoritative=True)
-NEWER = FreshnessDemand(at_least_revision=2)
-MAX_STALENESS = timedelta(seconds=5)
-
-
-@dataclass
-class Gate:
-    """A read that waits to be let go, with what it then returns or raises."""
-
-    keys: Sequence[str]
-    ended: asyncio.Future[Mapping[str, str]]
-
-    def returns(self, **records: str) -> None:
-        self.ended.set_result(records)
-
-    def fails(self) -> None:
-        self.ended.set_exception(DatabaseUnavailable())
-
-
-@dataclass
-class Bench:
-    """A lookup whose reads are let go one by one. Records that begin with `!` are final."""
-
-    outage_max_staleness: timedelta | None = None
-    reads: int = 10
-    elapsed: float = 0.0
-    gates: list[Gate] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.log = FollowedLog(max_staleness=MAX_STALENESS, monotonic=lambda: self.elapsed)
-        self.lookup: FreshLookup[str, str] = FreshLookup(
-            log=self.log,
-            read=self.read,
-            tags=lambda record: (record,),
-            is_final=lambda record: record.startswith("!"),
-            bounds=LookupBounds(100, 100, self.reads, self.outage_max_staleness),
-            clock=self.now,
-        )
-        self.follow()
-
-    def now(self) -> datetime:
-        return NOW + timedelta(seconds=self.elapsed)
-
-    def follow(self, revision: int = 1) -> None:
-        self.log.on_caught_up(Watermark(revision, self.now(), self.elapsed))
-
-    async def read(self, keys: Sequence[str], deadline: Deadline) -> Mapping[str, str]:
-        gate = Gate(keys, asyncio.get_running_loop().create_future())
-        self.gates.append(gate)
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                return await gate.ended
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-
-    async def find(
-        self, key: str, deadline: Deadline | None = None, demand: FreshnessDemand = NO_DEMAND
-    ) -> Found[str]:
-        return await self.lookup.find(key, deadline or NoHurry(), demand)
-
-    async def known(self, key: str, record: str) -> None:
-        """Have a record in memory."""
-        finding = await start(self.find(key))
-        self.gates[-1].returns(**{key: record})
-        await finding
-
-
-async def start(call: Coroutine[Any, Any, Found[str]]) -> asyncio.Task[Found[str]]:
-    """Begin a call, and let it come to where it waits."""
-    task = asyncio.create_task(call)
-    await settle()
-    return task
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def short(seconds: float = 0.02) -> TimeLimit:
-    return TimeLimit(seconds, asyncio.get_running_loop().time)
+from authsvc.domain.freshness import FreshnessDemand, FreshnessSource
+from tests.unit.examples import NoHurry
+from tests.unit.looking_up import (
+    AUTHORITATIVE,
+    NEWER,
+    Bench,
+    settle,
+    short,
+    start,
+)
 
 
 async def test_those_who_miss_the_same_key_at_once_share_one_read() -> None:
@@ -318,114 +235,3 @@ async def test_a_read_that_comes_to_nothing_gives_its_place_back(end: str) -> No
     finder = await start(bench.find("a"))
     bench.gates[-1].returns(a="A")
     assert (await finder).record == "A"
-
-
-@asynccontextmanager
-async def outage(bench: Bench, *, seconds: float) -> AsyncIterator[None]:
-    """Let every read fail that begins in the block, so long after the log was last followed."""
-    bench.elapsed += seconds
-
-    async def fail() -> None:
-        while True:
-            for gate in bench.gates:
-                if not gate.ended.done():
-                    gate.fails()
-            await asyncio.sleep(0)
-
-    failing = asyncio.create_task(fail())
-    try:
-        yield
-    finally:
-        failing.cancel()
-
-
-async def test_in_an_outage_memory_does_not_answer_unless_that_is_the_policy() -> None:
-    bench = Bench(outage_max_staleness=None)
-    await bench.known("a", "A")
-
-    async with outage(bench, seconds=6):
-        with pytest.raises(DatabaseUnavailable):
-            await bench.find("a")
-
-
-async def test_in_an_outage_memory_answers_by_policy_and_says_how_old_it_is() -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    await bench.known("a", "A")
-
-    async with outage(bench, seconds=60):
-        found = await bench.find("a")
-
-    assert (found.record, found.freshness.source) == ("A", FreshnessSource.STALE)
-    assert found.freshness.as_of == NOW
-
-
-async def test_in_an_outage_memory_has_a_last_moment() -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    await bench.known("a", "A")
-
-    async with outage(bench, seconds=60.01):
-        with pytest.raises(DatabaseUnavailable):
-            await bench.find("a")
-
-
-@pytest.mark.parametrize("demand", [AUTHORITATIVE, NEWER])
-async def test_in_an_outage_memory_does_not_meet_demands(demand: FreshnessDemand) -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    await bench.known("a", "A")
-
-    async with outage(bench, seconds=1):
-        with pytest.raises(DatabaseUnavailable):
-            await bench.find("a", demand=demand)
-
-
-@pytest.mark.parametrize("demand", [NO_DEMAND, AUTHORITATIVE, NEWER])
-@pytest.mark.parametrize("policy", [None, timedelta(seconds=60)])
-async def test_in_an_outage_what_is_final_stays_so(
-    demand: FreshnessDemand, policy: timedelta | None
-) -> None:
-    bench = Bench(outage_max_staleness=policy)
-    await bench.known("a", "!A")
-
-    async with outage(bench, seconds=1_000_000):
-        found = await bench.find("a", demand=demand)
-
-    assert (found.record, found.freshness.source) == ("!A", FreshnessSource.STALE)
-
-
-async def test_in_an_outage_nothing_is_known_to_be_absent() -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    finder = await start(bench.find("a"))
-    bench.gates[-1].returns()
-    await finder
-    assert bench.lookup.find_now("a") is not None
-
-    async with outage(bench, seconds=6):
-        with pytest.raises(DatabaseUnavailable):
-            await bench.find("a")
-
-
-async def test_in_an_outage_many_are_answered_all_or_none() -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    await bench.known("a", "A")
-    await bench.known("b", "B")
-
-    async with outage(bench, seconds=6):
-        found = await bench.lookup.read_all(["a", "b"], NoHurry())
-        with pytest.raises(DatabaseUnavailable):
-            await bench.lookup.read_all(["a", "b", "c"], NoHurry())
-
-    assert {key: one.record for key, one in found.items()} == {"a": "A", "b": "B"}
-
-
-async def test_while_the_database_hangs_one_without_time_to_wait_is_answered_by_policy() -> None:
-    bench = Bench(outage_max_staleness=timedelta(seconds=60))
-    await bench.known("a", "A")
-    bench.elapsed = 6
-    leader = await start(bench.find("a"))
-
-    found = await bench.find("a", short())
-
-    assert (found.record, found.freshness.source) == ("A", FreshnessSource.STALE)
-    assert not leader.done()
-    bench.gates[-1].fails()
-    assert (await leader).freshness.source is FreshnessSource.STALE

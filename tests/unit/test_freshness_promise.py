@@ -31,8 +31,10 @@ from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
 from authsvc.usecases.fresh_lookup import LookupBounds
 from authsvc.usecases.fresh_records import FreshRecords
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Verdict
 from authsvc.usecases.rate_limits import Unlimited
+from tests.unit.judges import a_token_judge
 
 MAX_STALENESS = 5.0
 KEYS = tuple(f"orch_{number:040x}" for number in range(3))
@@ -148,15 +150,13 @@ class FreshnessPromise(RuleBasedStateMachine):
             bounds=bounds,
             clock=self.now,
         )
+        failures = FailureLimit(failures_per_minute=1000, monotonic=lambda: self.elapsed)
         self.judge = JudgeCredential(
             keys=self.records.keys,
-            accounts=self.records.accounts,
-            users=self.records.users,
-            sessions=self.records.sessions,
-            tokens=NoTokens(),
+            judge_token=a_token_judge(self.records, NoTokens(), failures),
             usage=NoUsage(),
             changes=self,
-            failures=FailureLimit(failures_per_minute=1000, monotonic=lambda: self.elapsed),
+            failures=failures,
             limits=Unlimited(),
             clock=self.now,
         )

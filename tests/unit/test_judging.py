@@ -19,20 +19,12 @@ from authsvc.domain.freshness import NO_DEMAND, FreshnessDemand
 from authsvc.domain.keys import OwnedKey
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Verdict
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Verdict
 from tests.unit.examples import FAKE_KEY, KEY_ID, NOW, NoHurry, an_account
+from tests.unit.judges import a_judge, some_records, validated
 from tests.unit.managed_keys import a_key
-from tests.unit.stores import (
-    ADMIN,
-    KEYS,
-    OWNER,
-    KnownKeysInMemory,
-    NoTokens,
-    Usage,
-    a_judge,
-    some_records,
-    validated,
-)
+from tests.unit.stores import ADMIN, KEYS, OWNER, KnownKeysInMemory, NoTokens, Usage
 
 
 async def test_a_caller_without_a_credential_is_told_so() -> None:

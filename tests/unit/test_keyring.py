@@ -131,10 +131,32 @@ async def test_unknown_names_make_it_look_again_once_a_second_at_most(
     assert store.reads == reads
 
 
-async def test_a_new_key_is_found_after_a_second(
+async def test_a_new_key_is_found_however_lately_the_keyring_was_read(
     keyring: Keyring, store: KeysInMemory, watch: Watch, issuers: Issuers
 ) -> None:
     await _is_known(keyring)
+    watch.seconds += 0.1
+    store.keys.append(issuers[HS256].sealed_by(SEALER))
+
+    assert await _is_known(keyring, "jwk_hs256")
+    assert store.reads == 2
+
+
+async def test_other_reads_do_not_make_it_look_for_unknown_names_more_often(
+    keyring: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    for number in range(10):
+        await _is_known(keyring, f"jwk_forged_{number}")
+        watch.seconds += 0.1
+        await keyring.refresh(NO_HURRY)
+
+    assert store.reads == 1 + 10
+
+
+async def test_a_new_key_is_found_after_a_second(
+    keyring: Keyring, store: KeysInMemory, watch: Watch, issuers: Issuers
+) -> None:
+    await _is_known(keyring, "jwk_forged")
     store.keys.append(issuers[HS256].sealed_by(SEALER))
     watch.seconds += 1.1
 
@@ -286,8 +308,8 @@ async def test_a_change_of_the_keyring_is_seen_at_the_next_look(
 
     assert keyring.find_verification_key_now("jwk_es256") is None
     assert await _is_known(keyring, issuers[HS256].kid)
-    assert not await _is_known(keyring)
     assert store.reads == 2
+    assert not await _is_known(keyring)
 
 
 async def test_other_changes_are_no_change_of_the_keyring(

@@ -30,14 +30,7 @@ from tests.unit.examples import (
     a_caller,
     a_system_caller,
 )
-from tests.unit.stores import (
-    ADMIN,
-    KEYS,
-    MISSING_ACCOUNT_ID,
-    OWNER,
-    a_call,
-    some_accounts,
-)
+from tests.unit.stores import ADMIN, KEYS, MISSING_ACCOUNT_ID, OWNER, a_call, some_accounts
 
 
 def an_event(number: int = 1, **changes: object) -> AuditEvent:

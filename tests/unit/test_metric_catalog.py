@@ -12,8 +12,8 @@ from authsvc.metrics.catalog import ALL, WORKER, Kind, Metric
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 # Few values each, whatever callers do.
 LABELS = {
-    *("cache", "cause", "certificate", "class", "code", "counted_by", "grpc", "issuer", "kind"),
-    *("method", "outcome", "python", "reason", "result", "state", "version"),
+    *("cache", "cause", "certificate", "class", "code", "counted_by", "event", "grpc", "issuer"),
+    *("kind", "method", "outcome", "python", "reason", "result", "state", "version"),
 }
 # What a gauge without a unit counts or tells.
 UNITLESS = {

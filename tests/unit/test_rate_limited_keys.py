@@ -21,11 +21,13 @@ from authsvc.domain.takings import ONE_TAKEN, Taken, Wanted
 from authsvc.usecases.authenticate_caller import AuthenticateCaller
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.followed_log import FollowedLog
-from authsvc.usecases.judge_batch import JudgeBatch, Undecided
-from authsvc.usecases.judge_credential import JudgeCredential, Question, Unsettled, Verdict
+from authsvc.usecases.judge_batch import Undecided
+from authsvc.usecases.judge_credential import JudgeCredential
+from authsvc.usecases.question import Question, Unsettled, Verdict
 from authsvc.usecases.rate_limits import OnlyRead, RateLimiter, Unlimited
 from tests.unit.examples import ACCOUNT_ID, NOW, NoHurry
-from tests.unit.stores import Keys, NoTokens, Usage, a_judge, some_records
+from tests.unit.judges import a_batch_judge, a_judge, some_records
+from tests.unit.stores import Keys, NoTokens, Usage
 
 LIMIT = RateLimit(3, timedelta(minutes=1))
 WAIT = timedelta(seconds=20)
@@ -112,14 +114,7 @@ class Judging:
         self.records = some_records(keys=self.keys, log=log)
         self.usage = Usage()
         self.judge = a_judge(self.records, usage=self.usage, limits=limits)
-        self.batch = JudgeBatch(
-            judge=self.judge,
-            keys=self.records.keys,
-            accounts=self.records.accounts,
-            users=self.records.users,
-            sessions=self.records.sessions,
-            tokens=NoTokens(),
-        )
+        self.batch = a_batch_judge(self.judge, self.records, NoTokens())
 
     async def remember(self) -> None:
         """Have all keys in memory, without a use of them."""

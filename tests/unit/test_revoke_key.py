@@ -22,13 +22,7 @@ from tests.unit.examples import (
     SYSTEM_ACCOUNT_ID,
     a_caller,
 )
-from tests.unit.stores import (
-    ADMIN,
-    KEYS,
-    OWNER,
-    Keys,
-    a_call,
-)
+from tests.unit.stores import ADMIN, KEYS, OWNER, Keys, a_call
 
 OWN_KEY = KeyOwner(KEY_ID, ACCOUNT_ID, is_system=False)
 OTHERS_KEY = KeyOwner(KEY_ID, OTHER_ACCOUNT_ID, is_system=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from authsvc.domain.bounds import MAX_LIFETIME
 from authsvc.domain.callers import Caller
-from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import (
     AuthsvcError,
     CallerNotPermitted,
@@ -17,15 +15,11 @@ from authsvc.domain.errors import (
     InvalidRequest,
     KeyNotFound,
     KeyRevoked,
-    KeySuperseded,
     ScopeNotGrantable,
 )
-from authsvc.domain.keys import Key
-from authsvc.domain.origin import Origin
 from authsvc.domain.rate_limits import RateLimit
-from authsvc.usecases.update_key import PATHS, UpdateKey, UpdateKeyCommand
+from authsvc.usecases.update_key import PATHS, UpdateKeyCommand
 from tests.unit.examples import (
-    ACCOUNT_ID,
     KEY_ID,
     NOW,
     OTHER_ACCOUNT_ID,
@@ -35,25 +29,23 @@ from tests.unit.examples import (
     an_account,
 )
 from tests.unit.managed_keys import ManagedKeys, a_key
-from tests.unit.stores import ADMIN, KEYS, OWNER, a_call
+from tests.unit.stores import ADMIN, KEYS, OWNER
+from tests.unit.updating import DAY, NARROW, update
 
-DAY = timedelta(days=1)
 ETAG = a_key().etag
+
 SYSTEM = an_account(SYSTEM_ACCOUNT_ID, is_system=True)
+
 STRANGER = a_caller("*", account_id=OTHER_ACCOUNT_ID)
-NARROW = a_caller("keys:*")
-"""Manages keys of its account, and may grant no more than that."""
+
 OFF = UpdateKeyCommand(KEY_ID, ("disabled",), disabled=True)
+
 BAD = UpdateKeyCommand("x", ("name",))
-
-
-async def _update(caller: Caller, command: UpdateKeyCommand, store: ManagedKeys) -> Key:
-    return await UpdateKey(store=store, clock=lambda: NOW)(command, a_call(caller))
 
 
 async def _violated(command: UpdateKeyCommand) -> list[str]:
     with pytest.raises(InvalidRequest) as caught:
-        await _update(OWNER, command, ManagedKeys(a_key()))
+        await update(OWNER, command, ManagedKeys(a_key()))
     return [violation.field for violation in caught.value.violations]
 
 
@@ -115,7 +107,7 @@ async def test_an_update_is_refused_for_the_first_of_its_reasons(
     before = dict(store.keys)
 
     with pytest.raises(error):
-        await _update(caller, command, store)
+        await update(caller, command, store)
 
     assert store.keys == before
     assert store.attempts == 0
@@ -131,7 +123,7 @@ async def test_an_update_is_refused_for_the_first_of_its_reasons(
     ],
 )
 async def test_those_who_manage_a_key_may_switch_it_off(caller: Caller, store: ManagedKeys) -> None:
-    assert (await _update(caller, OFF, store)).disabled
+    assert (await update(caller, OFF, store)).disabled
 
 
 async def test_what_is_not_named_stays() -> None:
@@ -140,7 +132,7 @@ async def test_what_is_not_named_stays() -> None:
         KEY_ID, ("name",), name="New", scopes=("a",), metadata={"a": "b"}, disabled=True
     )
 
-    changed = await _update(OWNER, command, store)
+    changed = await update(OWNER, command, store)
 
     assert changed == replace(a_key(expire_time=NOW + DAY), name="New", revision=2)
 
@@ -148,7 +140,7 @@ async def test_what_is_not_named_stays() -> None:
 async def test_an_empty_mask_means_what_is_set() -> None:
     command = UpdateKeyCommand(KEY_ID, (), name="New", metadata={"a": "b"})
 
-    changed = await _update(OWNER, command, ManagedKeys(a_key()))
+    changed = await update(OWNER, command, ManagedKeys(a_key()))
 
     assert changed == replace(a_key(), name="New", metadata={"a": "b"}, revision=2)
 
@@ -156,13 +148,13 @@ async def test_an_empty_mask_means_what_is_set() -> None:
 async def test_scopes_are_kept_once_and_in_order() -> None:
     command = UpdateKeyCommand(KEY_ID, ("scopes",), scopes=("b", "a", "b"))
 
-    assert (await _update(OWNER, command, ManagedKeys(a_key()))).scopes == ("a", "b")
+    assert (await update(OWNER, command, ManagedKeys(a_key()))).scopes == ("a", "b")
 
 
 async def test_addresses_are_kept_in_their_one_text() -> None:
     command = UpdateKeyCommand(KEY_ID, (), allowed_addresses=("::1", "::ffff:192.0.2.0/120", "::1"))
 
-    changed = await _update(OWNER, command, ManagedKeys(a_key()))
+    changed = await update(OWNER, command, ManagedKeys(a_key()))
 
     assert changed.allowed_addresses == ("192.0.2.0/24", "::1")
 
@@ -171,7 +163,7 @@ async def test_addresses_and_a_limit_that_are_named_and_not_set_are_taken_away()
     store = ManagedKeys(a_key(allowed_addresses=("::1",), rate_limit=RateLimit(1, DAY)))
     command = UpdateKeyCommand(KEY_ID, ("allowed_addresses", "rate_limit"))
 
-    changed = await _update(OWNER, command, store)
+    changed = await update(OWNER, command, store)
 
     assert changed == replace(a_key(), revision=2)
 
@@ -179,7 +171,7 @@ async def test_addresses_and_a_limit_that_are_named_and_not_set_are_taken_away()
 async def test_an_expiry_that_is_named_and_not_set_is_taken_away() -> None:
     store = ManagedKeys(a_key(expire_time=NOW + DAY))
 
-    changed = await _update(OWNER, UpdateKeyCommand(KEY_ID, ("expire_time",)), store)
+    changed = await update(OWNER, UpdateKeyCommand(KEY_ID, ("expire_time",)), store)
 
     assert changed.expire_time is None
 
@@ -236,7 +228,7 @@ async def test_a_value_that_is_not_named_is_not_looked_at() -> None:
         rate_limit=RateLimit(0, DAY),
     )
 
-    assert (await _update(OWNER, command, ManagedKeys(a_key()))).disabled
+    assert (await update(OWNER, command, ManagedKeys(a_key()))).disabled
 
 
 @pytest.mark.parametrize(
@@ -248,7 +240,7 @@ async def test_a_value_that_is_not_named_is_not_looked_at() -> None:
 )  # fmt: skip
 async def test_a_path_that_does_not_change_is_repeated(path: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await _update(OWNER, UpdateKeyCommand(KEY_ID, ("name", path), name="x"), ManagedKeys())
+        await update(OWNER, UpdateKeyCommand(KEY_ID, ("name", path), name="x"), ManagedKeys())
 
     (violation,) = caught.value.violations
     assert violation.field == "update_mask.paths[1]"
@@ -258,7 +250,7 @@ async def test_a_path_that_does_not_change_is_repeated(path: str) -> None:
 @pytest.mark.parametrize("path", ["", "Name", "key.name", "metadata.team", "unseen"])
 async def test_a_path_that_is_no_field_is_not_repeated(path: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await _update(OWNER, UpdateKeyCommand(KEY_ID, (path,)), ManagedKeys())
+        await update(OWNER, UpdateKeyCommand(KEY_ID, (path,)), ManagedKeys())
 
     (violation,) = caught.value.violations
     assert violation.field == "update_mask.paths[0]"
@@ -266,7 +258,7 @@ async def test_a_path_that_is_no_field_is_not_repeated(path: str) -> None:
 
 
 async def test_the_etag_of_the_key_lets_the_update_pass() -> None:
-    changed = await _update(OWNER, replace(OFF, etag=ETAG), ManagedKeys(a_key()))
+    changed = await update(OWNER, replace(OFF, etag=ETAG), ManagedKeys(a_key()))
 
     assert changed.disabled
     assert changed.etag != ETAG
@@ -275,7 +267,7 @@ async def test_the_etag_of_the_key_lets_the_update_pass() -> None:
 async def test_a_lost_race_is_run_again_on_the_key_as_it_then_is() -> None:
     store = ManagedKeys(a_key(), races=4)
 
-    changed = await _update(OWNER, OFF, store)
+    changed = await update(OWNER, OFF, store)
 
     assert (changed.revision, store.attempts) == (6, 5)
 
@@ -284,7 +276,7 @@ async def test_five_lost_races_are_the_last() -> None:
     store = ManagedKeys(a_key(), races=5)
 
     with pytest.raises(EtagMismatch):
-        await _update(OWNER, OFF, store)
+        await update(OWNER, OFF, store)
 
     assert store.attempts == 5
     assert not store.keys[KEY_ID].disabled
@@ -294,144 +286,6 @@ async def test_with_an_etag_the_first_lost_race_is_the_last() -> None:
     store = ManagedKeys(a_key(), races=1)
 
     with pytest.raises(EtagMismatch):
-        await _update(OWNER, replace(OFF, etag=ETAG), store)
+        await update(OWNER, replace(OFF, etag=ETAG), store)
 
     assert store.attempts == 1
-
-
-SUCCESSOR_ID = "key_00000000000000000000000009"
-WAKING = [
-    pytest.param(a_key(disabled=True), UpdateKeyCommand(KEY_ID, ("disabled",)), id="enabled"),
-    pytest.param(
-        a_key(expire_time=NOW + DAY),
-        UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + 2 * DAY),
-        id="a later end",
-    ),
-    pytest.param(
-        a_key(expire_time=NOW - DAY),
-        UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + DAY),
-        id="back from its end",
-    ),
-    pytest.param(
-        a_key(expire_time=NOW + DAY), UpdateKeyCommand(KEY_ID, ("expire_time",)), id="no end"
-    ),
-    pytest.param(
-        a_key(allowed_addresses=("192.0.2.7",)),
-        UpdateKeyCommand(KEY_ID, ("allowed_addresses",)),
-        id="from anywhere",
-    ),
-    pytest.param(
-        a_key(allowed_addresses=("192.0.2.7",)),
-        UpdateKeyCommand(KEY_ID, (), allowed_addresses=("192.0.2.8", "192.0.2.7")),
-        id="from one more address",
-    ),
-    pytest.param(
-        a_key(rate_limit=RateLimit(1, DAY)),
-        UpdateKeyCommand(KEY_ID, ("rate_limit",)),
-        id="no limit",
-    ),
-    pytest.param(
-        a_key(rate_limit=RateLimit(1, DAY)),
-        UpdateKeyCommand(KEY_ID, (), rate_limit=RateLimit(2, DAY)),
-        id="a higher limit",
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "command"), WAKING)
-async def test_to_let_a_key_be_used_where_it_could_not_be_is_to_grant_what_it_may_do(
-    key: Key, command: UpdateKeyCommand
-) -> None:
-    with pytest.raises(ScopeNotGrantable):
-        await _update(NARROW, command, ManagedKeys(key))
-
-
-@pytest.mark.parametrize(("key", "command"), WAKING)
-@pytest.mark.parametrize("caller", [OWNER, KEYS])
-async def test_who_may_grant_what_the_key_may_do_may_let_it_be_used_where_it_could_not_be(
-    key: Key, command: UpdateKeyCommand, caller: Caller
-) -> None:
-    assert (await _update(caller, command, ManagedKeys(key))).revision == 2
-
-
-@pytest.mark.parametrize(("key", "command"), WAKING)
-@pytest.mark.parametrize("caller", [OWNER, ADMIN])
-async def test_a_rotated_key_is_given_nothing_more_whoever_asks(
-    key: Key, command: UpdateKeyCommand, caller: Caller
-) -> None:
-    store = ManagedKeys(replace(key, superseded_by=SUCCESSOR_ID))
-
-    with pytest.raises(KeySuperseded) as caught:
-        await _update(caller, command, store)
-
-    assert caught.value.superseded_by == SUCCESSOR_ID
-    assert store.attempts == 0
-
-
-async def test_a_rotated_key_may_end_sooner() -> None:
-    store = ManagedKeys(a_key(expire_time=NOW + 2 * DAY, superseded_by=SUCCESSOR_ID))
-    command = UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + DAY)
-
-    assert (await _update(OWNER, command, store)).expire_time == NOW + DAY
-
-
-@pytest.mark.parametrize(("key", "command"), WAKING)
-async def test_a_narrow_caller_may_give_more_to_a_key_as_narrow(
-    key: Key, command: UpdateKeyCommand
-) -> None:
-    narrow = replace(key, scopes=("keys:read",))
-
-    assert (await _update(NARROW, command, ManagedKeys(narrow))).revision == 2
-
-
-@pytest.mark.parametrize(
-    ("key", "command"),
-    [
-        pytest.param(a_key(), UpdateKeyCommand(KEY_ID, ("name",), name="New"), id="name"),
-        pytest.param(
-            a_key(), UpdateKeyCommand(KEY_ID, ("metadata",), metadata={"a": "b"}), id="notes"
-        ),
-        pytest.param(
-            a_key(),
-            UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + DAY),
-            id="an end where there was none",
-        ),
-        pytest.param(
-            a_key(expire_time=NOW + 2 * DAY),
-            UpdateKeyCommand(KEY_ID, ("expire_time",), expire_time=NOW + DAY),
-            id="an earlier end",
-        ),
-        pytest.param(a_key(), UpdateKeyCommand(KEY_ID, ("disabled",)), id="on as it was"),
-        pytest.param(
-            a_key(), UpdateKeyCommand(KEY_ID, ("scopes",), scopes=("keys:read",)), id="narrowed"
-        ),
-        pytest.param(
-            a_key(allowed_addresses=("192.0.2.0/24",)),
-            UpdateKeyCommand(KEY_ID, (), allowed_addresses=("192.0.2.7",)),
-            id="fewer addresses",
-        ),
-        pytest.param(
-            a_key(rate_limit=RateLimit(2, DAY)),
-            UpdateKeyCommand(KEY_ID, (), rate_limit=RateLimit(1, DAY)),
-            id="a lower limit",
-        ),
-    ],
-)
-async def test_what_gives_nothing_needs_no_scope_of_the_keys(
-    key: Key, command: UpdateKeyCommand
-) -> None:
-    assert (await _update(NARROW, command, ManagedKeys(key))).account_id == ACCOUNT_ID
-
-
-async def test_a_race_that_changes_what_the_key_may_do_is_judged_anew() -> None:
-    class Widened(ManagedKeys):
-        async def replace_key(self, key: Key, origin: Origin, deadline: Deadline) -> Key | None:
-            assert origin
-            assert deadline
-            self.keys[key.key_id] = a_key(scopes=("*",), disabled=True)
-            return None
-
-    store = Widened(a_key(scopes=("keys:read",), disabled=True))
-
-    with pytest.raises(ScopeNotGrantable):
-        await _update(NARROW, UpdateKeyCommand(KEY_ID, ("disabled",)), store)

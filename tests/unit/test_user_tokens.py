@@ -27,7 +27,8 @@ from tests.unit.examples import (
     NoHurry,
     an_account,
 )
-from tests.unit.stores import UserRecords, some_records
+from tests.unit.judges import some_records
+from tests.unit.stores import UserRecords
 
 
 def claims_of(subject: str = USER_ID, *scopes: str) -> AccessTokenClaims:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from authsvc.domain.accounts import Account
-from authsvc.domain.clock import Deadline
+from authsvc.domain.callers import Caller
+from authsvc.domain.clock import Deadline, TimeLimit
 from authsvc.domain.errors import (
     CallerNotPermitted,
     DatabaseUnavailable,
@@ -20,6 +22,7 @@ from authsvc.domain.errors import (
 from authsvc.domain.origin import Origin
 from authsvc.domain.passwords import Password, Verified
 from authsvc.domain.users import User, UserRole
+from authsvc.usecases.call import Call
 from authsvc.usecases.create_user import CreateUser, CreateUserCommand
 from authsvc.usecases.set_user_password import SetUserPassword, SetUserPasswordCommand
 from authsvc.usecases.update_account import UpdateAccount, UpdateAccountCommand
@@ -137,11 +140,11 @@ class ChangingAccount:
         raise AssertionError((account_id, now, origin, deadline))
 
 
-def create_user(store: Users) -> CreateUser:
+def create_user(store: Users, hasher: Hasher | None = None) -> CreateUser:
     return CreateUser(
         accounts=some_accounts(),
         store=store,
-        hasher=Hasher(),
+        hasher=hasher or Hasher(),
         is_common=lambda text: text == "unbelievable",
         clock=lambda: NOW,
         new_id=lambda prefix: f"{prefix}_00000000000000000000000009",
@@ -156,11 +159,13 @@ def update_account(store: ChangingAccount) -> UpdateAccount:
     return UpdateAccount(store=store, clock=lambda: NOW)
 
 
-def set_password(store: Users, limit: NoLimit | None = None) -> SetUserPassword:
+def set_password(
+    store: Users, limit: NoLimit | None = None, hasher: Hasher | None = None
+) -> SetUserPassword:
     return SetUserPassword(
         accounts=some_accounts(),
         store=store,
-        hasher=Hasher(),
+        hasher=hasher or Hasher(),
         limit_logins=limit or NoLimit(),  # type: ignore[arg-type] # as much of it as is asked for
         is_common=lambda text: text == "unbelievable",
         clock=lambda: NOW,
@@ -278,6 +283,69 @@ async def test_whoever_is_the_user_must_know_the_password_whatever_else_it_may()
 
     assert store.hashes == ["hash of correct horse"]
     assert store.expected == [USER.password_change_time]
+
+
+class SlowHasher(Hasher):
+    """Each hash takes longer than the database may."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def new_deadline(self) -> TimeLimit:
+        return TimeLimit(10, lambda: self.elapsed)
+
+    async def hash(self, password: Password) -> str:
+        self.elapsed += 100
+        return await super().hash(password)
+
+    async def verify(self, hashed: str, password: Password) -> Verified:
+        self.elapsed += 100
+        return await super().verify(hashed, password)
+
+
+class InTime(Users):
+    """A store, and accounts and counts, that need time."""
+
+    async def insert_user(self, user: User, *, deadline: Deadline, **how: Any) -> User:  # noqa: ANN401
+        assert deadline.remaining() > 0
+        return await super().insert_user(user, deadline=deadline, **how)
+
+    async def set_password(self, user_id: str, *, deadline: Deadline, **how: Any) -> User | None:  # noqa: ANN401
+        assert deadline.remaining() > 0
+        return await super().set_password(user_id, deadline=deadline, **how)
+
+
+class LimitInTime(NoLimit):
+    async def take_back(self, *counted_and_deadline: object) -> None:
+        _, deadline = counted_and_deadline
+        assert isinstance(deadline, TimeLimit)
+        assert deadline.remaining() > 0
+        await super().take_back()
+
+
+def a_timed_call(hasher: SlowHasher, caller: Caller) -> Call:
+    return Call(caller, hasher.new_deadline(), ORIGIN, hasher.new_deadline)
+
+
+async def test_the_wait_for_a_new_users_hash_is_not_taken_from_the_time_for_the_database() -> None:
+    store, hasher = InTime(), SlowHasher()
+
+    await create_user(store, hasher)(
+        command(password=Password("correct horse")), a_timed_call(hasher, ADMIN)
+    )
+
+    assert store.hashes == ["hash of correct horse"]
+
+
+async def test_the_wait_for_a_new_passwords_hashes_is_not_either() -> None:
+    store, hasher = InTime(), SlowHasher()
+    wanted = SetUserPasswordCommand(USER_ID, Password("correct horse"), Password("old"))
+
+    await set_password(store, LimitInTime(), hasher)(
+        wanted, a_timed_call(hasher, a_user_caller("*"))
+    )
+
+    assert store.hashes == ["hash of correct horse"]
 
 
 async def test_a_user_that_is_gone_before_its_password_is_set_is_not_found() -> None:

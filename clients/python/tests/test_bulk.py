@@ -1,5 +1,5 @@
 """Importing keys, ending all of an account, and reporting leaked ones."""
-# Fixtures come from conftest, which tests cannot import.
+# What fixtures give may be of either kind, so it has no one type.
 # ruff: noqa: ANN401
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.auth import _enums
+from orchestrator.auth._word import Word
 from orchestrator.auth.v1 import (
     account_pb2,
     audit_pb2,
@@ -40,7 +40,7 @@ PROTOS = (
     session_pb2,
     signing_key_pb2,
 )
-WORDS = {word.__name__: word for word in _enums._Word.__subclasses__()}  # noqa: SLF001
+WORDS = {word.__name__: word for word in Word.__subclasses__()}
 PREFIXES = {
     "AccountState": "ACCOUNT_STATE_",
     "ActorKind": "ACTOR_KIND_",

@@ -1,5 +1,5 @@
 """Sessions: log in, refresh, log out, by a client that needs no credential for the first two."""
-# Fixtures come from conftest, which tests cannot import.
+# What fixtures give may be of either kind, so it has no one type.
 # ruff: noqa: ANN401
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """What a client is made from: arguments, environment, and what is refused with a clear word."""
-# Fixtures come from conftest, which tests cannot import.
+# What fixtures give may be of either kind, so it has no one type.
 # ruff: noqa: ANN401
 
 from __future__ import annotations

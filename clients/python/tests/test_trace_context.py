@@ -1,5 +1,5 @@
 """The trace of a program goes on in the calls of its client."""
-# Fixtures come from conftest, which tests cannot import.
+# What fixtures give may be of either kind, so it has no one type.
 # ruff: noqa: ANN401
 
 from __future__ import annotations

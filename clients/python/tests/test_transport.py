@@ -1,25 +1,17 @@
-"""Deadlines, retries, load balancing, TLS and the life of a client."""
-# Fixtures come from conftest, which tests cannot import.
+"""Deadlines, retries and load balancing."""
+# What fixtures give may be of either kind, so it has no one type.
 # ruff: noqa: ANN401
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 import time
-from concurrent import futures
 from typing import Any
 
 import grpc
 import pytest
-import trustme
 
 from orchestrator.auth import (
-    ANONYMOUS,
-    AsyncAuthClient,
-    AuthClient,
-    ConfigurationError,
     DeadlineExceeded,
     KeyToImport,
     Unavailable,
@@ -58,6 +50,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "GetJwks": ("get_jwks", (), {}),
     "RotateSigningKey": ("rotate_signing_key", (), {}),
 }
+
 ONCE = (
     "UpdateKey",
     "RevokeKeys",
@@ -208,173 +201,3 @@ async def test_calls_are_spread_over_all_addresses(
         await client.validate("x")
 
     assert min(len(server.calls) for server in servers) >= 5
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls_server(start_server: Any, answers: Any, authority: trustme.CA) -> Any:
-    certificate = authority.issue_cert("127.0.0.1")
-    pair = (
-        certificate.private_key_pem.bytes(),
-        b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
-    )
-    server = start_server(grpc.ssl_server_credentials([pair]))
-    server.script("ValidateCredential", answers.good())
-    return server
-
-
-async def test_tls_is_spoken_unless_plaintext_is_asked_for(
-    connect: Any, tls_server: Any, authority: trustme.CA
-) -> None:
-    client = connect(tls_server.target, api_key="k", root_certificates=authority.cert_pem.bytes())
-
-    assert (await client.validate("x")).account_id == "acct_1"
-
-
-async def test_a_certificate_of_an_unknown_authority_is_refused(
-    connect: Any, tls_server: Any
-) -> None:
-    client = connect(
-        tls_server.target, api_key="k", root_certificates=trustme.CA().cert_pem.bytes()
-    )
-
-    with pytest.raises(Unavailable):
-        await client.validate("x")
-
-    assert tls_server.calls == []
-
-
-@pytest.fixture
-def mutual_server(start_server: Any, answers: Any, authority: trustme.CA) -> Any:
-    certificate = authority.issue_cert("127.0.0.1")
-    server = start_server(
-        grpc.ssl_server_credentials(
-            [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())],
-            root_certificates=authority.cert_pem.bytes(),
-            require_client_auth=True,
-        )
-    )
-    server.script("ValidateCredential", answers.good())
-    return server
-
-
-@pytest.mark.parametrize("key", [None, ANONYMOUS, "k"])
-async def test_a_client_with_a_certificate_needs_no_key_and_sends_one_that_it_has(
-    connect: Any, mutual_server: Any, authority: trustme.CA, key: Any
-) -> None:
-    certificate = authority.issue_cert("client.example.org")
-    client = connect(
-        mutual_server.target,
-        api_key=key,
-        root_certificates=authority.cert_pem.bytes(),
-        client_certificate=certificate.cert_chain_pems[0].bytes(),
-        client_key=certificate.private_key_pem.bytes(),
-    )
-
-    await client.validate("x")
-
-    sent = mutual_server.calls[0].metadata.get("authorization")
-    assert sent == ("Bearer k" if key == "k" else None)
-
-
-async def test_a_key_of_the_environment_is_sent_beside_a_certificate(
-    connect: Any, mutual_server: Any, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AUTHSVC_API_KEY", "k")
-    certificate = authority.issue_cert("client.example.org")
-    client = connect(
-        mutual_server.target,
-        root_certificates=authority.cert_pem.bytes(),
-        client_certificate=certificate.cert_chain_pems[0].bytes(),
-        client_key=certificate.private_key_pem.bytes(),
-    )
-
-    await client.validate("x")
-
-    assert mutual_server.calls[0].metadata["authorization"] == "Bearer k"
-
-
-async def test_no_key_is_sent_to_a_server_without_tls(connect: Any, server: Any) -> None:
-    client = connect(server.target, api_key="k")
-
-    with pytest.raises(Unavailable):
-        await client.validate("x")
-
-    assert server.calls == []
-
-
-async def test_a_closed_client_says_so(client: Any) -> None:
-    await client.validate("x")
-
-    await client.close()
-    await client.close()
-
-    with pytest.raises(ConfigurationError, match="closed"):
-        await client.validate("x")
-
-
-async def test_a_client_that_never_called_can_be_closed(client: Any) -> None:
-    await client.close()
-
-
-def test_the_sync_client_closes_at_the_end_of_its_block(server: Any) -> None:
-    with AuthClient(server.target, api_key="k", plaintext=True) as client:
-        client.validate("x")
-
-    with pytest.raises(ConfigurationError, match="closed"):
-        client.validate("x")
-
-
-async def test_the_async_client_closes_at_the_end_of_its_block(server: Any) -> None:
-    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
-        await client.validate("x")
-
-    with pytest.raises(ConfigurationError, match="closed"):
-        await client.validate("x")
-
-
-def test_the_sync_client_is_shared_by_threads(server: Any) -> None:
-    together = threading.Barrier(8)
-
-    with AuthClient(server.target, api_key="k", plaintext=True) as client:
-
-        def validate(_: int) -> str:
-            together.wait()
-            return client.validate("x").account_id
-
-        with futures.ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(validate, range(8))) == {"acct_1"}
-
-
-async def test_the_async_client_is_shared_by_tasks(server: Any) -> None:
-    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
-        principals = await asyncio.gather(*(client.validate("x") for _ in range(50)))
-
-    assert len(principals) == 50
-
-
-async def test_a_cancelled_call_stays_a_cancellation(server: Any, answers: Any) -> None:
-    server.script("ValidateCredential", answers.Slow(0.5))
-
-    async with AsyncAuthClient(server.target, api_key="k", plaintext=True) as client:
-        task = asyncio.create_task(client.validate("x"))
-        await asyncio.sleep(0.1)
-        task.cancel()
-
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-def test_the_async_client_can_be_made_before_its_loop_but_serves_one_only(server: Any) -> None:
-    client = AsyncAuthClient(server.target, api_key="k", plaintext=True)
-    with asyncio.Runner() as first:
-        assert first.run(client.validate("x"))
-
-        with asyncio.Runner() as second, pytest.raises(ConfigurationError, match="event loop"):
-            second.run(client.validate("x"))
-
-        first.run(client.close())

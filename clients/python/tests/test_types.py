@@ -25,7 +25,10 @@ def strictly_typed(tmp_path: Path, *files: Path) -> None:
 
 
 def test_consumers_are_strictly_typed(tmp_path: Path) -> None:
-    strictly_typed(tmp_path, HERE / "consumer" / "service.py", HERE / "consumer" / "mistakes.py")
+    files = sorted((HERE / "consumer").glob("*.py"))
+
+    assert len(files) == 4
+    strictly_typed(tmp_path, *files)
 
 
 def test_the_examples_of_the_readme_are_strictly_typed(tmp_path: Path) -> None:

@@ -33,8 +33,6 @@ from orchestrator.auth._enums import (
     AccountState,
     ActorKind,
     DenialReason,
-    ErrorReason,
-    FindingCode,
     FreshnessSource,
     ImportMode,
     KeyState,
@@ -51,6 +49,7 @@ from orchestrator.auth._enums import (
     UserRole,
     UserState,
 )
+from orchestrator.auth._error_reasons import ErrorReason
 from orchestrator.auth._errors import (
     Aborted,
     AlreadyExists,
@@ -79,6 +78,7 @@ from orchestrator.auth._events import (
     SessionRevoked,
     UserChanged,
 )
+from orchestrator.auth._finding_codes import FindingCode
 from orchestrator.auth._key_model import (
     CreatedKey,
     Key,

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
-from orchestrator.auth import _requests, _responses
 from orchestrator.auth._async_calls import AsyncOpen
 from orchestrator.auth._async_client_accounts import AsyncAccountMethods
 from orchestrator.auth._async_client_audit import AsyncAuditMethods
@@ -16,24 +15,18 @@ from orchestrator.auth._async_client_sessions import AsyncSessionMethods
 from orchestrator.auth._async_client_signing_keys import AsyncSigningKeyMethods
 from orchestrator.auth._async_client_usage import AsyncUsageMethods
 from orchestrator.auth._async_client_users import AsyncUserMethods
+from orchestrator.auth._async_client_validation import AsyncValidationMethods
 from orchestrator.auth._connection import DEFAULT_TIMEOUT, Connection
 from orchestrator.auth._errors import ConfigurationError
-from orchestrator.auth._model import Question
 from orchestrator.auth._watch import AsyncWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
     from types import TracebackType
 
     import grpc.aio
 
     from orchestrator.auth._model import (
         Anonymous,
-        Explanation,
-        Principal,
-        RequestContext,
-        Undecided,
-        Verdict,
     )
     from orchestrator.auth._secret import Secret
     from orchestrator.auth.v1.auth_service_pb2 import (
@@ -43,6 +36,7 @@ if TYPE_CHECKING:
 
 
 class AsyncAuthClient(
+    AsyncValidationMethods,
     AsyncKeyMethods,
     AsyncBulkMethods,
     AsyncUsageMethods,
@@ -85,77 +79,6 @@ class AsyncAuthClient(
         self._opened: AsyncOpen | None = None
         self._closed = False
         self._watches: WeakSet[AsyncWatch] = WeakSet()
-
-    async def validate(
-        self,
-        authorization: Secret | str | None,
-        *,
-        required_scopes: Collection[str] = (),
-        context: RequestContext | None = None,
-        at_least_revision: int | None = None,
-        authoritative: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> Principal:
-        """Return whom a good credential stands for: see `AuthClient.validate`."""
-        return _responses.principal_of(
-            await self.check(
-                authorization,
-                required_scopes=required_scopes,
-                context=context,
-                at_least_revision=at_least_revision,
-                authoritative=authoritative,
-                timeout=timeout,
-            )
-        )
-
-    async def check(
-        self,
-        authorization: Secret | str | None,
-        *,
-        required_scopes: Collection[str] = (),
-        context: RequestContext | None = None,
-        at_least_revision: int | None = None,
-        authoritative: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> Verdict:
-        """Return the verdict on a credential: see `AuthClient.check`."""
-        question = Question(
-            authorization,
-            required_scopes=required_scopes,
-            context=context,
-            at_least_revision=at_least_revision,
-            authoritative=authoritative,
-        )
-        request = _requests.validate_credential(question)
-        response = await self._call(self._open().auth.ValidateCredential, request, timeout)
-        return _responses.verdict(response)
-
-    async def check_many(
-        self,
-        questions: Iterable[Question | Secret | str | None],
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> list[Verdict | Undecided]:
-        """Return the verdicts on many credentials: see `AuthClient.check_many`."""
-        request = _requests.batch_validate_credentials(questions)
-        method = self._open().auth.BatchValidateCredentials
-        response = await self._call(method, request, timeout)
-        return _responses.verdicts(response, len(request.requests))
-
-    async def explain(
-        self,
-        authorization: Secret | str | None,
-        *,
-        required_scopes: Collection[str] = (),
-        context: RequestContext | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the gRPC deadline
-    ) -> Explanation:
-        """Return why a credential is refused: see `AuthClient.explain`."""
-        request = _requests.explain_credential(
-            authorization, required_scopes=required_scopes, context=context
-        )
-        response = await self._call(self._open().auth.ExplainCredential, request, timeout)
-        return _responses.explanation(response)
 
     def watch(self, after_revision: int = 0) -> AsyncWatch:
         """Iterate over revocations and other changes: see `AuthClient.watch`."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from orchestrator.auth._details import FieldViolation
-    from orchestrator.auth._enums import ErrorReason, LeakReportOutcome
+    from orchestrator.auth._enums import LeakReportOutcome
+    from orchestrator.auth._error_reasons import ErrorReason
     from orchestrator.auth._key_model import Key, RateLimit
 
 _SECRET: Final = re.compile(r"orch_([0-9a-fA-F]{4})[0-9a-fA-F]{32}([0-9a-fA-F]{4})")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.auth import _bulk_model, _enums, _from_wire
 from orchestrator.auth._details import FieldViolation
+from orchestrator.auth._error_reasons import ErrorReason
 from orchestrator.auth._errors import MalformedResponse
 from orchestrator.auth._key_responses import key_of
 from orchestrator.auth.v1 import error_reason_pb2, key_revocation_pb2
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.auth.v1 import key_import_pb2
 
 _ERROR_REASONS: Final = _from_wire.table(
-    _enums.ErrorReason, error_reason_pb2.ErrorReason.items(), "ERROR_REASON_"
+    ErrorReason, error_reason_pb2.ErrorReason.items(), "ERROR_REASON_"
 )
 _LEAK_REPORT_OUTCOMES: Final = _from_wire.table(
     _enums.LeakReportOutcome, key_revocation_pb2.LeakReportOutcome.items(), "LEAK_REPORT_OUTCOME_"
@@ -68,7 +69,7 @@ def _result(message: key_import_pb2.ImportResult) -> _bulk_model.ImportResult:
 
 def _failure(message: key_import_pb2.ImportFailure) -> _bulk_model.ImportFailed:
     return _bulk_model.ImportFailed(
-        reason=_ERROR_REASONS.get(message.reason, _enums.ErrorReason.UNKNOWN),
+        reason=_ERROR_REASONS.get(message.reason, ErrorReason.UNKNOWN),
         field_violations=tuple(
             FieldViolation(violation.field, violation.description)
             for violation in message.violations

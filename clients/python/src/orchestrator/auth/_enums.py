@@ -1,28 +1,13 @@
-"""The closed sets of words that answers use. Depends on nothing.
-
-Each mirrors the proto enum of the same name, without the prefix. A value that a newer server sends
-and this version of the client does not know reads as `UNKNOWN`.
-"""
+"""The closed sets of words that answers use, but for the two long ones. Depends on `_word`."""
 
 from __future__ import annotations
 
-from enum import StrEnum, auto
-from typing import Self
+from enum import auto
+
+from orchestrator.auth._word import Word
 
 
-class _Word(StrEnum):
-    """Values equal their names: `DenialReason.KEY_REVOKED == "KEY_REVOKED"`."""
-
-    @staticmethod
-    def _generate_next_value_(name: str, *_: object) -> str:
-        return name
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        return None if value == "UNKNOWN" else cls("UNKNOWN")
-
-
-class PrincipalKind(_Word):
+class PrincipalKind(Word):
     """What kind of credential a principal presented."""
 
     UNKNOWN = auto()
@@ -30,7 +15,7 @@ class PrincipalKind(_Word):
     USER = auto()
 
 
-class DenialReason(_Word):
+class DenialReason(Word):
     """Why a credential is refused. Treat `UNKNOWN` by the denial's `http_status`."""
 
     UNKNOWN = auto()
@@ -50,7 +35,7 @@ class DenialReason(_Word):
     RATE_LIMITED = auto()
 
 
-class FreshnessSource(_Word):
+class FreshnessSource(Word):
     """Where the records behind an answer came from."""
 
     UNKNOWN = auto()
@@ -59,7 +44,7 @@ class FreshnessSource(_Word):
     STALE = auto()
 
 
-class UsageGranularity(_Word):
+class UsageGranularity(Word):
     """How long an interval of usage is; a day is one in UTC. `UNKNOWN` cannot be asked for."""
 
     UNKNOWN = auto()
@@ -67,82 +52,7 @@ class UsageGranularity(_Word):
     DAY = auto()
 
 
-class FindingCode(_Word):
-    """What can be found about a credential. Show the finding's `text` of one that is `UNKNOWN`."""
-
-    UNKNOWN = auto()
-    NOTHING_SENT = auto()
-    ONLY_SCHEME = auto()
-    OVER_LIMIT = auto()
-    HEADER_NAME = auto()
-    SCHEME_DOUBLED = auto()
-    OTHER_SCHEME = auto()
-    BLANK_MISSING = auto()
-    QUOTED = auto()
-    WHITE_SPACE_BEFORE = auto()
-    WHITE_SPACE_BEHIND = auto()
-    LINE_BREAK_BEHIND = auto()
-    PUNCTUATION_BEHIND = auto()
-    NOT_ASCII = auto()
-    VARIABLE = auto()
-    PLACEHOLDER = auto()
-    HINT = auto()
-    KEY_ID = auto()
-    PERCENT_ENCODED = auto()
-    PREFIX_UPPER_CASE = auto()
-    PREFIX_MISSING = auto()
-    PREFIX_WRONG = auto()
-    PREFIX_DOUBLED = auto()
-    TRUNCATED = auto()
-    TOO_LONG = auto()
-    NOT_HEXADECIMAL = auto()
-    UPPER_CASE_HEXADECIMAL = auto()
-    TOKEN_SEGMENTS = auto()
-    TOKEN_NOT_BASE64URL = auto()
-    UNRECOGNISED = auto()
-    MENDED_IS_GOOD = auto()
-    LOWER_CASE_IS_KNOWN = auto()
-    MENDED_IS_KNOWN = auto()
-    KEY_UNKNOWN = auto()
-    KEY_REVOKED = auto()
-    KEY_DISABLED = auto()
-    KEY_EXPIRED = auto()
-    ACCOUNT_DISABLED = auto()
-    SCOPES_MISSING = auto()
-    TOKEN_ENCRYPTED = auto()
-    TOKEN_HEADER_UNREADABLE = auto()
-    TOKEN_HEADER_MEMBERS = auto()
-    TOKEN_PAYLOAD_UNREADABLE = auto()
-    TOKEN_TYPE = auto()
-    TOKEN_UNSIGNED = auto()
-    TOKEN_ALGORITHM = auto()
-    TOKEN_KID_MISSING = auto()
-    TOKEN_KID_UNKNOWN = auto()
-    TOKEN_SIGNATURE = auto()
-    TOKEN_EXPIRED = auto()
-    TOKEN_NOT_YET_VALID = auto()
-    TOKEN_ISSUER = auto()
-    TOKEN_AUDIENCE = auto()
-    TOKEN_CLAIM_MISSING = auto()
-    TOKEN_CLAIM_MALFORMED = auto()
-    TOKEN_ACCOUNT_UNKNOWN = auto()
-    ADDRESS_NOT_ALLOWED = auto()
-    ADDRESS_MISSING = auto()
-    RATE_LIMIT_REACHED = auto()
-    TOKEN_USER_UNKNOWN = auto()
-    TOKEN_USER_DISABLED = auto()
-    TOKEN_SESSION_ENDED = auto()
-    TOKEN_FOREIGN = auto()
-    TOKEN_TYPE_NOT_ACCEPTED = auto()
-    TOKEN_CRITICAL = auto()
-    TOKEN_ALGORITHM_NOT_ACCEPTED = auto()
-    TOKEN_KEY_NOT_OF_ISSUER = auto()
-    TOKEN_KEY_UNCLEAR = auto()
-    TOKEN_LIFETIME = auto()
-    TOKEN_ACCOUNT_UNMAPPED = auto()
-
-
-class KeyState(_Word):
+class KeyState(Word):
     """The state of an API key."""
 
     UNKNOWN = auto()
@@ -152,7 +62,7 @@ class KeyState(_Word):
     REVOKED = auto()
 
 
-class RevocationReason(_Word):
+class RevocationReason(Word):
     """Why a key was revoked. `UNKNOWN` is read, never sent."""
 
     UNKNOWN = auto()
@@ -162,7 +72,7 @@ class RevocationReason(_Word):
     PRIVILEGE_WITHDRAWN = auto()
 
 
-class SigningKeyState(_Word):
+class SigningKeyState(Word):
     """What a key of access tokens does."""
 
     UNKNOWN = auto()
@@ -172,7 +82,7 @@ class SigningKeyState(_Word):
     RETIRED = auto()
 
 
-class SigningKeyRotationUrgency(_Word):
+class SigningKeyRotationUrgency(Word):
     """How soon a new key signs, and what becomes of the others. `UNKNOWN` is never sent."""
 
     UNKNOWN = auto()
@@ -180,7 +90,7 @@ class SigningKeyRotationUrgency(_Word):
     COMPROMISED = auto()
 
 
-class ImportMode(_Word):
+class ImportMode(Word):
     """What a key that cannot be imported means for the others. `UNKNOWN` is never sent."""
 
     UNKNOWN = auto()
@@ -188,7 +98,7 @@ class ImportMode(_Word):
     ALL_OR_NOTHING = auto()
 
 
-class LeakReportOutcome(_Word):
+class LeakReportOutcome(Word):
     """What the report of a leaked key did: it ended the key, or the key was revoked before."""
 
     UNKNOWN = auto()
@@ -196,7 +106,7 @@ class LeakReportOutcome(_Word):
     ALREADY_ENDED = auto()
 
 
-class AccountState(_Word):
+class AccountState(Word):
     """Whether an account's credentials are good."""
 
     UNKNOWN = auto()
@@ -204,7 +114,7 @@ class AccountState(_Word):
     DISABLED = auto()
 
 
-class UserRole(_Word):
+class UserRole(Word):
     """What a user is to the account. `UNKNOWN` is read, never sent."""
 
     UNKNOWN = auto()
@@ -213,7 +123,7 @@ class UserRole(_Word):
     VIEWER = auto()
 
 
-class UserState(_Word):
+class UserState(Word):
     """Whether a user's tokens are good."""
 
     UNKNOWN = auto()
@@ -221,7 +131,7 @@ class UserState(_Word):
     DISABLED = auto()
 
 
-class ActorKind(_Word):
+class ActorKind(Word):
     """What kind of party acts."""
 
     UNKNOWN = auto()
@@ -234,7 +144,7 @@ class ActorKind(_Word):
     SERVICE = auto()
 
 
-class TargetKind(_Word):
+class TargetKind(Word):
     """What kind of thing an action is about."""
 
     UNKNOWN = auto()
@@ -245,7 +155,7 @@ class TargetKind(_Word):
     SESSION = auto()
 
 
-class SessionState(_Word):
+class SessionState(Word):
     """Whether a session can be refreshed."""
 
     UNKNOWN = auto()
@@ -254,7 +164,7 @@ class SessionState(_Word):
     REVOKED = auto()
 
 
-class SessionEndReason(_Word):
+class SessionEndReason(Word):
     """Why a session was ended before its time."""
 
     UNKNOWN = auto()
@@ -265,51 +175,9 @@ class SessionEndReason(_Word):
     ACCOUNT_DISABLED = auto()
 
 
-class OutcomeClass(_Word):
+class OutcomeClass(Word):
     """What became of an action, to ask for. `UNKNOWN` cannot be asked for."""
 
     UNKNOWN = auto()
     SUCCEEDED = auto()
     DENIED = auto()
-
-
-class ErrorReason(_Word):
-    """Why a call failed with a gRPC error status."""
-
-    UNKNOWN = auto()
-    INTERNAL = auto()
-    INVALID_REQUEST = auto()
-    CALLER_CREDENTIAL_MISSING = auto()
-    CALLER_CREDENTIAL_INVALID = auto()
-    CALLER_NOT_PERMITTED = auto()
-    SCOPE_NOT_GRANTABLE = auto()
-    ACCOUNT_NOT_FOUND = auto()
-    KEY_NOT_FOUND = auto()
-    KEY_NAME_TAKEN = auto()
-    ACCOUNT_DISABLED = auto()
-    DATABASE_UNAVAILABLE = auto()
-    TOO_MANY_LOOKUPS = auto()
-    TOO_MANY_STREAMS = auto()
-    SERVER_STOPPING = auto()
-    REVISION_NOT_REACHED = auto()
-    ETAG_MISMATCH = auto()
-    KEY_REVOKED = auto()
-    KEY_SUPERSEDED = auto()
-    KEY_ENDED = auto()
-    REQUEST_ID_REUSED = auto()
-    RATE_LIMITED = auto()
-    TOO_MANY_LOGINS = auto()
-    USER_NOT_FOUND = auto()
-    EMAIL_TAKEN = auto()
-    WRONG_PASSWORD = auto()
-    LAST_OWNER = auto()
-    LOGIN_REFUSED = auto()
-    TOO_MANY_FAILED_LOGINS = auto()
-    REFRESH_TOKEN_REUSED = auto()
-    REFRESH_TOKEN_INVALID = auto()
-    SESSION_ENDED = auto()
-    SESSION_NOT_FOUND = auto()
-    TOO_MANY_REPORTS = auto()
-    ISSUER_UNAVAILABLE = auto()
-    CALLER_CERTIFICATE_NOT_MAPPED = auto()
-    OVERLOADED = auto()

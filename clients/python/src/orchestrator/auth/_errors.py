@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 import grpc
 
 from orchestrator.auth._details import Details, FieldViolation, parse_details
-from orchestrator.auth._enums import ErrorReason
+from orchestrator.auth._error_reasons import ErrorReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
-from orchestrator.auth import _enums
 from orchestrator.auth._errors import MalformedResponse
 
 if TYPE_CHECKING:
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
-_Word = TypeVar("_Word", bound=_enums._Word)  # noqa: SLF001 - the same package
+    from orchestrator.auth._word import Word
+
+_Word = TypeVar("_Word", bound="Word")
 
 
 def table(kind: type[_Word], values: Iterable[tuple[str, int]], prefix: str) -> dict[int, _Word]:

@@ -15,13 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime, timedelta
 
-    from orchestrator.auth._enums import (
-        DenialReason,
-        FindingCode,
-        FreshnessSource,
-        PrincipalKind,
-    )
+    from orchestrator.auth._enums import DenialReason, FreshnessSource, PrincipalKind
     from orchestrator.auth._errors import AuthServiceError
+    from orchestrator.auth._finding_codes import FindingCode
     from orchestrator.auth._key_model import Key
     from orchestrator.auth._secret import Secret
 

@@ -9,7 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.auth import _enums, _events, _from_wire, _key_responses, _model
+from orchestrator.auth._error_reasons import ErrorReason
 from orchestrator.auth._errors import CredentialDenied, MalformedResponse, Unavailable
+from orchestrator.auth._finding_codes import FindingCode
 from orchestrator.auth.v1 import (
     denial_pb2,
     error_reason_pb2,
@@ -31,10 +33,10 @@ _FRESHNESS_SOURCES: Final = _from_wire.table(
     _enums.FreshnessSource, freshness_pb2.FreshnessSource.items(), "FRESHNESS_SOURCE_"
 )
 _ERROR_REASONS: Final = _from_wire.table(
-    _enums.ErrorReason, error_reason_pb2.ErrorReason.items(), "ERROR_REASON_"
+    ErrorReason, error_reason_pb2.ErrorReason.items(), "ERROR_REASON_"
 )
 _FINDING_CODES: Final = _from_wire.table(
-    _enums.FindingCode, explanation_pb2.FindingCode.items(), "FINDING_CODE_"
+    FindingCode, explanation_pb2.FindingCode.items(), "FINDING_CODE_"
 )
 
 
@@ -186,7 +188,7 @@ def _denial(message: denial_pb2.Denial) -> _model.Denial:
 
 def _finding(message: explanation_pb2.Finding) -> _model.Finding:
     return _model.Finding(
-        code=_FINDING_CODES.get(message.code, _enums.FindingCode.UNKNOWN),
+        code=_FINDING_CODES.get(message.code, FindingCode.UNKNOWN),
         text=message.text,
         position=message.position if message.HasField("position") else None,
         length=message.length if message.HasField("length") else None,

@@ -67,7 +67,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_TOO_MANY_LOOKUPS: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED: too many records are being read from the database at
-    once, or too many callers with unknown credentials come from one address.
+    once, or too many callers with unknown credentials, or unknown refresh tokens,
+    come from one address.
     The status carries `google.rpc.RetryInfo`.
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 13
@@ -106,9 +107,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
     """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
-    session was refreshed too often, or too many unknown refresh tokens came from
-    one address. The status carries `google.rpc.RetryInfo` with the time until
-    one call will pass. A judged key that is over its limit is no error: it is a
+    session was refreshed too often. The status carries `google.rpc.RetryInfo`
+    with the time until one call will pass. A judged key that is over its limit is no error: it is a
     `Denial` with DENIAL_REASON_RATE_LIMITED.
     """
     ERROR_REASON_TOO_MANY_REPORTS: _ErrorReason.ValueType  # 22
@@ -231,7 +231,8 @@ RevokeKeys that has done a part: `revoked_count`, how many keys it has ended.
 """
 ERROR_REASON_TOO_MANY_LOOKUPS: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: too many records are being read from the database at
-once, or too many callers with unknown credentials come from one address.
+once, or too many callers with unknown credentials, or unknown refresh tokens,
+come from one address.
 The status carries `google.rpc.RetryInfo`.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 13
@@ -270,9 +271,8 @@ arguments. Make a new request id for a new request.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
 """RESOURCE_EXHAUSTED: the caller's own key is over its `rate_limit`; or one
-session was refreshed too often, or too many unknown refresh tokens came from
-one address. The status carries `google.rpc.RetryInfo` with the time until
-one call will pass. A judged key that is over its limit is no error: it is a
+session was refreshed too often. The status carries `google.rpc.RetryInfo`
+with the time until one call will pass. A judged key that is over its limit is no error: it is a
 `Denial` with DENIAL_REASON_RATE_LIMITED.
 """
 ERROR_REASON_TOO_MANY_REPORTS: ErrorReason.ValueType  # 22

@@ -117,8 +117,8 @@ class SessionServiceServicer:
         (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew;
         UNAUTHENTICATED (CALLER_CREDENTIAL_INVALID); RESOURCE_EXHAUSTED with the time
         to wait (RATE_LIMITED: the session was refreshed more than
-        `AUTHSVC_REFRESHES_PER_MINUTE` times, or too many unknown tokens came from
-        one address; TOO_MANY_LOOKUPS).
+        `AUTHSVC_REFRESHES_PER_MINUTE` times; TOO_MANY_LOOKUPS: too many tokens are
+        being looked up at once, fewer of an address that many unknown ones came from).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,8 +70,8 @@ class SessionServiceStub:
     (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew;
     UNAUTHENTICATED (CALLER_CREDENTIAL_INVALID); RESOURCE_EXHAUSTED with the time
     to wait (RATE_LIMITED: the session was refreshed more than
-    `AUTHSVC_REFRESHES_PER_MINUTE` times, or too many unknown tokens came from
-    one address; TOO_MANY_LOOKUPS).
+    `AUTHSVC_REFRESHES_PER_MINUTE` times; TOO_MANY_LOOKUPS: too many tokens are
+    being looked up at once, fewer of an address that many unknown ones came from).
     """
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_session_management_pb2.RevokeSessionRequest, _session_management_pb2.RevokeSessionResponse]
     """Ends a session: logs out. Its access tokens are denied with TOKEN_REVOKED
@@ -160,8 +160,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
     (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew;
     UNAUTHENTICATED (CALLER_CREDENTIAL_INVALID); RESOURCE_EXHAUSTED with the time
     to wait (RATE_LIMITED: the session was refreshed more than
-    `AUTHSVC_REFRESHES_PER_MINUTE` times, or too many unknown tokens came from
-    one address; TOO_MANY_LOOKUPS).
+    `AUTHSVC_REFRESHES_PER_MINUTE` times; TOO_MANY_LOOKUPS: too many tokens are
+    being looked up at once, fewer of an address that many unknown ones came from).
     """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_session_management_pb2.RevokeSessionRequest, _session_management_pb2.RevokeSessionResponse]  # type: ignore[assignment]
     """Ends a session: logs out. Its access tokens are denied with TOKEN_REVOKED
@@ -259,8 +259,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         (REFRESH_TOKEN_INVALID, REFRESH_TOKEN_REUSED, SESSION_ENDED): log in anew;
         UNAUTHENTICATED (CALLER_CREDENTIAL_INVALID); RESOURCE_EXHAUSTED with the time
         to wait (RATE_LIMITED: the session was refreshed more than
-        `AUTHSVC_REFRESHES_PER_MINUTE` times, or too many unknown tokens came from
-        one address; TOO_MANY_LOOKUPS).
+        `AUTHSVC_REFRESHES_PER_MINUTE` times; TOO_MANY_LOOKUPS: too many tokens are
+        being looked up at once, fewer of an address that many unknown ones came from).
         """
 
     @_abc_1.abstractmethod
