@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _CALM_SECONDS: Final = 5.0
 _SETTLE_SECONDS: Final = 35.0
 """The server gives memory back every half minute."""
-_ENOUGH: Final = 1.1
+_ENOUGH: Final = 1.05
 """Times the memory before: what the allocator may keep without being waited for."""
 _PAUSE_SECONDS: Final = 0.005
 _SAMPLE_SECONDS: Final = 0.1
@@ -120,7 +120,8 @@ class Siege:
         for name, amount in amounts.items():
             seen[name] = one = await self._attack(name, amount, number)
             on_seen(name, one, calm.p99)
-        return Round(calm, seen, _descriptors(pid) - descriptors, await self._under_way())
+        under_way = await self._under_way()
+        return Round(calm, seen, _descriptors(pid) - descriptors, under_way)
 
     async def _attack(self, name: str, amount: int, seed: int) -> Seen:
         log = self._service.server.log
@@ -134,15 +135,15 @@ class Siege:
                 stdin=json.dumps(asdict(order)).encode(),
             )
         endings: Counter[str] = Counter(json.loads(printed))
-        left = await self._settled()
+        left = await self._settled(peak[0])
         return Seen(endings, bystander, max(peak), left, _lines(log) - lines)
 
-    async def _settled(self) -> int:
+    async def _settled(self, bytes_before: int) -> int:
         """Return the server's memory when it has had the time to give back what is free."""
         pid = self._service.server.pid
         bytes_after = resident_bytes(pid)
         end = time.monotonic() + _SETTLE_SECONDS
-        while bytes_after > _ENOUGH * self.bytes_before and time.monotonic() < end:
+        while bytes_after > _ENOUGH * bytes_before and time.monotonic() < end:
             await asyncio.sleep(_SAMPLE_SECONDS)
             bytes_after = resident_bytes(pid)
         return bytes_after
