@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
 import grpc
 import pytest
 
+from authsvc.logs import is_told
 from authsvc.rpc.server import GrpcServerEnded, serve_until
 from benchmarks.http2 import (
     DATA,
@@ -32,9 +34,9 @@ NO_TEXT: Final = b"\xff\xfe\xfd"
 NO_TIME: Final = timedelta(0)
 
 
-async def call_raw(address: str, path: str) -> bytes:
-    """Call a method, in whose path `!!!` stands for bytes that are no text; return the answer."""
-    block = header_block(call_fields(address, path)).replace(b"!!!", NO_TEXT)
+async def call_raw(address: str, path: str, metadata: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Call a method, in whose headers `!!!` is bytes that are no text; return the answer."""
+    block = header_block(call_fields(address, path, metadata)).replace(b"!!!", NO_TEXT)
     async with asyncio.timeout(GENEROUS_SECONDS), tcp(address) as (reader, writer):
         writer.write(
             PREFACE
@@ -76,6 +78,21 @@ async def test_methods_that_there_are_not_are_unimplemented(shared_stubs: Stubs)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await method(b"x" * 100_000)
         assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_metadata_that_is_no_text_is_not_quoted_in_the_log(
+    shared_service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = "/orchestrator.auth.v1.AuthService/ValidateCredential"
+
+    answer = await call_raw(
+        shared_service.address, path, [("authorization", "Bearer secret!!!"), ("x-!!!", "y")]
+    )
+
+    assert b"grpc-status" in answer
+    # grpc.aio has tried to tell of it, in the words by which it is left out
+    assert [record for record in caplog.records if "secret" in record.getMessage()]
+    assert not [record for record in caplog.records if is_told(record)]
 
 
 class NoHealth:
