@@ -36,6 +36,7 @@ from authsvc.listening import Addresses
 from authsvc.metrics.place import ALONE, Place
 from authsvc.postgres.database import Database
 from authsvc.postgres.schema import require_current_schema
+from authsvc.rpc.freed_memory import find_give_back, keep_giving_back
 from authsvc.rpc.health import Health
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.server import open_server, serve_until
@@ -254,4 +255,5 @@ def _background(parts: Parts) -> list[asyncio.Task[None]]:
         ),
         asyncio.create_task(upkeep.run(partial(time_limit, _UPKEEP_SECONDS))),
         tidying(parts.database, clock=utc_now, new_deadline=time_limit),
+        asyncio.create_task(keep_giving_back(find_give_back())),
     ]
