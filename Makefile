@@ -10,7 +10,7 @@ TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_coun
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types imports protos-check docs-check bench bench-freshness \
-	bench-overload soak proto docs dashboard format clean
+	bench-overload bench-hardening soak proto docs dashboard format clean
 
 help: ## Show what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench-freshness: $(VENV)/.dev ## Measure how soon a revocation counts, at four s
 
 bench-overload: $(VENV)/.dev ## Offer the service three times as many calls as it can answer.
 	$(BIN)/python -m benchmarks.overload
+
+bench-hardening: $(VENV)/.dev ## Send the service what hostile clients send (12 minutes).
+	$(BIN)/python -m benchmarks.hardening
 
 soak: $(VENV)/.dev ## Load the service for ten minutes and look for growth and wrong verdicts.
 	$(BIN)/python -m benchmarks.soak

@@ -37,6 +37,7 @@ from authsvc.listening import Addresses
 from authsvc.metrics.place import ALONE, Place
 from authsvc.postgres.database import Database
 from authsvc.postgres.schema import require_current_schema
+from authsvc.rpc.freed_memory import find_give_back, keep_giving_back
 from authsvc.rpc.health import Health
 from authsvc.rpc.observation import CallObserver
 from authsvc.rpc.server import open_server, serve_until
@@ -251,5 +252,6 @@ def _background(parts: Parts, tls: ServerTls | None) -> dict[str, Work]:
         "writing of usage": flush,
         "upkeep": partial(upkeep.run, partial(time_limit, _UPKEEP_SECONDS)),
         "tidying up of sessions": tidying(parts.database, clock=utc_now, new_deadline=time_limit),
+        "giving back of memory": partial(keep_giving_back, find_give_back()),
     }
     return works if tls is None else works | {"certificates": tls.keep_fresh}

@@ -20,6 +20,7 @@ from authsvc.config_values import LogFormat, LogLevel
 from authsvc.redaction import exporter_secrets, redaction
 
 _FIRST_FIELDS: Final = ("timestamp", "level", "event")
+_GRPC: Final = "grpc._cython.cygrpc"
 
 
 def configure_logs(
@@ -74,6 +75,7 @@ def configure_logs(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(is_told)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.captureWarnings(capture=True)
 
@@ -100,6 +102,15 @@ def log_crashes() -> None:
     sys.excepthook = on_crash
     threading.excepthook = on_thread_crash
     sys.unraisablehook = on_unraisable
+
+
+def is_told(record: logging.LogRecord) -> bool:
+    """Return whether a line of a library is written.
+
+    grpc.aio tells of metadata that is no UTF-8, with a traceback and the metadata itself: whoever
+    sends some could fill the log, and what is quoted may be almost a credential.
+    """
+    return not (record.name == _GRPC and str(record.msg).startswith("Invalid encoding on "))
 
 
 def in_order(worker: int | None = None) -> Processor:

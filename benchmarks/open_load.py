@@ -3,7 +3,7 @@
 h2load waits for answers before it asks again, and does not see gRPC's status. This sends frames of
 HTTP/2 (RFC 9113) that were made beforehand, and tells answers by what they have: a message when the
 call was served, none when it was refused. It reads an order of JSON from standard input and writes
-what became of it to standard output. Depends on uvloop.
+what became of it to standard output. Depends on uvloop and `benchmarks.http2`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,26 @@ from typing import Final, cast
 
 import uvloop
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_HEADER_BYTES: Final = 9
-_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
-_END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
-_FIRST_WINDOW: Final = 65_535
-_LARGEST_WINDOW: Final = 2**31 - 1
+from benchmarks.http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FIRST_WINDOW,
+    GOAWAY,
+    HEAD_BYTES,
+    HEADERS,
+    LARGEST_WINDOW,
+    PING,
+    PREFACE,
+    RESET,
+    SETTINGS,
+    WINDOW,
+    call_fields,
+    frame,
+    header_block,
+)
+
 # More than this at once on one connection would be kept back by any client of gRPC.
 _STREAMS: Final = 100
 _TICK_SECONDS: Final = 0.005
@@ -72,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport
         self._rest = b""
         self._next_stream = 1
-        self._window = _FIRST_WINDOW
+        self._window = FIRST_WINDOW
         self._due: dict[int, float] = {}
         self._has_message: set[int] = set()
         self._ready: list[bytes] = []
@@ -82,8 +96,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to speak HTTP/2."""
         self._transport = cast("asyncio.WriteTransport", transport)
-        more = (_LARGEST_WINDOW - _FIRST_WINDOW).to_bytes(4, "big")
-        self._transport.write(_PREFACE + _frame(_SETTINGS) + _frame(_WINDOW, more))
+        more = (LARGEST_WINDOW - FIRST_WINDOW).to_bytes(4, "big")
+        self._transport.write(PREFACE + frame(SETTINGS) + frame(WINDOW, more))
 
     @property
     def under_way(self) -> int:
@@ -110,33 +124,33 @@ class Connection(asyncio.Protocol):
         """Read whole frames."""
         data = self._rest + data
         at = 0
-        while len(data) - at >= _HEADER_BYTES:
-            end = at + _HEADER_BYTES + int.from_bytes(data[at : at + 3], "big")
+        while len(data) - at >= HEAD_BYTES:
+            end = at + HEAD_BYTES + int.from_bytes(data[at : at + 3], "big")
             if len(data) < end:
                 break
             self._frame_received(
                 data[at + 3],
                 data[at + 4],
-                int.from_bytes(data[at + 5 : at + _HEADER_BYTES], "big"),
-                data[at + _HEADER_BYTES : end],
+                int.from_bytes(data[at + 5 : at + HEAD_BYTES], "big"),
+                data[at + HEAD_BYTES : end],
             )
             at = end
         self._rest = data[at:]
         self.send()
 
     def _frame_received(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if kind == _DATA:
+        if kind == DATA:
             if payload:
                 self._has_message.add(stream)
-        elif kind == _SETTINGS and not flags & _ACK:
-            self._transport.write(_frame(_SETTINGS, flags=_ACK))
-        elif kind == _PING and not flags & _ACK:
-            self._transport.write(_frame(_PING, payload, flags=_ACK))
-        elif kind == _WINDOW and stream == 0:
+        elif kind == SETTINGS and not flags & ACK:
+            self._transport.write(frame(SETTINGS, flags=ACK))
+        elif kind == PING and not flags & ACK:
+            self._transport.write(frame(PING, payload, flags=ACK))
+        elif kind == WINDOW and stream == 0:
             self._window += int.from_bytes(payload, "big")
-        elif kind == _GOAWAY:
+        elif kind == GOAWAY:
             raise SystemExit(f"the server ended a connection: {payload[8:]!r}")
-        if kind == _RESET or (kind in {_DATA, _HEADERS} and flags & _END_STREAM):
+        if kind == RESET or (kind in {DATA, HEADERS} and flags & END_STREAM):
             self._end(stream)
 
     def _end(self, stream: int) -> None:
@@ -152,44 +166,18 @@ class Connection(asyncio.Protocol):
         self.on_end(self)
 
 
-def _frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
-    head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
-    return head + payload
-
-
 def _body_at(request: bytes) -> int:
-    return 2 * _HEADER_BYTES + int.from_bytes(request[:3], "big")
-
-
-def _literal(text: str) -> bytes:
-    """Return a string of HPACK (RFC 7541 §5.2), not compressed."""
-    raw = text.encode()
-    rest = len(raw) - 127
-    if rest < 0:
-        return bytes([len(raw)]) + raw
-    length = b"\x7f"
-    while rest > 127:  # noqa: PLR2004 - seven bits to a byte
-        length += bytes([rest % 128 + 128])
-        rest //= 128
-    return length + bytes([rest]) + raw
+    return 2 * HEAD_BYTES + int.from_bytes(request[:3], "big")
 
 
 def request_of(order: Order) -> Callable[[int], bytes]:
     """Return what makes the frames of a call on a stream."""
-    fields = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", order.path),
-        (":authority", order.address),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-        *((name, value) for name, value in order.metadata),
-    ]
-    # Never indexed (§6.2.3), so that each block of headers means the same as the one before.
-    block = b"".join(b"\x10" + _literal(name) + _literal(value) for name, value in fields)
+    metadata = ((name, value) for name, value in order.metadata)
+    # Each block of headers means the same as the one before.
+    block = header_block(call_fields(order.address, order.path, metadata))
     body = bytes.fromhex(order.body)
-    head = _frame(_HEADERS, block, flags=_END_HEADERS)[: _HEADER_BYTES - 4]
-    between = block + _frame(_DATA, body, flags=_END_STREAM)[: _HEADER_BYTES - 4]
+    head = frame(HEADERS, block, flags=END_HEADERS)[: HEAD_BYTES - 4]
+    between = block + frame(DATA, body, flags=END_STREAM)[: HEAD_BYTES - 4]
 
     def request(stream: int) -> bytes:
         number = stream.to_bytes(4, "big")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import h11
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -55,6 +56,9 @@ class _Outermost:
 
         try:
             await self._application(scope, receive, send_opened)
+        except h11.LocalProtocolError:
+            # The client broke the protocol in the middle of its request: there is nobody to answer.
+            return
         except Exception:
             # It is answered already, and raised once more to be logged: in our way.
             log.exception("request failed", path=scope["path"])

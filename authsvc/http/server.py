@@ -64,6 +64,9 @@ async def serving_http(
         ws="none",
         lifespan="off",
         log_config=None,
+        # It tells of each request that is none, and so lets anybody fill the log. Faults of ours
+        # are logged by the application.
+        log_level="critical",
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

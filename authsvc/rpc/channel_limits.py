@@ -55,6 +55,9 @@ class ChannelLimits:
             ("grpc.server.max_pending_requests", self.queued_calls // 2),
             ("grpc.server.max_pending_requests_hard_limit", self.queued_calls),
             ("grpc.max_concurrent_streams", self.streams_per_connection),
+            # It counts calls that have ended and are not cleared away yet, and so refuses those of
+            # a client that keeps to the limit. Calls taken back at once are cut off without it.
+            ("grpc.http.overload_protection", 0),
             ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
             ("grpc.max_send_message_length", _MAX_ANSWER_BYTES),
             ("grpc.max_metadata_size", _MAX_METADATA_BYTES),

@@ -11,12 +11,14 @@ import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 
+from authsvc.domain.errors import AuthsvcError
 from authsvc.listening import AddressInUse
 from authsvc.rpc import health as health_module
 from authsvc.rpc.calls import Calls
 from authsvc.rpc.channel_limits import ChannelLimits
 from authsvc.rpc.health import Health
 from authsvc.rpc.reflection import add_reflection
+from authsvc.rpc.stray_calls import stray_safe_server
 
 log = structlog.get_logger()
 
@@ -61,7 +63,7 @@ def open_server(
         AddressInUse: An address cannot be listened on.
     """
     options = (*limits.as_options(), ("grpc.so_reuseport", int(shares_port)))
-    server = grpc.aio.server(options=options)
+    server = stray_safe_server(options)
     for service, servicer in services.items():
         calls.add_service(server, service, servicer)
     health.add_to(server)
@@ -84,6 +86,14 @@ def _take(port: Port, server: grpc.aio.Server) -> str:
     return f"{address.rpartition(':')[0]}:{number}"
 
 
+class GrpcServerEnded(AuthsvcError):
+    """The gRPC server ended without having been told to."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("the gRPC server ended by itself; this process serves nobody any more")
+
+
 async def serve_until(
     stop: asyncio.Event,
     server: grpc.aio.Server,
@@ -103,15 +113,24 @@ async def serve_until(
         notice: How long calls are still taken when health has turned NOT_SERVING.
         on_drain: Called when none are taken any more, to end what has no end of its own.
 
+    Raises:
+        GrpcServerEnded: It ended by itself. Whoever runs this process is to start it anew.
+
     Health turns NOT_SERVING. After the notice no new call is taken, streams without an end of
     their own are ended, and running calls have until the end of the grace period.
     """
     probing = asyncio.create_task(health.keep_probing())
+    stopped = asyncio.create_task(stop.wait())
+    # Never cancelled: that would cancel the end of the server itself.
+    ended = asyncio.create_task(server.wait_for_termination())
     try:
-        await stop.wait()
+        await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            raise GrpcServerEnded from ended.exception()
         log.info("draining", grace_seconds=grace.total_seconds())
     finally:
         probing.cancel()
+        stopped.cancel()
         # gRPC cancels what arrives while it stops: whoever watches health should be gone by then.
         await health.say_goodbye(notice)
         on_drain()

@@ -7,10 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-SETTINGS: Final = 4
-PING: Final = 6
-GOAWAY: Final = 7
-ACK: Final = 1
+from benchmarks.http2 import ACK, HEAD_BYTES, PING, PREFACE, SETTINGS, frame
 
 MAX_CONCURRENT_STREAMS: Final = 3
 MAX_HEADER_LIST_SIZE: Final = 6
@@ -18,8 +15,6 @@ MAX_HEADER_LIST_SIZE: Final = 6
 NO_ERROR: Final = 0
 ENHANCE_YOUR_CALM: Final = 11
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_HEADER_BYTES: Final = 9
 _SETTING_BYTES: Final = 6
 
 
@@ -56,8 +51,7 @@ class Http2:
 
     def send(self, kind: int, payload: bytes = b"", flags: int = 0) -> None:
         """Send a frame of the whole connection."""
-        head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + bytes(4)
-        self._writer.write(head + payload)
+        self._writer.write(frame(kind, payload, flags=flags))
 
     async def read(self) -> Frame:
         """Read the next frame.
@@ -65,18 +59,18 @@ class Http2:
         Raises:
             IncompleteReadError: The server has closed the connection.
         """
-        head = await self._reader.readexactly(_HEADER_BYTES)
+        head = await self._reader.readexactly(HEAD_BYTES)
         payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
-        frame = Frame(head[3], head[4], payload)
-        if frame.kind == PING and not frame.flags & ACK:
+        received = Frame(head[3], head[4], payload)
+        if received.kind == PING and not received.flags & ACK:
             self.send(PING, payload, ACK)
-        return frame
+        return received
 
     async def until(self, kind: int) -> Frame:
         """Read until there is a frame of a kind."""
-        while (frame := await self.read()).kind != kind:
+        while (received := await self.read()).kind != kind:
             pass
-        return frame
+        return received
 
 
 @asynccontextmanager
@@ -94,7 +88,7 @@ async def tcp(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio
 async def http2(address: str) -> AsyncIterator[Http2]:
     """Open a connection that speaks HTTP/2."""
     async with tcp(address) as (reader, writer):
-        writer.write(_PREFACE)
+        writer.write(PREFACE)
         connection = Http2(reader, writer)
         connection.send(SETTINGS)
         yield connection

@@ -14,17 +14,14 @@ import pytest
 
 from authsvc.rpc.channel_limits import ChannelLimits
 from authsvc.rpc.core_calls import core_calls
+from benchmarks.http2 import ACK, GOAWAY, PING, SETTINGS
 from orchestrator.auth.v1 import auth_service_pb2 as pb
 from tests.conftest import Service
 from tests.integration.support import Stubs, bearer, refused, until
 from tests.integration.support_http2 import (
-    ACK,
     ENHANCE_YOUR_CALM,
-    GOAWAY,
     MAX_CONCURRENT_STREAMS,
     NO_ERROR,
-    PING,
-    SETTINGS,
     http2,
     tcp,
 )
@@ -140,6 +137,25 @@ async def test_a_connection_has_so_many_calls_under_way_and_no_more() -> None:
         gate.set()
 
         assert await asyncio.gather(*calls, behind) == [b""] * 3
+
+
+async def test_a_client_with_more_calls_than_that_has_none_refused() -> None:
+    calls, at_once = 1000, 150
+    async with (
+        bare_server(ChannelLimits(), Answer=answer) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        # The client knows the limit when the connection is open.
+        await call(channel, "Answer")
+        room = asyncio.Semaphore(at_once)
+
+        async def call_in_turn() -> bytes:
+            async with room:
+                return await call(channel, "Answer")
+
+        answers = await asyncio.gather(*(call_in_turn() for _ in range(calls)))
+
+        assert answers == [b""] * calls
 
 
 async def test_calls_go_on_while_connections_grow_old() -> None:

@@ -214,6 +214,7 @@ configure_logs(LogLevel.INFO, LogFormat.JSON, worker="3")
 log_crashes()
 logging.getLogger("asyncpg").info("unheard")
 logging.getLogger("grpc").warning("said %s", "so")
+logging.getLogger("grpc._cython.cygrpc").error("Invalid encoding on %s", b"Bearer \\xff")
 warnings.warn("warned")
 def fail(): raise KeyError("in a thread")
 class Broken:
@@ -241,7 +242,7 @@ def test_what_libraries_and_python_itself_have_to_say_is_json_too() -> None:
         (line["level"], line.get("logger"), line["event"].split("\n")[0]) for line in lines
     ] == [
         ("warning", "grpc", "said so"),
-        ("warning", "py.warnings", "<string>:9: UserWarning: warned"),
+        ("warning", "py.warnings", "<string>:10: UserWarning: warned"),
         ("error", None, "thread crashed"),
         ("error", None, "error ignored"),
         ("error", "uvicorn.error", "caught"),
