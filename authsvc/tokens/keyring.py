@@ -2,9 +2,10 @@
 
 Verifiers keep a snapshot in memory for at most `max_age`, so that a key that was taken out of the
 keyring stops being good within that time. The change log tells when the keyring has changed: from
-then on the snapshot answers nobody, and is read anew. A token that names an unknown key makes them
-look again by itself, before it is denied: the key may be so new that the log has not told of it.
-But not more than once a second, as such tokens cost nothing to forge.
+then on the snapshot answers nobody, not even while the database is away, and is read anew. A token
+that names an unknown key makes them look again by itself, before it is denied: the key may be so
+new that the log has not told of it. But not more than once a second, as such tokens cost nothing to
+forge.
 """
 
 from __future__ import annotations
@@ -183,6 +184,8 @@ class Keyring:
         try:
             return await self._read(kid, after, deadline), FreshnessSource.DATABASE
         except DatabaseUnavailable:
+            # Looked for anew: meanwhile the keyring may have changed.
+            stale = self._memory.find_stale(kid) if after is None else None
             if stale is None:
                 raise
             return stale, FreshnessSource.STALE

@@ -26,6 +26,11 @@ class NoTimeLeft:
         return 0.0
 
 
+class Short:
+    def remaining(self) -> float:
+        return 0.01
+
+
 @pytest.fixture
 def watch() -> Watch:
     return Watch()
@@ -221,10 +226,6 @@ async def test_a_newer_read_says_its_own_time(keyring: Keyring, watch: Watch) ->
 async def test_a_read_that_takes_too_long_is_no_answer(
     keyring: Keyring, store: KeysInMemory
 ) -> None:
-    class Short:
-        def remaining(self) -> float:
-            return 0.01
-
     store.may_answer.clear()
 
     with pytest.raises(DatabaseUnavailable):
@@ -357,6 +358,46 @@ async def test_an_unknown_name_is_not_denied_while_a_change_could_not_be_read(
 
     store.is_away = False
     assert not await _is_known(keyring, "jwk_new")
+
+
+@pytest.fixture
+def serving_stale(store: KeysInMemory, watch: Watch) -> Keyring:
+    """A keyring that may answer from memory for a minute while the database is away."""
+    return a_keyring(store, watch, outage_max_age=timedelta(minutes=1))
+
+
+async def test_a_key_of_before_a_change_is_good_for_nobody_while_the_database_is_away(
+    serving_stale: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    assert await _is_known(serving_stale)
+    serving_stale.on_changes(KEYRING_CHANGED)
+    store.is_away = True
+
+    for _ in range(2):
+        watch.seconds += 10
+        with pytest.raises(DatabaseUnavailable):
+            await _is_known(serving_stale)
+        with pytest.raises(DatabaseUnavailable):
+            await serving_stale.list_published(NO_HURRY)
+
+    store.is_away = False
+    assert await _is_known(serving_stale)
+
+
+async def test_a_change_that_is_told_of_during_a_read_that_fails_counts_for_its_answer(
+    serving_stale: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    assert await _is_known(serving_stale)
+    watch.seconds += 10
+    store.may_answer.clear()
+    look_up = serving_stale.find_verification_key("jwk_es256", fresh=False, deadline=Short())
+    looking = asyncio.create_task(look_up)
+    await asyncio.sleep(0)
+
+    serving_stale.on_changes(KEYRING_CHANGED)
+
+    with pytest.raises(DatabaseUnavailable):
+        await looking
 
 
 async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:
