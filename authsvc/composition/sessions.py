@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -112,4 +113,6 @@ def tidying(
 ) -> asyncio.Task[None]:
     """Begin to delete what sessions leave behind, until cancelled."""
     housekeeping = PostgresSessionHousekeeping(database)
-    return asyncio.create_task(keep_tidy(housekeeping, clock, new_deadline))
+    return asyncio.create_task(
+        keep_tidy(housekeeping, clock, new_deadline, monotonic=time.monotonic, jitter=random.random)
+    )

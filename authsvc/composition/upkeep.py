@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +19,7 @@ from authsvc.postgres.database import Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
-from authsvc.usecases.tidy_sessions import tidyings
+from authsvc.usecases.tidy_sessions import step_and_pause, tidyings
 
 _Step: TypeAlias = Callable[[Deadline], Awaitable[bool]]
 """Does some of the work, and returns True when there may be more."""
@@ -78,6 +79,6 @@ async def _to_its_end(step: _Step, deadline: Deadline) -> None:
     Raises:
         DatabaseUnavailable: There was no time for all of them; what was done stays so.
     """
-    while await step(deadline):
+    while await step_and_pause(lambda: step(deadline), time.monotonic):
         if deadline.remaining() <= 0:
             raise DatabaseUnavailable

@@ -12,6 +12,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.login_limits import KNOWN_NETWORK_DAYS
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.sessions import RETENTION
+from authsvc.postgres.actors import BEGIN_CHANGE, origin_value
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.sessions import end_sessions_of_disabled
 
@@ -57,6 +58,9 @@ SELECT account_id FROM authsvc.accounts a
         WHERE s.account_id = a.account_id AND s.end_time IS NULL AND s.expire_time > $1)
  LIMIT 1
 """
+# Changes have their turns in the order in which they ask for one. As one process at a time asks for
+# steps, no change waits for more than one of them, however many processes there are.
+_TAKE_TURN: Final = f"SELECT pg_try_advisory_xact_lock({0x61757468_0008})"
 _ENDS: Final = Origin(ActorKind.SERVICE, "schedule/EndSessionsOfDisabledAccounts")
 
 
@@ -89,18 +93,21 @@ class PostgresSessionHousekeeping:
         """End sessions that some disabled account has left, a step of them.
 
         Returns:
-            True when there may be more.
+            True when there may be more for this process: one at a time ends them.
         """
         row = await self._database.fetch_row(deadline, _FIND_DISABLED, now)
         if row is None:
             return False
         account_id: str = row["account_id"]
-        await self._database.change(
-            _ENDS,
-            lambda connection: end_sessions_of_disabled(connection, account_id, now),
-            deadline,
-        )
-        return True
+
+        async def end_if_alone(connection: Connection) -> bool:
+            if not await connection.fetchval(_TAKE_TURN):
+                return False
+            await connection.execute(BEGIN_CHANGE, origin_value(_ENDS))
+            await end_sessions_of_disabled(connection, account_id, now)
+            return True
+
+        return await self._database.run_in_transaction(end_if_alone, deadline)
 
     async def _execute(
         self, statement: str, before: datetime, deadline: Deadline, limit: int = _LIMIT

@@ -21,6 +21,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
 from authsvc.domain.json_web_keys import JsonWebKey
+from authsvc.domain.repeated_work import RepeatedWork
 from authsvc.domain.signing_keys import (
     SealedSigningKey,
     SigningAlgorithm,
@@ -193,12 +194,12 @@ class Keyring:
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
         """Read the keyring before it is too old, and whenever it has changed, until cancelled.
 
-        So hardly a call has to wait for it. What fails here is told to those who ask.
+        So hardly a call has to wait for it. What fails here is told to those who ask, too.
         """
+        reading = RepeatedWork("keyring not read")
         while True:
             self._changed.clear()
-            with suppress(DatabaseUnavailable):
-                await self.refresh(new_deadline())
+            await reading.attempt(self.refresh(new_deadline()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._max_age / 2):
                     await self._changed.wait()

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from authsvc.domain.changes import Change, ChangeKind
+from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
-from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.keyring import Keyring
 from tests.unit.examples import NoHurry
 from tests.unit.forging import NOW, SEALER, Issuer, KeysInMemory, Watch, a_keyring
@@ -398,6 +400,31 @@ async def test_a_change_that_is_told_of_during_a_read_that_fails_counts_for_its_
 
     with pytest.raises(DatabaseUnavailable):
         await looking
+
+
+async def test_reading_goes_on_whatever_one_read_meets(
+    store: KeysInMemory, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = a_keyring(store, watch)
+    failed = asyncio.Event()
+
+    async def refuse(_deadline: Deadline) -> list[SealedSigningKey]:
+        failed.set()
+        raise PermissionError
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(store, "list_signing_keys", refuse)
+        reading = asyncio.create_task(keyring.keep_fresh(NoHurry))
+        await failed.wait()
+    keyring.on_changes(KEYRING_CHANGED)
+    while not store.reads:
+        assert not reading.done()
+        await asyncio.sleep(0)
+
+    assert [line["event"] for line in logs] == ["keyring not read"]
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
 
 
 async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:
