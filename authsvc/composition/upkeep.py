@@ -55,7 +55,7 @@ def whole_upkeep(
     steps: dict[str, _Step] = {
         "change log": changes,
         "answers to repeated requests": answers,
-        **{part.name: now(part.step) for part in tidyings(housekeeping)},
+        **{part.name: now(part.step) for part in tidyings(housekeeping, to_the_end=True)},
     }
     upkeep = _of_months(settings, database, audit_log) | {
         name: partial(_to_its_end, step) for name, step in steps.items()

@@ -60,7 +60,11 @@ SELECT account_id FROM authsvc.accounts a
 """
 # Changes have their turns in the order in which they ask for one. As one process at a time asks for
 # steps, no change waits for more than one of them, however many processes there are.
-_TAKE_TURN: Final = f"SELECT pg_try_advisory_xact_lock({0x61757468_0008})"
+_TURN: Final = 0x61757468_0008
+_TAKE_TURN: Final = f"""
+SELECT CASE WHEN $1 THEN pg_advisory_xact_lock({_TURN}) IS NOT NULL
+            ELSE pg_try_advisory_xact_lock({_TURN}) END
+"""
 _ENDS: Final = Origin(ActorKind.SERVICE, "schedule/EndSessionsOfDisabledAccounts")
 
 
@@ -89,11 +93,18 @@ class PostgresSessionHousekeeping:
         networks = await self._execute(_DELETE_NETWORKS, known_since, deadline)
         return tokens or sessions or failures or networks
 
-    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+    async def end_sessions_of_disabled(
+        self, now: datetime, deadline: Deadline, *, waits: bool
+    ) -> bool:
         """End sessions that some disabled account has left, a step of them.
 
+        Args:
+            now: When they end.
+            deadline: How long it may take.
+            waits: Whether to wait while another process does so; if not, the rest is left to it.
+
         Returns:
-            True when there may be more for this process: one at a time ends them.
+            True when there may be more, unless it is left to another process.
         """
         row = await self._database.fetch_row(deadline, _FIND_DISABLED, now)
         if row is None:
@@ -101,7 +112,7 @@ class PostgresSessionHousekeeping:
         account_id: str = row["account_id"]
 
         async def end_if_alone(connection: Connection) -> bool:
-            if not await connection.fetchval(_TAKE_TURN):
+            if not await connection.fetchval(_TAKE_TURN, waits):
                 return False
             await connection.execute(BEGIN_CHANGE, origin_value(_ENDS))
             await end_sessions_of_disabled(connection, account_id, now)

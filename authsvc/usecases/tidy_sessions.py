@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from authsvc.domain.clock import Clock, Deadline
@@ -37,11 +38,18 @@ class Housekeeping(Protocol):
         """
         ...
 
-    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+    async def end_sessions_of_disabled(
+        self, now: datetime, deadline: Deadline, *, waits: bool
+    ) -> bool:
         """End sessions that some disabled account has left, a step of them.
 
+        Args:
+            now: When they end.
+            deadline: How long it may take.
+            waits: Whether to wait while another process does so; if not, the rest is left to it.
+
         Returns:
-            True when there may be more for this process: one at a time ends them.
+            True when there may be more, unless it is left to another process.
         """
         ...
 
@@ -58,13 +66,13 @@ class Tidying(NamedTuple):
     """How many steps it takes at most in its turn."""
 
 
-def tidyings(housekeeping: Housekeeping) -> tuple[Tidying, ...]:
-    """Return all parts of tidying up, for rounds in the background and for doing it to the end."""
+def tidyings(housekeeping: Housekeeping, *, to_the_end: bool) -> tuple[Tidying, ...]:
+    """Return all parts of tidying up, for rounds in the background or for doing it to the end."""
     # What must not go on comes before what is only in the way.
     return (
         Tidying(
             "sessions of disabled accounts",
-            housekeeping.end_sessions_of_disabled,
+            partial(housekeeping.end_sessions_of_disabled, waits=to_the_end),
             every=1,
             steps=STEPS_A_ROUND,
         ),
@@ -94,11 +102,11 @@ async def keep_tidy(
     """
     works = {
         part.name: RepeatedWork("sessions not tidied up", what=part.name)
-        for part in tidyings(housekeeping)
+        for part in tidyings(housekeeping, to_the_end=False)
     }
     rounds = 0
     while True:
-        for part in tidyings(housekeeping):
+        for part in tidyings(housekeeping, to_the_end=False):
             if rounds % part.every == 0:
                 turn = _take_turn(part, clock, new_deadline, monotonic)
                 await works[part.name].attempt(turn)

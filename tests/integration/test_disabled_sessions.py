@@ -27,6 +27,7 @@ from tests.integration.support import (
 )
 from tests.integration.support_sessions import a_person, login_of, refresh_of
 
+TURN = 0x61757468_0008
 WHAT = pytest.mark.parametrize("what", ["user", "account"])
 
 
@@ -196,7 +197,9 @@ async def test_a_change_waits_for_one_step_however_many_servers_end_sessions(
     housekeeping = PostgresSessionHousekeeping(database)
 
     async def end_some() -> bool:
-        return await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit())
+        return await housekeeping.end_sessions_of_disabled(
+            app.utc_now(), app.time_limit(), waits=False
+        )
 
     async def ended() -> int:
         return [end for end, _ in await ends_of(shared_service, person)].count(True)
@@ -259,7 +262,7 @@ async def test_of_very_many_sessions_the_rest_is_ended_in_the_background(
     assert reasons.count(DenialReason.TOKEN_REVOKED) == 2
     assert reasons.count(DenialReason.ACCOUNT_DISABLED) == 3
 
-    while await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit()):
+    while await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit(), waits=False):
         pass
 
     assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
@@ -272,8 +275,17 @@ async def test_maintenance_ends_the_rest_too(
     person, _ = await five_sessions(shared_service, shared_stubs)
     await switch(shared_client, "account", person, on=False)
 
-    await app.maintain_once(shared_service.parts)
+    async with (
+        connected(url_of(shared_service)) as at_it,
+        connected(url_of(shared_service)) as other,
+    ):
+        await at_it.execute("SELECT pg_advisory_lock($1)", TURN)
+        maintaining = asyncio.create_task(app.maintain_once(shared_service.parts))
+        # It says that all is done, so it waits for a server that is at it.
+        await until_waiting(other, 1)
+    done = await maintaining
 
+    assert all(done.values())
     assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
 
 

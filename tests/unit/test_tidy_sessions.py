@@ -44,7 +44,10 @@ class Housekeeping:
         self.deleted += 1
         return True
 
-    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+    async def end_sessions_of_disabled(
+        self, now: datetime, deadline: Deadline, *, waits: bool
+    ) -> bool:
+        assert not waits
         self._fail("disabled", now, deadline)
         self.watch.seconds += STEP_SECONDS
         self.ended += 1
