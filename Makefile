@@ -35,7 +35,8 @@ run: $(VENV)/.run ## Serve on 127.0.0.1:50051 with an embedded Postgres.
 
 test: $(VENV)/.dev ## Run all tests, with coverage.
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	@# Tests start the command hundreds of times: it is not to be compiled anew each time.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

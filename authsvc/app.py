@@ -30,6 +30,7 @@ from authsvc.composition.traffic import channel_limits, shedding
 from authsvc.composition.upkeep import keep_maintained, whole_upkeep
 from authsvc.config import Settings
 from authsvc.domain.clock import TimeLimit
+from authsvc.domain.last_steps import WRITING_SECONDS
 from authsvc.domain.tallies import Tally
 from authsvc.listening import Addresses
 from authsvc.metrics.place import ALONE, Place
@@ -225,7 +226,7 @@ async def _serve_grpc(
         )
     finally:
         # One limit for all of it: whoever stops the process waits only so long (operations.md).
-        last_deadline = time_limit()
+        last_deadline = time_limit(WRITING_SECONDS)
         for task in background:
             task.cancel()
         await asyncio.wait(background, timeout=last_deadline.remaining())

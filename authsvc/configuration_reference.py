@@ -38,12 +38,23 @@ _TAIL: Final = """
 that proves who calls: docs/tls.md. |
 | `AUTHSVC_CLIENT_KEY_FILE` | For the command line: the private key of that certificate, in PEM. |
 
+## `authsvc dev`
+
+| setting | meaning |
+|---|---|
+| `AUTHSVC_POSTGRES_BIN` | The directory of another PostgreSQL's programs than that of \
+`authsvc[embedded]`, such as `/usr/lib/postgresql/17/bin`. A data directory stays with the major \
+version that made it. |
+
 ## Tests
 
 | setting | meaning |
 |---|---|
 | `AUTHSVC_TEST_DATABASE_URL` | Run the tests on this server instead of an embedded one. The \
 user must be allowed to create databases. |
+| `AUTHSVC_TEST_POSTGRES_BIN` | The directory of the PostgreSQL programs, with pg_stat_statements, \
+that the end-to-end tests run on. By default the newest below `/usr/lib/postgresql`, as \
+Debian's package `postgresql` installs it; without one, those tests run on the embedded server. |
 """
 
 

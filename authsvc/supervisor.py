@@ -22,6 +22,7 @@ import structlog
 
 from authsvc.config import Settings, variable_of
 from authsvc.domain.errors import AuthsvcError
+from authsvc.domain.last_steps import LONGEST_END
 from authsvc.listening import reserve
 from authsvc.metrics.place import ALONE, Place
 
@@ -40,8 +41,6 @@ _LAST_BACKOFF_SECONDS: Final = 10.0
 _MAX_DIRECTORY_BYTES: Final = 88
 # A worker that ran this long before it died was not dying of its start.
 _STEADY_SECONDS: Final = 30.0
-# What a worker may need beyond the grace for running calls: to write its usage counts.
-_END_MARGIN: Final = timedelta(seconds=15)
 
 log = structlog.get_logger()
 
@@ -81,7 +80,7 @@ async def supervise(settings: Settings, stop: asyncio.Event) -> None:
             environment,
             workers,
             patience=timedelta(seconds=settings.shutdown_notice + settings.shutdown_grace)
-            + _END_MARGIN,
+            + LONGEST_END,
         )
         await supervisor.run(stop)
     log.info("supervision ended")

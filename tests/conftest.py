@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -31,8 +31,12 @@ from authsvc.postgres.embedded import EmbeddedPostgres
 from authsvc.postgres.grants import grant
 from orchestrator.auth import AsyncAuthClient
 
+# A server of one's own to run all tests on; empty where they start theirs.
+TEST_DATABASE_URL = os.environ.get("AUTHSVC_TEST_DATABASE_URL", "")
 # Where the changes come from that tests make past the service.
 ORIGIN = Origin(ActorKind.OPERATOR, "authsvc test")
+# Half the time of the end-to-end tests.
+LONGEST_FILES = {"test_serve.py", "test_readme.py", "test_workers.py", "test_dev_lifetime.py"}
 # What servers of tests may do, so that a missing grant shows. Of this run alone.
 SERVER_ROLE = f"authsvc_server_{secrets.token_hex(4)}"
 # Obviously not a key that guards anything.
@@ -52,9 +56,17 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first, so that a mistake shows early."""
+    """Quick tests first, so that a mistake shows early; of the slow ones the longest files first.
+
+    A file runs in one process, and what begins last is what all others wait for at the end.
+    """
     order = {"unit": 0, "integration": 2, "e2e": 3}
-    items.sort(key=lambda item: next((order[p] for p in order if p in item.path.parts), 1))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        part = next((order[p] for p in order if p in item.path.parts), 1)
+        return part, item.path.name not in LONGEST_FILES
+
+    items.sort(key=place)
 
 
 # The two fixtures of the session are plain functions: one that is bound to an event loop is taken
@@ -62,12 +74,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a database on a server where databases may be made and dropped."""
-    url = os.environ.get("AUTHSVC_TEST_DATABASE_URL")
-    if url:
-        yield url
+    if TEST_DATABASE_URL:
+        yield TEST_DATABASE_URL
         return
+    with a_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@contextmanager
+def a_postgres(
+    directory: Path, settings: Mapping[str, str] | None = None, programs: Path | None = None
+) -> Iterator[str]:
+    """Run a server until the block ends, outside of any event loop."""
     # Nothing here has to outlive a crash of the machine; a database is dropped ten times as fast.
-    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"})
+    settings = {"fsync": "off", **(settings or {})}
+    postgres = EmbeddedPostgres(directory, settings=settings, programs=programs)
     asyncio.run(postgres.start())
     try:
         yield postgres.url()
@@ -124,14 +145,21 @@ async def a_database(server_url: str, template: str | None = None) -> AsyncItera
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> Iterator[str]:
     """The name of a database with the newest schema and nothing in it."""
+    with a_template(postgres_url) as name:
+        yield name
+
+
+@contextmanager
+def a_template(server_url: str) -> Iterator[str]:
+    """Make a database with the newest schema, and the role of servers, for one server's tests."""
     name = f"authsvc_template_{secrets.token_hex(4)}"
-    url = with_database(postgres_url, name)
-    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}", f"CREATE ROLE {SERVER_ROLE}"))
+    url = with_database(server_url, name)
+    asyncio.run(execute(server_url, f"CREATE DATABASE {name}", f"CREATE ROLE {SERVER_ROLE}"))
     asyncio.run(schema.migrate(url))
     asyncio.run(grant(url, SERVER_ROLE))
     yield name
     asyncio.run(
-        execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {SERVER_ROLE}")
+        execute(server_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {SERVER_ROLE}")
     )
 
 

@@ -32,6 +32,7 @@ from authsvc.listening import AddressInUse
 from authsvc.logs import configure_logs, log_crashes
 from authsvc.postgres import schema
 from authsvc.postgres.embedded import EmbeddedPostgres
+from authsvc.postgres.embedded.process import find_programs
 from authsvc.usecases.question import Question
 
 _DATABASE = "authsvc"
@@ -47,6 +48,16 @@ def dev(
         str,
         typer.Option("--address", envvar=_ADDRESS_SETTING, help="Where to serve, as host:port."),
     ] = "127.0.0.1:50051",
+    postgres_bin: Annotated[
+        Path | None,
+        typer.Option(
+            "--postgres-bin",
+            envvar="AUTHSVC_POSTGRES_BIN",
+            help="The directory of another PostgreSQL's programs than that of authsvc[embedded], "
+            "such as /usr/lib/postgresql/17/bin.",
+            show_default=False,
+        ),
+    ] = None,
     context: typer.Context,
 ) -> None:
     """Serve on an embedded Postgres, and print what to try. For development only.
@@ -62,19 +73,20 @@ def dev(
         called = _ADDRESS_SETTING if is_setting else "--address"
         problems = [_in_words_of_dev(problem, called) for problem in error.problems]
         raise InvalidSettings(problems) from None
+    programs = find_programs(postgres_bin)
     encryption_key = find_or_make_encryption_key(data_dir)
     configure_logs(settings.log_level, settings.log_format, secrets=[encryption_key])
     log_crashes()
 
     async def main(stop: asyncio.Event) -> None:
-        async with EmbeddedPostgres(data_dir) as postgres:
+        async with EmbeddedPostgres(data_dir, programs=programs) as postgres:
             await _create_database(postgres)
             url = postgres.url(_DATABASE)
             write_private(data_dir / DATABASE_URL_FILE, f"{url}\n")
             await schema.migrate(url)
             settings = _load_settings(url, ensure_encryption_key(data_dir, encryption_key), address)
             try:
-                await _serve(settings, data_dir, stop)
+                await _serve(settings, data_dir, programs, stop)
             except AddressInUse as error:
                 if error.setting != _ADDRESS_SETTING:
                     raise
@@ -123,7 +135,7 @@ async def _create_database(postgres: EmbeddedPostgres) -> None:
         await connection.close()
 
 
-async def _serve(settings: Settings, data_dir: Path, stop: asyncio.Event) -> None:
+async def _serve(settings: Settings, data_dir: Path, programs: Path, stop: asyncio.Event) -> None:
     async with app.open_parts(settings) as parts:
         origin = operator_origin(_COMMAND)
         system = await parts.bootstrap.prepare(origin, app.time_limit())
@@ -133,7 +145,13 @@ async def _serve(settings: Settings, data_dir: Path, stop: asyncio.Event) -> Non
             parts,
             stop,
             lambda served: typer.echo(
-                guide(served.grpc, data_dir, account.account_id, http_address=served.http)
+                guide(
+                    served.grpc,
+                    data_dir,
+                    account.account_id,
+                    programs=programs,
+                    http_address=served.http,
+                )
             ),
         )
 

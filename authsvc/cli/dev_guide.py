@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from authsvc.cli.local_database import ADMIN_KEY_FILE, DATABASE_URL_FILE
-from authsvc.postgres.embedded.process import find_programs
 
 _SERVICE: Final = "orchestrator.auth.v1.AuthService"
 _JWKS_PATH: Final = "/.well-known/jwks.json"
 
 
-def guide(address: str, data_dir: Path, account_id: str, *, http_address: str = "") -> str:
+def guide(
+    address: str, data_dir: Path, account_id: str, *, programs: Path, http_address: str = ""
+) -> str:
     """Return the guide.
 
     Args:
         address: Where the server listens.
         data_dir: The data directory, as the person gave it.
         account_id: An account to make keys in.
+        programs: Where PostgreSQL's own programs are.
         http_address: Where it serves HTTP; empty when that is switched off.
     """
     admin_key = shlex.quote(str(data_dir / ADMIN_KEY_FILE))
@@ -60,7 +62,7 @@ def guide(address: str, data_dir: Path, account_id: str, *, http_address: str = 
             f"{key} revoke --secret {options}",
             "",
             *_public_keys(http_address),
-            f'The database itself: {_psql()} "$(cat {database_url})"',
+            f'The database itself: {_psql(programs)} "$(cat {database_url})"',
             "",
         ]
     )
@@ -89,9 +91,9 @@ def _public_keys(http_address: str) -> list[str]:
     return [f"The public keys of access tokens: curl http://{http_address}{_JWKS_PATH}"]
 
 
-def _psql() -> str:
+def _psql(programs: Path) -> str:
     """Return how to call psql: the person's own, else the one that comes with the server."""
-    return "psql" if shutil.which("psql") else shlex.quote(str(find_programs() / "psql"))
+    return "psql" if shutil.which("psql") else shlex.quote(str(programs / "psql"))
 
 
 def _program(name: str) -> str:

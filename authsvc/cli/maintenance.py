@@ -16,7 +16,8 @@ def maintenance(*, as_json: JsonOption = False) -> None:
 
     Makes the months to come of usage and of the audit log, and removes what is past: usage,
     changes, kept answers, sessions and counts of logins. Ends what sessions disabled accounts have
-    left. Safe beside servers and other runs of it.
+    left. With AUTHSVC_AUDIT_RETENTION and as the owner of the tables, it also removes the past
+    months of the audit log, which servers never do. Safe beside servers and other runs of it.
     Ends with 1 when a part could not be done; the log on standard error says why.
     """
     settings = load_settings()

@@ -46,5 +46,6 @@ def build_calls(
         observers=observers,
         spans=parts.traces.calls if parts.traces else None,
         shedding=bound,
+        reach=judging.log.reach,
         caller_of_peer=caller_of_peer(settings, clock=clock),
     )

@@ -74,6 +74,7 @@ def of_database(database: Database) -> Iterator[Sample]:
     yield Sample(catalog.POOL_WAITING, figures.waiting)
     yield durations_sample(catalog.DATABASE_WAIT, figures.waits)
     yield durations_sample(catalog.DATABASE_WORK, figures.works)
+    yield Sample(catalog.DATABASE_REPEATS, figures.repeats)
     for kind, count in figures.errors.items():
         yield Sample(catalog.DATABASE_ERRORS, count, (kind,))
 

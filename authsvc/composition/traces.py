@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authsvc.config import InvalidSettings
+from authsvc.domain.last_steps import TRACES_SECONDS
 from authsvc.postgres.statement_spans import StatementSpans
 from authsvc.rpc.traced_calls import CallSpans
 from authsvc.version import VERSION
@@ -17,7 +18,6 @@ from authsvc.version import VERSION
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL: Final = "http/protobuf"
-_LAST_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def opened_traces(
             "authsvc[otlp], or unset the variable"
         )
         raise InvalidSettings([problem]) from None
-    async with export.exporting(VERSION, _LAST_SECONDS) as tracer:
+    async with export.exporting(VERSION, TRACES_SECONDS) as tracer:
         yield Traces(
             spans.OpenTelemetryCallSpans(tracer), spans.OpenTelemetryStatementSpans(tracer)
         )

@@ -14,6 +14,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.audit import PostgresAuditLog
+from authsvc.postgres.audit_months import PostgresAuditMonths
 from authsvc.postgres.changes import PRUNE_LIMIT, prune_changes
 from authsvc.postgres.database import Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
@@ -35,26 +36,34 @@ def keep_maintained(
 def whole_upkeep(
     settings: Settings, database: Database, audit_log: PostgresAuditLog, *, clock: Clock
 ) -> KeepMaintained:
-    """Build all that servers do in the background, each part to its end."""
+    """Build all that servers do in the background, each part to its end.
+
+    And what they never do, as it takes the owner of the tables: the removal of past audit events.
+    """
     retention = timedelta(hours=settings.change_retention)
     housekeeping = PostgresSessionHousekeeping(database)
 
     async def changes(deadline: Deadline) -> bool:
-        return await database.run(
+        return await database.run_unit(
             lambda connection: prune_changes(connection, retention, PRUNE_LIMIT), deadline
         )
 
     async def answers(deadline: Deadline) -> bool:
-        return await database.run(
+        return await database.run_unit(
             lambda connection: prune_answers(connection, clock(), PRUNE_LIMIT), deadline
         )
 
     def now(step: Callable[[datetime, Deadline], Awaitable[bool]]) -> _Step:
         return lambda deadline: step(clock(), deadline)
 
+    async def audit_months(deadline: Deadline) -> bool:
+        audit_retention = timedelta(days=settings.audit_retention)
+        return await PostgresAuditMonths(database).remove_oldest(audit_retention, deadline)
+
     steps: dict[str, _Step] = {
         "change log": changes,
         "answers to repeated requests": answers,
+        **({"past audit log": audit_months} if settings.audit_retention else {}),
         **{part.name: now(part.step) for part in tidyings(housekeeping, to_the_end=True)},
     }
     upkeep = _of_months(settings, database, audit_log) | {

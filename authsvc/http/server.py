@@ -10,19 +10,17 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from authsvc.http.request_time import timed_protocol
+from authsvc.domain.last_steps import HTTP_SECONDS
+from authsvc.http.bounded_protocol import bounded_protocol
 from authsvc.listening import bind
 
 ADDRESS_SETTING: Final = "AUTHSVC_HTTP_ADDRESS"
 
-# No answer takes longer than the database may, and connections without a request are closed at
-# once.
-_GRACE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 30
 _REQUEST_SECONDS: Final = 10
 """Requests are a few hundred bytes; a slow network takes no longer."""
 _MAX_CONNECTIONS: Final = 1000
-"""More are answered with 503, so that nobody holds gRPC's loop with open connections."""
+"""For more, older ones are closed, so that nobody holds gRPC's loop with open connections."""
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +38,7 @@ async def serving_http(
     *,
     shares_port: bool,
     request_seconds: float = _REQUEST_SECONDS,
+    max_connections: int = _MAX_CONNECTIONS,
 ) -> AsyncIterator[str]:
     """Serve HTTP until the end of the block.
 
@@ -49,6 +48,8 @@ async def serving_http(
         shares_port: Whether other processes of this service listen on the same port.
         request_seconds: How long a request may take to arrive; a connection on which it takes
             longer is closed.
+        max_connections: How many connections are open at once; for a further one, that is closed
+            on which no request came for the longest time.
 
     Returns:
         The address with its actual port.
@@ -59,15 +60,14 @@ async def serving_http(
     listener, actual = bind(address, setting=ADDRESS_SETTING, shares_port=shares_port)
     config = uvicorn.Config(
         application,
-        http=timed_protocol(request_seconds),
+        http=bounded_protocol(request_seconds, max_connections),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=HTTP_SECONDS,
     )
     server = _Server(config)
     # Connections are taken from here on; they wait until the server is up.

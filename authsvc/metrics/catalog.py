@@ -164,6 +164,11 @@ DATABASE_WAIT: Final = _histogram(
 DATABASE_WORK: Final = _histogram(
     "database_work_seconds", "How long work had its connection, from taking it to giving it back."
 )
+DATABASE_REPEATS: Final = _counter(
+    "database_repeats_total",
+    "Statements and transactions that were tried once more, because a server refused them that is "
+    "not the primary any more. What fails again is an error, too.",
+)
 DATABASE_ERRORS: Final = _counter(
     "database_errors_total",
     "Work that failed at the database: the class of the SQLSTATE (its first two characters), or "

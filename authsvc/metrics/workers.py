@@ -9,6 +9,7 @@ its place counts from 0, with the same label, as Prometheus expects of a process
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ class Workers:
         """Take which worker this is, and what it has to tell."""
         self._place = place
         self._own_samples = own_samples
+        self._silent: set[int] = set()
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -39,6 +41,7 @@ class Workers:
         place = self._place
         async with AsyncExitStack() as held:
             if place.directory is not None:
+                held.callback(_remove_if_orphaned, place.directory, os.getppid())
                 path = _socket(place.directory, place.number)
                 # That of the worker that was here before, which may have had no time to remove it.
                 path.unlink(missing_ok=True)
@@ -54,11 +57,23 @@ class Workers:
         if directory is not None:
             others = [number for number in range(place.workers) if number != place.number]
             answers = await asyncio.gather(*(_ask(directory, number) for number in others))
-            gathered |= dict(zip(others, answers, strict=True))
+            for number, answer in zip(others, answers, strict=True):
+                self._tell_change(number, answer)
+                gathered[number] = [] if isinstance(answer, Exception) else answer
         return {
             number: [Sample(WORKER_UP, bool(samples)), *samples]
             for number, samples in gathered.items()
         }
+
+    def _tell_change(self, number: int, answer: list[Sample] | Exception) -> None:
+        """Log when the silence of a worker begins and ends, however often it is scraped."""
+        if isinstance(answer, Exception):
+            if number not in self._silent:
+                log.warning("worker does not tell its numbers", worker=number, cause=repr(answer))
+            self._silent.add(number)
+        elif number in self._silent:
+            self._silent.remove(number)
+            log.info("worker tells its numbers again", worker=number)
 
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,8 +85,8 @@ class Workers:
             writer.close()
 
 
-async def _ask(directory: Path, number: int) -> list[Sample]:
-    """Return the samples of another worker; none if it does not tell them in time."""
+async def _ask(directory: Path, number: int) -> list[Sample] | Exception:
+    """Return the samples of another worker, or why it does not tell them in time."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             reader, writer = await asyncio.open_unix_connection(_socket(directory, number))
@@ -80,8 +95,14 @@ async def _ask(directory: Path, number: int) -> list[Sample]:
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValueError) as error:
-        log.warning("worker does not tell its numbers", worker=number, cause=repr(error))
-        return []
+        return error
+
+
+def _remove_if_orphaned(directory: Path, supervisor: int) -> None:
+    """Remove the directory of a supervisor that was killed; the last worker finds it empty."""
+    if os.getppid() != supervisor:
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def _socket(directory: Path, number: int) -> Path:

@@ -63,7 +63,9 @@ class PostgresAuditLog:
         Raises:
             DatabaseUnavailable: The database did not answer before the deadline.
         """
-        await self._database.run(lambda connection: append_record(connection, record), deadline)
+        await self._database.run_unit(
+            lambda connection: append_record(connection, record), deadline
+        )
 
     async def list_events(
         self, wanted: AuditFilter, *, after: AuditPosition | None, limit: int, deadline: Deadline
@@ -80,7 +82,7 @@ class PostgresAuditLog:
         async def maintain(connection: Connection) -> None:
             await connection.execute(_MAINTAIN)
 
-        await self._database.run(maintain, deadline)
+        await self._database.run_unit(maintain, deadline)
 
 
 def events_statement(

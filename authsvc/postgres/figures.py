@@ -34,6 +34,8 @@ class DatabaseFigures:
         """How long each waited for it."""
         self.works = Durations()
         """How long each had it."""
+        self.repeats = 0
+        """How much a former primary refused, so that it was tried once more."""
         self.errors: Counter[str] = Counter()
         """What failed at the database, by the class of the SQLSTATE or one of the names above."""
 

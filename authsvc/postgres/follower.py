@@ -20,7 +20,7 @@ from authsvc.domain.clock import Clock
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres.answered_requests import prune_answers
 from authsvc.postgres.changes import CHANNEL, PRUNE_LIMIT, prune_changes, read_changes
-from authsvc.postgres.database import Connection, connect
+from authsvc.postgres.connection import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.history import UNTOLD, History, NotThePrimary
 from authsvc.postgres.session_limits import SessionLimits

@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from authsvc.domain.errors import AuthsvcError
-from authsvc.postgres.database import Connection, connect
+from authsvc.postgres.connection import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.schema import MIGRATIONS_LOCK, current_revision, newest_revision
 from authsvc.postgres.surplus_rights import find_surplus

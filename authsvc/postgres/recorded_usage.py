@@ -89,7 +89,7 @@ class PostgresRecordedUsage:
             await connection.execute(_LIMIT_STATEMENT, str(left))
             return bool(await connection.fetchval(_REMOVE_PAST, retention, _MOST_ROWS))
 
-        await self._database.run(make_months, deadline)
+        await self._database.run_unit(make_months, deadline)
         is_more = True
         while is_more and deadline.remaining() > 0:
             is_more = await self._database.run_in_transaction(remove_some, deadline)

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from authsvc.domain.errors import AuthsvcError
-from authsvc.postgres.database import Connection, connect
+from authsvc.postgres.connection import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.session_limits import SessionLimits
 

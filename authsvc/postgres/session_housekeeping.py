@@ -127,4 +127,4 @@ class PostgresSessionHousekeeping:
             status = await connection.execute(statement, before, limit)
             return not status.endswith(" 0")
 
-        return await self._database.run(execute, deadline)
+        return await self._database.run_unit(execute, deadline)

@@ -116,11 +116,7 @@ class PostgresSessions:
         self, session_ids: Sequence[str], deadline: Deadline
     ) -> Mapping[str, SessionRecord]:
         """Return the records of those sessions that exist."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_FIND_RECORDS, session_ids)
-
-        rows = await self._database.run(fetch, deadline)
+        rows = await self._database.fetch_rows(deadline, _FIND_RECORDS, session_ids)
         return {row["session_id"]: SessionRecord(**row) for row in rows}
 
     async def list_sessions(
@@ -133,11 +129,10 @@ class PostgresSessions:
         deadline: Deadline,
     ) -> list[Session]:
         """Return up to `limit` active sessions with ids after `after_session_id`, in order."""
-
-        async def fetch(connection: Connection) -> list[Row]:
-            return await connection.fetch(_LIST, user_id, after_session_id, now, limit)
-
-        return [session_of(row) for row in await self._database.run(fetch, deadline)]
+        rows = await self._database.fetch_rows(
+            deadline, _LIST, user_id, after_session_id, now, limit
+        )
+        return [session_of(row) for row in rows]
 
     async def end_session(
         self,

@@ -40,6 +40,7 @@ from authsvc.usecases.call import Call, OpenCall
 Method = Callable[[Any, Call], Awaitable[Message]]
 OpenMethod = Callable[[Any, OpenCall], Awaitable[Message]]
 StreamingMethod = Callable[[Any, Call], AsyncIterator[Message]]
+Reach = Callable[[int], Awaitable[None]]
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -59,6 +60,7 @@ class Calls:
         observers: Sequence[CallObserver] = (),
         spans: CallSpans | None = None,
         shedding: Shedding,
+        reach: Reach,
         caller_of_peer: CallerOfPeer = no_caller_of_peer,
     ) -> None:
         """Take the authentication of callers, the audit log, and a limit on database work.
@@ -71,6 +73,7 @@ class Calls:
             observers: Are told of every call when it ends, whatever its end.
             spans: Makes a span for each call; None without traces.
             shedding: Bounds the calls that wait, all but validations and streams.
+            reach: Waits until memory reflects a revision.
             caller_of_peer: Finds a caller by its connection's certificate.
         """
         self._authenticate = CallAuthentication(authenticate, caller_of_peer)
@@ -82,6 +85,7 @@ class Calls:
         self._endings = Endings((*observers, *notes), monotonic)
         self._request_ids = RequestIds()
         self._shedding = shedding
+        self._reach = reach
 
     def add_service(
         self, server: grpc.aio.Server, service: ServiceDescriptor, servicer: object
@@ -169,7 +173,7 @@ class Calls:
                 )
                 call = Call(caller, deadline, running.origin(), new_deadline)
                 response = await serve(parse(data), call)
-                answer = response.SerializeToString()
+                answer = await self._answer(response)
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
@@ -208,7 +212,7 @@ class Calls:
                     find_caller if says_who else None,
                 )
                 response = await serve(parse(data), call)
-                answer = response.SerializeToString()
+                answer = await self._answer(response)
                 running.answered()
             except Exception as error:  # noqa: BLE001 - every error becomes a status here
                 if is_audited:
@@ -249,6 +253,13 @@ class Calls:
                 endings.tell_end(running, context)
 
         return behave
+
+    async def _answer(self, response: Message) -> bytes:
+        """Return an answer when what it says was changed holds in this process."""
+        revision: int = getattr(response, "revision", 0)
+        if revision:
+            await self._reach(revision)
+        return response.SerializeToString()
 
     def _begun(self, name: str, context: Context) -> tuple[RunningCall, list[str]]:
         """Return what is known of a call at first, and what it brings to say who makes it."""

@@ -35,6 +35,13 @@ class RunningSettings(BaseSettings):
         le=36_500,
         description="For how many days usage is kept. Counts go a month at a time.",
     )
+    audit_retention: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="For how many days the audit log is kept; 0 keeps it for ever. Months that are "
+        "past go by `authsvc maintenance` as the owner of the tables; servers remove none.",
+    )
     watch_streams: int = Field(
         default=100,
         ge=0,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from authsvc.domain.changes import Change, Watermark
 from authsvc.domain.freshness import NO_DEMAND, Freshness, FreshnessDemand, FreshnessSource
+
+_REACH_SECONDS: Final = 0.25
 
 
 class FollowedLog:
@@ -26,12 +31,16 @@ class FollowedLog:
         self._watermark: Watermark | None = None
         self._cache: Freshness | None = None
         self._fresh_until = -math.inf
+        self._moved = asyncio.Event()
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Take no note: what is kept is dropped by those who keep it."""
 
     def on_caught_up(self, watermark: Watermark) -> None:
         """Move on."""
+        if self._watermark is None or watermark.revision != self._watermark.revision:
+            self._moved.set()
+            self._moved = asyncio.Event()
         self._watermark = watermark
         self._cache = Freshness(FreshnessSource.CACHE, watermark.as_of)
         self._fresh_until = watermark.as_of_monotonic + self._max_staleness
@@ -50,6 +59,20 @@ class FollowedLog:
         """Return how many seconds ago the watermark was; None before the first read."""
         watermark = self._watermark
         return None if watermark is None else self._monotonic() - watermark.as_of_monotonic
+
+    async def reach(self, revision: int) -> None:
+        """Wait until what is kept in memory reflects a change of this process.
+
+        What a caller of this process has changed should hold in its next call there. It takes a few
+        milliseconds; where it takes long, the wait ends without.
+
+        Args:
+            revision: The revision of the change.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REACH_SECONDS):
+                while self._watermark is None or self._watermark.revision < revision:
+                    await self._moved.wait()
 
     def freshness_for(self, demand: FreshnessDemand) -> Freshness | None:
         """Return how fresh records in memory are, or None when that is not fresh enough.

@@ -48,9 +48,11 @@ _DATABASE: Final = Row(
         graph(
             "Errors",
             "By class of SQLSTATE: 08 connection, 23 constraint, 40 conflict, 53 resources, 57 "
-            "shut down or cancelled. deadline: no answer in time.",
+            "shut down or cancelled. deadline: no answer in time. Tried once more: what a "
+            "former primary refused.",
             units.OpsPerSecond,
             ("sum by (class) (rate(authsvc_database_errors_total[R]))", "{{class}}"),
+            ("sum(rate(authsvc_database_repeats_total[R]))", "tried once more"),
         ),
     ),
     closed=True,

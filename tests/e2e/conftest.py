@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.conftest import ENCRYPTION_KEY, a_database, execute
+from tests.conftest import ENCRYPTION_KEY, a_database, a_postgres, a_template
 from tests.e2e.databases import Prepared, settings_on
-from tests.e2e.support import Dev, dev, run
-from tests.e2e.wiretap import STATEMENTS, WIRETAP
+from tests.e2e.statements import SETTINGS, listening_to_statements, overheard_dev
+from tests.e2e.support import Dev, run
+from tests.e2e.wiretap import WIRETAP
 from tests.integration.support_traces import collecting
-
-# What pg_stat_statements would have, and more: as they came, without their parameters.
-LOG_STATEMENTS = (
-    "ALTER SYSTEM SET log_statement = 'all'",
-    "ALTER SYSTEM SET log_parameter_max_length = 0",
-    "ALTER SYSTEM SET log_parameter_max_length_on_error = 0",
-    "SELECT pg_reload_conf()",
-)
+from tests.support_postgres import INSTALLED
 
 
-async def log_statements(url: str) -> None:
-    """Have a database log the text of every statement, and listen to it."""
-    connection = await asyncpg.connect(url)
-    try:
-        directory = Path(await connection.fetchval("SHOW data_directory"))
-    finally:
-        await connection.close()
-    await execute(url, *LOG_STATEMENTS)
-    WIRETAP.tell_file(STATEMENTS, directory.parent / "postgres.log")
+@pytest.fixture(scope="session")
+def postgres_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a server that keeps statistics of statements, where one is installed."""
+    if INSTALLED is None:
+        yield request.getfixturevalue("postgres_url")
+        return
+    with a_postgres(tmp_path_factory.mktemp("statements"), SETTINGS, INSTALLED) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template_database(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
+    """The name of a database with the newest schema and nothing in it, on that server."""
+    if INSTALLED is None:
+        yield request.getfixturevalue("template_database")
+        return
+    with a_template(postgres_url) as name:
+        yield name
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_is_told(postgres_url: str) -> Iterator[None]:
     """Look, after all tests of this process, for every secret in all that was told."""
     WIRETAP.issue(ENCRYPTION_KEY)
-    asyncio.run(log_statements(postgres_url))
-    with collecting() as collector, WIRETAP.overhearing():
+    with (
+        collecting() as collector,
+        WIRETAP.overhearing(),
+        listening_to_statements(postgres_url),
+    ):
         WIRETAP.settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.endpoint
         yield
         WIRETAP.settings.clear()
@@ -59,8 +64,7 @@ def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         # The machine may be busy.
         "AUTHSVC_DATABASE_TIMEOUT": "10",
     }
-    with dev(tmp_path_factory.mktemp("dev"), settings) as started:
-        asyncio.run(log_statements((started.data_dir / "database.url").read_text().strip()))
+    with overheard_dev(tmp_path_factory.mktemp("dev"), settings) as started:
         yield started
 
 

@@ -166,6 +166,14 @@ def test_bad_addresses_are_refused_before_anything_is_made(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_postgres_that_is_not_there_is_asked_for_before_anything_is_made(tmp_path: Path) -> None:
+    ended = run("dev", cwd=tmp_path, settings={"AUTHSVC_POSTGRES_BIN": "nowhere"})
+
+    assert ended.code == 1
+    assert ended.err.startswith("authsvc: There is no PostgreSQL in nowhere. Name the directory")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_keys_outlive_a_kill(home: Path) -> None:
     with dev(home) as server:
         secret = server.create_key("before the kill")

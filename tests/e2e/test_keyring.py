@@ -13,7 +13,8 @@ import pytest
 from authsvc.config import Settings
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e.databases import settings_on
-from tests.e2e.support import Command, Dev, dev, run, run_all
+from tests.e2e.statements import overheard_dev
+from tests.e2e.support import Command, Dev, run, run_all
 
 KID = r"jwk_[0-9a-z]{26}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -23,7 +24,7 @@ OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Dev]:
     """A server of its own: its keys change."""
-    with dev(tmp_path, {"AUTHSVC_MAX_STALENESS": "0.5"}) as started:
+    with overheard_dev(tmp_path, {"AUTHSVC_MAX_STALENESS": "0.5"}) as started:
         yield started
 
 

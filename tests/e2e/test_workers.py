@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,10 @@ def http_address_of(process: Process) -> str:
 def events(process: Process) -> list[str]:
     # A line that is being written may be cut.
     return re.findall(r'"event": "([^"]*)"', process.errors())
+
+
+def files_in(directory: str) -> list[Path]:
+    return list(Path(directory).iterdir())
 
 
 @contextmanager
@@ -252,12 +257,21 @@ async def test_a_second_signal_ends_all_workers_at_once(prepared: Prepared, tmp_
 async def test_workers_end_by_themselves_when_their_supervisor_is_killed(
     prepared: Prepared, tmp_path: Path
 ) -> None:
-    with fleet(tmp_path, prepared.settings) as running:
+    # Given workers whose sockets are in a directory of their own; its path has to be short
+    with (
+        tempfile.TemporaryDirectory() as place,
+        fleet(tmp_path, {**prepared.settings, "TMPDIR": place}) as running,
+    ):
+        assert files_in(place)
         workers = running.workers()
-        running.supervisor.kill()
 
+        # When their supervisor is killed, then they end in order
+        running.supervisor.kill()
         until(lambda: not any(map(is_running, workers)), "end of the workers", 10)
         assert [running.count(event) for event in ("draining", "stopped")] == [2, 2]
+
+        # And leave nothing behind
+        assert not files_in(place)
 
 
 async def test_a_port_in_use_is_refused_before_any_worker_starts(prepared: Prepared) -> None:

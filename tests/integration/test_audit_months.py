@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
+from authsvc import app
 from authsvc.config import Settings
+from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import schema
+from authsvc.postgres.audit_months import PostgresAuditMonths
+from authsvc.postgres.database import Database
 from tests.conftest import serving
-from tests.integration.support import connected, until
+from tests.integration.support import a_server_role, connected, until
 
 PARTITIONS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -112,3 +119,65 @@ async def test_a_server_makes_the_months(settings: Settings, database_url: str) 
                 return await partitions_of(connection) == [*later, "audit_events_default"]
 
             await until(are_made)
+
+
+def month(ago: int) -> str:
+    """Return the SQL of the first day of a month, so many before this one."""
+    return f"(date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{ago} months')"
+
+
+async def make_month(connection: asyncpg.Connection, ago: int) -> str:
+    first, after = [
+        await connection.fetchval(f"SELECT {month(each)}::date") for each in (ago, ago - 1)
+    ]
+    name = f"audit_events_{first:%Y_%m}"
+    await connection.execute(
+        f"CREATE TABLE authsvc.{name} PARTITION OF authsvc.audit_events "
+        f"FOR VALUES FROM ('{first} 00:00+00') TO ('{after} 00:00+00')"
+    )
+    return name
+
+
+async def test_months_past_the_retention_go_and_no_others(
+    parts: app.Parts, settings: Settings
+) -> None:
+    settings = settings.model_copy(update={"audit_retention": 62})
+    parts = replace(parts, settings=settings)
+    async with connected(settings.database_url.get_secret_value()) as connection:
+        before = await partitions_of(connection)
+        kept = [await make_month(connection, ago) for ago in (2, 1)]
+        for ago in (4, 5):
+            await make_month(connection, ago)
+
+        both = await asyncio.gather(app.maintain_once(parts), app.maintain_once(parts))
+
+        assert await partitions_of(connection) == sorted([*before, *kept])
+    assert [done["past audit log"] for done in both] == [True, True]
+
+
+async def test_the_audit_log_is_kept_for_ever_unless_told_otherwise(parts: app.Parts) -> None:
+    async with connected(parts.settings.database_url.get_secret_value()) as connection:
+        old = await make_month(connection, 400)
+
+        await app.maintain_once(parts)
+
+        assert old in await partitions_of(connection)
+
+
+async def test_a_role_that_does_not_own_the_tables_removes_no_month(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as connection:
+        old = await make_month(connection, 4)
+        async with a_server_role(database_url) as url, database_of(url) as database:
+            with pytest.raises(DatabaseUnavailable) as raised:
+                await PostgresAuditMonths(database).remove_oldest(
+                    timedelta(days=30), app.time_limit()
+                )
+
+        assert old in await partitions_of(connection)
+    assert isinstance(raised.value.__cause__, asyncpg.InsufficientPrivilegeError)
+
+
+def database_of(url: str) -> AbstractAsyncContextManager[Database]:
+    return Database.open(url, pool_size=1, statement_timeout=timedelta(minutes=1))

@@ -11,7 +11,8 @@ import pytest
 from authsvc import app
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import follower, schema
-from authsvc.postgres.database import Connection, Database, connect
+from authsvc.postgres.connection import Connection, connect
+from authsvc.postgres.database import Database
 from authsvc.postgres.session_limits import SessionLimits
 from tests.integration.support import connected, until, until_waiting, waiting_backends
 

@@ -29,10 +29,12 @@ from authsvc.postgres.embedded import (
     EmbeddedPostgres,
     NoUsableAccount,
     PostgresNotRunning,
+    ProgramsMissing,
     ServerDidNotStart,
     account,
     process,
 )
+from tests.support_postgres import INSTALLED, needs_installed_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -298,6 +300,33 @@ async def test_an_unfit_directory_is_refused_with_what_to_do(data_dir: Path) -> 
     data_dir.chmod(0o777)
     with pytest.raises(DataDirectoryNotPrivate):
         await EmbeddedPostgres(data_dir).start()
+
+
+@needs_installed_postgres
+async def test_another_postgres_serves_and_keeps_its_data_directory(data_dir: Path) -> None:
+    async with EmbeddedPostgres(data_dir, programs=INSTALLED) as server:
+        program = await asyncio.to_thread(Path(f"/proc/{server.postmaster_pid}/exe").readlink)
+        async with connected(server) as connection:
+            ordered = await connection.fetch(
+                "SELECT lower(name) FROM unnest(ARRAY['Ö', 'a', 'Z']) AS name ORDER BY name"
+            )
+    made_by = (data_dir / "postgres" / "PG_VERSION").read_text().strip()
+
+    assert INSTALLED is not None
+    assert program.is_relative_to(INSTALLED.resolve())
+    assert [row["lower"] for row in ordered] == ["z", "a", "ö"]
+    if made_by != "18":
+        with pytest.raises(
+            DataDirectoryVersionMismatch, match=f"programs of PostgreSQL {made_by} "
+        ):
+            await EmbeddedPostgres(data_dir).start()
+
+
+async def test_programs_that_are_not_where_they_should_be_are_asked_for(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ProgramsMissing, match=f"There is no PostgreSQL in {tmp_path}"):
+        await EmbeddedPostgres(data_dir, programs=tmp_path).start()
 
 
 async def test_a_missing_package_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

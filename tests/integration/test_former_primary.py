@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from authsvc import app
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.postgres import schema
-from authsvc.postgres.database import Connection, Database, connect
+from authsvc.postgres.connection import Connection, connect
+from authsvc.postgres.database import Database
 from authsvc.postgres.embedded import EmbeddedPostgres
 from tests.conftest import execute
 from tests.integration.support import a_server_role, connected, until
@@ -71,7 +72,28 @@ async def test_a_change_that_a_former_primary_refuses_is_tried_once_more(
 
     # Then it took one more try, and none of those connections is left
     assert tries == 2
+    assert database.figures.repeats == 1
     assert not before & await backends_of(database)
+
+
+async def test_statements_that_are_no_transaction_are_not_repeated(database: Database) -> None:
+    # Given work of which the first part was done already
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await connection.fetchval("SELECT 1")
+        await connection.execute(BE_DEMOTED)
+        await connection.execute(CHANGE)
+
+    # When the server refuses the next
+    with pytest.raises(DatabaseUnavailable):
+        await database.run(work, app.time_limit())
+
+    # Then nothing is done twice
+    assert tries == 1
+    assert database.figures.repeats == 0
 
 
 @pytest.mark.parametrize("second", [CHANGE, "SELECT pg_sleep(60)"])

@@ -16,7 +16,7 @@ import pytest
 from authsvc import app
 from authsvc.postgres import follower
 from authsvc.postgres.changes import CHANNEL, prune_changes
-from authsvc.postgres.database import connect
+from authsvc.postgres.connection import connect
 from authsvc.postgres.history import History
 from authsvc.postgres.session_limits import SessionLimits
 from orchestrator.auth import AsyncAuthClient, FreshnessSource

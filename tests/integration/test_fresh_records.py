@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from authsvc.domain.key_secrets import digest_of
+from authsvc.usecases.followed_log import FollowedLog
 from orchestrator.auth import FreshnessSource, Unavailable
 from tests.conftest import a_database
 from tests.integration.support import mint, until
@@ -63,6 +64,28 @@ async def test_what_was_read_once_answers_from_memory(here: Served) -> None:
 
     assert verdict.freshness.source is FreshnessSource.CACHE
     assert begun - MAX_STALENESS - SLACK <= verdict.freshness.as_of <= datetime.now(UTC)
+
+
+async def test_where_a_key_was_revoked_it_is_denied_at_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_for: list[int] = []
+    reach = FollowedLog.reach
+
+    async def noted(log: FollowedLog, revision: int) -> None:
+        waited_for.append(revision)
+        await reach(log, revision)
+
+    monkeypatch.setattr(FollowedLog, "reach", noted)
+    async with served(url) as at:
+        key = await at.new_key()
+        await at.remember(key)
+
+        revoked = await at.client.revoke_key(key_id=key.key_id)
+
+        assert reason_of(await at.client.check(key.secret)) == "KEY_REVOKED"
+        # Almost always that was so before: it is waited for, and no matter of luck.
+        assert waited_for[-1] == revoked.revision
 
 
 async def test_an_unknown_key_is_denied_from_memory_too(here: Served) -> None:

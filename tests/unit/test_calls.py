@@ -33,7 +33,7 @@ from authsvc.domain.freshness import (
 )
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.rpc import calls
-from authsvc.rpc.calls import Calls
+from authsvc.rpc.calls import Calls, Reach
 from authsvc.rpc.deadlines import CallDeadline, Context
 from authsvc.rpc.observation import Answer, CallObserver, FinishedCall
 from authsvc.rpc.shedding import Shedding
@@ -43,7 +43,7 @@ from authsvc.usecases.call import Call, OpenCall
 from authsvc.usecases.judge_credential import JudgeCredential
 from authsvc.usecases.question import Question, Unsettled, Verdict
 from orchestrator.auth.v1 import auth_service_pb2 as pb
-from orchestrator.auth.v1 import key_management_pb2
+from orchestrator.auth.v1 import key_management_pb2, key_revocation_pb2
 from tests.unit.examples import KEY_ID, NOW, a_system_caller
 
 SERVICE = pb.DESCRIPTOR.services_by_name["AuthService"]
@@ -156,6 +156,10 @@ class AuditLog:
         self.records.append(record)
 
 
+async def no_waiting(_revision: int) -> None:
+    """Memory reflects everything."""
+
+
 def _handlers(
     servicer: object,
     judge: Judge | None = None,
@@ -164,6 +168,7 @@ def _handlers(
     *,
     observers: Sequence[CallObserver] = (),
     shedding: Shedding | None = None,
+    reach: Reach = no_waiting,
 ) -> dict[str, Any]:
     calls = Calls(
         authenticate=AuthenticateCaller(
@@ -175,6 +180,7 @@ def _handlers(
         monotonic=itertools.count().__next__ if observers else time.monotonic,
         observers=observers,
         shedding=shedding or Shedding(limit=100, jitter=lambda: 0.5),
+        reach=reach,
     )
     registry = Registry()
     calls.add_service(cast("grpc.aio.Server", registry), SERVICE, servicer)
@@ -196,6 +202,35 @@ async def _failed(*metadata: tuple[str, str | bytes]) -> WireCall:
 
 
 GOOD = ("authorization", "good")
+
+
+class Changes(Servicer):
+    """Answers with the revision of a change, where the method has one."""
+
+    async def revoke_key(self, _request: Message, call: Call) -> Message:
+        self.calls.append(call)
+        return pb.RevokeKeyResponse(revision=7)
+
+    async def report_leaked_key_open(self, _request: Message, call: Call) -> Message:
+        assert call
+        return key_revocation_pb2.ReportLeakedKeyResponse(revision=8)
+
+
+@pytest.mark.parametrize(
+    ("method", "waits"), [("RevokeKey", [7]), ("ReportLeakedKey", [8]), ("GetKey", [])]
+)
+async def test_a_change_is_answered_when_it_holds_in_this_process(
+    method: str, waits: list[int]
+) -> None:
+    reached = []
+
+    async def reach(revision: int) -> None:
+        reached.append(revision)
+
+    handler = _handlers(Changes(), reach=reach)[method]
+    await handler.unary_unary(b"", WireCall(GOOD).context)
+
+    assert reached == waits
 
 
 def test_every_method_of_the_service_is_served() -> None:

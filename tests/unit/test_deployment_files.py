@@ -12,6 +12,7 @@ import yaml
 
 from authsvc.cli.commands import app
 from authsvc.config import SECRETS, Settings, variable_of
+from authsvc.domain.last_steps import LONGEST_END
 from authsvc.http.probes import LIVE_PATH, READY_PATH
 from authsvc.version import VERSION
 
@@ -143,8 +144,10 @@ def test_the_replicas_have_the_time_that_they_need_to_stop() -> None:
     told = int(in_compose["environment"]["AUTHSVC_SHUTDOWN_NOTICE"])
     until_killed = int(in_compose["stop_grace_period"].removesuffix("s"))
 
-    assert DEPLOYMENT["terminationGracePeriodSeconds"] >= notice + grace + 15
-    assert until_killed >= told + Settings.model_fields["shutdown_grace"].default + 15
+    # A supervisor waits for that long, and must have the time to kill a worker that does not end.
+    needed = LONGEST_END.total_seconds() + 5
+    assert DEPLOYMENT["terminationGracePeriodSeconds"] >= notice + grace + needed
+    assert until_killed >= told + Settings.model_fields["shutdown_grace"].default + needed
 
 
 @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)

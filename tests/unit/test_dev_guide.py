@@ -15,12 +15,15 @@ from tests.unit.examples import ACCOUNT_ID, FAKE_KEY
 
 ADDRESS = "127.0.0.1:50051"
 HTTP_ADDRESS = "127.0.0.1:50080"
+PROGRAMS = Path("/opt/postgresql/bin")
 DATA_DIRS = [Path(".authsvc"), Path("/tmp/a dir/it's"), Path("/tmp/$HOME/`id`")]
 SHELLS = [shell for shell in ("bash", "sh", "dash", "zsh") if shutil.which(shell)]
 
 
 def _lines(data_dir: Path = Path(".authsvc"), address: str = ADDRESS) -> list[str]:
-    return guide(address, data_dir, ACCOUNT_ID, http_address=HTTP_ADDRESS).splitlines()
+    return guide(
+        address, data_dir, ACCOUNT_ID, programs=PROGRAMS, http_address=HTTP_ADDRESS
+    ).splitlines()
 
 
 def _commands(data_dir: Path = Path(".authsvc"), address: str = ADDRESS) -> list[str]:
@@ -44,7 +47,15 @@ def _starting(prefix: str) -> str:
 
 
 def test_without_http_there_is_nothing_of_it_to_try() -> None:
-    assert "curl http://" not in guide(ADDRESS, Path(".authsvc"), ACCOUNT_ID)
+    text = guide(ADDRESS, Path(".authsvc"), ACCOUNT_ID, programs=PROGRAMS)
+
+    assert "curl http://" not in text
+
+
+def test_without_a_psql_of_ones_own_it_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    assert f"{PROGRAMS}/psql " in _starting(f"{PROGRAMS}")
 
 
 def test_there_are_commands_for_every_way() -> None:

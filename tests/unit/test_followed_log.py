@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -97,6 +98,26 @@ def test_memory_answers_for_the_revisions_that_it_has_seen(
     demand = FreshnessDemand(at_least_revision=demanded)
 
     assert (log.freshness_for(demand) is not None) is good
+
+
+async def test_a_change_of_this_process_is_waited_for(log: FollowedLog, watch: Watch) -> None:
+    waiting = [asyncio.create_task(log.reach(revision)) for revision in (7, 8)]
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in waiting)
+
+    _catch_up(log, watch, revision=7)
+    await waiting[0]
+    assert not waiting[1].done()
+
+    _catch_up(log, watch, revision=9)
+    await waiting[1]
+    await log.reach(9)
+
+
+async def test_a_change_that_does_not_come_is_not_waited_for_long(log: FollowedLog) -> None:
+    await log.reach(7)
+
+    assert log.watermark is None
 
 
 @pytest.mark.parametrize("demand", [NO_DEMAND, FreshnessDemand(at_least_revision=7)])

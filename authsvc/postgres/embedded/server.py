@@ -50,12 +50,19 @@ class EmbeddedPostgres:
     the next start on the directory adopts it.
     """
 
-    def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        programs: Path | None = None,
+    ) -> None:
         """Prepare a server without touching the disk.
 
         Args:
             data_dir: where everything is kept; it is created, for this user alone, when missing.
             settings: PostgreSQL settings beside the defaults, such as `{"shared_buffers": "1GB"}`.
+            programs: the `bin` directory of another PostgreSQL than that of the extra `embedded`.
 
         Raises:
             ValueError: a setting is one of those that keep the server private and findable, or is
@@ -63,6 +70,7 @@ class EmbeddedPostgres:
         """
         self._data_dir = data_dir.absolute()
         self._settings = dict(settings or {})
+        self._programs = programs
         for name in self._settings:
             if name in _OWN_SETTINGS or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
                 raise ValueError(f"The setting {name!r} cannot be given to the embedded server.")
@@ -120,7 +128,8 @@ class EmbeddedPostgres:
             DataDirectoryNotPrivate: every user may write in the directory.
             DataDirectoryUnusable: the directory holds something that is not a database.
             DataDirectoryVersionMismatch: another major version of PostgreSQL made the database.
-            EmbeddedPackageMissing: the extra `embedded` is not installed.
+            EmbeddedPackageMissing: no programs are named, nor is the extra `embedded` installed.
+            ProgramsMissing: the programs are not where they were said to be.
             NoUsableAccount: this user is root and no other way to run PostgreSQL was found.
             CommandFailed: the database could not be made.
             ServerDidNotStart: the server could not be started.
@@ -128,7 +137,7 @@ class EmbeddedPostgres:
         """
         self._lock.acquire()
         try:
-            programs = find_programs()
+            programs = find_programs(self._programs)
             account = await choose_account(programs, self._data_dir)
             home = await place_files(account, self._data_dir)
             self._cluster = Cluster(programs, account, home)

@@ -129,7 +129,8 @@ class PermissionDenied(AuthServiceError):
 class ResourceExhausted(AuthServiceError):
     """A limit is reached, or the server is overloaded: see `retry_delay`.
 
-    `code` is CANCELLED where the server had not even read the call.
+    `code` is CANCELLED where the server had not even read the call, or stopped while it was under
+    way; only in the second case can a change have been made.
     """
 
     status_code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -195,8 +196,10 @@ def from_rpc_error(error: grpc.RpcError) -> AuthServiceError:
     reason = _reason(details)
     if code is grpc.StatusCode.CANCELLED and not trailers and error.details() == "CANCELLED":
         # These clients cancel nothing that they wait for: it was the server's gRPC, which says no
-        # more than this when too many calls wait to be taken up.
-        return ResourceExhausted("the server is overloaded and has not read the call", code=code)
+        # more than this when too many calls wait to be taken up, and when it stops.
+        return ResourceExhausted(
+            "the server is overloaded and has not read the call, or it stopped", code=code
+        )
     request_id = details.request_id or trailers.get("x-request-id", "")
     return _BY_CODE.get(code, AuthServiceError)(
         error.details() or "no text",

@@ -1,4 +1,4 @@
-"""Connections that never finish a request do not keep the HTTP port from others."""
+"""Connections without a request, or with half of one, do not keep the HTTP port from others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.integration.support_http import FREE_ADDRESS, fetch
 from tests.integration.support_http2 import tcp
 
 GENEROUS_SECONDS: Final = 25
-MORE_THAN_THE_PORT_HOLDS: Final = 1100
 NEVER_SECONDS: Final = 3600
 
 GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -29,10 +28,14 @@ async def _hello(_: Request) -> PlainTextResponse:
 
 
 @asynccontextmanager
-async def serving(request_seconds: float) -> AsyncIterator[str]:
+async def serving(request_seconds: float, max_connections: int = 1000) -> AsyncIterator[str]:
     application = Starlette(routes=[Route("/", _hello)])
     async with serving_http(
-        application, FREE_ADDRESS, shares_port=False, request_seconds=request_seconds
+        application,
+        FREE_ADDRESS,
+        shares_port=False,
+        request_seconds=request_seconds,
+        max_connections=max_connections,
     ) as address:
         yield address
 
@@ -67,21 +70,31 @@ async def test_bytes_that_trickle_in_do_not_put_the_end_off() -> None:
 async def test_a_connection_is_kept_between_requests() -> None:
     async with serving(NEVER_SECONDS) as address, tcp(address) as (reader, writer):
         for _ in range(3):
-            writer.write(GET)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200")
-            assert await reader.readexactly(5) == b"hello"
+            await _ask(reader, writer)
 
 
-async def test_idle_connections_do_not_shut_the_port() -> None:
+async def test_idle_connections_cost_nobody_an_answer() -> None:
+    # Given as many idle connections as there may be, of which one was used last
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(2))
-        for _ in range(MORE_THAN_THE_PORT_HOLDS):
-            await stack.enter_async_context(tcp(address))
+        address = await stack.enter_async_context(serving(NEVER_SECONDS, max_connections=3))
+        idle = [await stack.enter_async_context(tcp(address)) for _ in range(3)]
+        await _ask(*idle[0])
 
+        # When another asks, then it is answered
+        assert (await fetch(address, "/")).status == 200
+
+        # And the one was closed that was quiet for the longest time
         async with asyncio.timeout(GENEROUS_SECONDS):
-            while (await fetch(address, "/")).status != 200:
-                pass
+            await _end(idle[1][0])
+        for _ in range(2):
+            await _ask(*idle[0])
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(GET)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert await reader.readexactly(5) == b"hello"
 
 
 async def _end(reader: asyncio.StreamReader) -> None:
