@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -111,4 +112,11 @@ def _refresh_bounds(settings: Settings) -> RefreshBounds:
 def tidying(database: Database, *, clock: Clock, new_deadline: Callable[[], Deadline]) -> Work:
     """Return what deletes what sessions leave behind, until cancelled."""
     housekeeping = PostgresSessionHousekeeping(database)
-    return partial(keep_tidy, housekeeping, clock, new_deadline)
+    return partial(
+        keep_tidy,
+        housekeeping,
+        clock,
+        new_deadline,
+        monotonic=time.monotonic,
+        jitter=random.random,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from authsvc.postgres.database import Database
 from authsvc.postgres.recorded_usage import PostgresRecordedUsage
 from authsvc.postgres.session_housekeeping import PostgresSessionHousekeeping
 from authsvc.usecases.keep_maintained import KeepMaintained, Upkeep
-from authsvc.usecases.tidy_sessions import tidyings
+from authsvc.usecases.tidy_sessions import step_and_pause, tidyings
 
 _Step: TypeAlias = Callable[[Deadline], Awaitable[bool]]
 """Does some of the work, and returns True when there may be more."""
@@ -63,7 +64,7 @@ def whole_upkeep(
         "change log": changes,
         "answers to repeated requests": answers,
         **({"past audit log": audit_months} if settings.audit_retention else {}),
-        **{part.name: now(part.step) for part in tidyings(housekeeping)},
+        **{part.name: now(part.step) for part in tidyings(housekeeping, to_the_end=True)},
     }
     upkeep = _of_months(settings, database, audit_log) | {
         name: partial(_to_its_end, step) for name, step in steps.items()
@@ -87,6 +88,6 @@ async def _to_its_end(step: _Step, deadline: Deadline) -> None:
     Raises:
         DatabaseUnavailable: There was no time for all of them; what was done stays so.
     """
-    while await step(deadline):
+    while await step_and_pause(lambda: step(deadline), time.monotonic):
         if deadline.remaining() <= 0:
             raise DatabaseUnavailable

@@ -87,7 +87,13 @@ async def _connect(
 async def _first_connected(
     attempts: list[asyncio.Task[asyncpg.Connection[asyncpg.Record]]], silence: float | None
 ) -> asyncio.Task[asyncpg.Connection[asyncpg.Record]] | None:
-    """Return an attempt that connected; None when all have failed or the time is up."""
+    """Return an attempt that connected; None when it is the next host's turn, or all have failed.
+
+    Args:
+        attempts: One for each host so far, the newest last.
+        silence: How many seconds later it is the next host's turn, if the newest attempt has not
+            failed before; None: there is no other host.
+    """
     end = None if silence is None else asyncio.get_running_loop().time() + silence
     while pending := [attempt for attempt in attempts if not attempt.done()]:
         left = None if end is None else max(0.0, end - asyncio.get_running_loop().time())
@@ -96,6 +102,8 @@ async def _first_connected(
             return None
         if connected := _connected(attempts):
             return connected
+        if end is not None and attempts[-1].done():
+            return None
     return _connected(attempts)
 
 

@@ -2,7 +2,8 @@
 
 A role of their own keeps what a server can be made to do apart from what migrations do: it makes
 and drops nothing, and cannot rewrite the audit log. Everything is granted by `authsvc migrate
---grants`, again and again: what is too much is taken back.
+--grants`, again and again: what is too much is taken back, and a role that has it by way of another
+one is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from authsvc.domain.errors import AuthsvcError
 from authsvc.postgres.connection import Connection, connect
 from authsvc.postgres.errors import translate
 from authsvc.postgres.schema import MIGRATIONS_LOCK, current_revision, newest_revision
+from authsvc.postgres.surplus_rights import find_surplus
 
 _READ: Final = "SELECT"
 _ADD: Final = "SELECT, INSERT"
@@ -111,8 +113,9 @@ async def grant(url: str, role: str) -> list[str]:
         What the role may do in this database outside of the schema, in words.
 
     Raises:
-        RoleUnusable: There is no such role, or it may do anything anyway; or who asks may not
-            grant; or the schema is not the one whose needs are known here.
+        RoleUnusable: There is no such role; or it may do anything anyway, or more than servers may
+            by way of another role; or who asks may not grant; or the schema is not the one whose
+            needs are known here. Then nothing is granted or taken back.
         DatabaseUnavailable: The database cannot be reached.
     """
     found, newest = await current_revision(url), newest_revision()
@@ -129,6 +132,7 @@ async def grant(url: str, role: str) -> list[str]:
             quoted = await connection.fetchval("SELECT quote_ident($1)", role)
             for statement in (*_TAKE_BACK, *_GIVE):
                 await connection.execute(statement.format(role=quoted))
+            await _check_surplus(connection, role)
             return [str(row[0]) for row in await connection.fetch(_FIND_MORE, role)]
     except asyncpg.InsufficientPrivilegeError as error:
         raise RoleUnusable(
@@ -150,4 +154,14 @@ async def _check(connection: Connection, role: str) -> None:
         raise RoleUnusable(
             f"the database role {role!r} is a superuser or the schema's owner, and may do "
             "anything: give servers a role of their own"
+        )
+
+
+async def _check_surplus(connection: Connection, role: str) -> None:
+    surplus = await find_surplus(connection, role, TABLES, FUNCTIONS)
+    if surplus:
+        raise RoleUnusable(
+            f"the database role {role!r} may do more in schema authsvc than servers need, and this "
+            f"command cannot take it back: {' and '.join(surplus)}. Nothing was granted: REVOKE it "
+            "there, or give servers a role that is no member of others, then repeat"
         )

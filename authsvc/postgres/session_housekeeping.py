@@ -12,6 +12,7 @@ from authsvc.domain.clock import Deadline
 from authsvc.domain.login_limits import KNOWN_NETWORK_DAYS
 from authsvc.domain.origin import ActorKind, Origin
 from authsvc.domain.sessions import RETENTION
+from authsvc.postgres.actors import BEGIN_CHANGE, origin_value
 from authsvc.postgres.database import Connection, Database
 from authsvc.postgres.sessions import end_sessions_of_disabled
 
@@ -57,6 +58,13 @@ SELECT account_id FROM authsvc.accounts a
         WHERE s.account_id = a.account_id AND s.end_time IS NULL AND s.expire_time > $1)
  LIMIT 1
 """
+# Changes have their turns in the order in which they ask for one. As one process at a time asks for
+# steps, no change waits for more than one of them, however many processes there are.
+_TURN: Final = 0x61757468_0008
+_TAKE_TURN: Final = f"""
+SELECT CASE WHEN $1 THEN pg_advisory_xact_lock({_TURN}) IS NOT NULL
+            ELSE pg_try_advisory_xact_lock({_TURN}) END
+"""
 _ENDS: Final = Origin(ActorKind.SERVICE, "schedule/EndSessionsOfDisabledAccounts")
 
 
@@ -85,22 +93,32 @@ class PostgresSessionHousekeeping:
         networks = await self._execute(_DELETE_NETWORKS, known_since, deadline)
         return tokens or sessions or failures or networks
 
-    async def end_sessions_of_disabled(self, now: datetime, deadline: Deadline) -> bool:
+    async def end_sessions_of_disabled(
+        self, now: datetime, deadline: Deadline, *, waits: bool
+    ) -> bool:
         """End sessions that some disabled account has left, a step of them.
 
+        Args:
+            now: When they end.
+            deadline: How long it may take.
+            waits: Whether to wait while another process does so; if not, the rest is left to it.
+
         Returns:
-            True when there may be more.
+            True when there may be more, unless it is left to another process.
         """
         row = await self._database.fetch_row(deadline, _FIND_DISABLED, now)
         if row is None:
             return False
         account_id: str = row["account_id"]
-        await self._database.change(
-            _ENDS,
-            lambda connection: end_sessions_of_disabled(connection, account_id, now),
-            deadline,
-        )
-        return True
+
+        async def end_if_alone(connection: Connection) -> bool:
+            if not await connection.fetchval(_TAKE_TURN, waits):
+                return False
+            await connection.execute(BEGIN_CHANGE, origin_value(_ENDS))
+            await end_sessions_of_disabled(connection, account_id, now)
+            return True
+
+        return await self._database.run_in_transaction(end_if_alone, deadline)
 
     async def _execute(
         self, statement: str, before: datetime, deadline: Deadline, limit: int = _LIMIT

@@ -49,8 +49,11 @@ WITH ended AS (
 SELECT count(*) FILTER (WHERE was_active) AS count, coalesce(max(revision), 0) AS revision
   FROM ended
 """
-STEP: Final = 1000
-"""How many sessions of a disabled account are ended in one transaction."""
+STEP: Final = 200
+"""How many sessions of a disabled account are ended in one transaction.
+
+Every other change waits meanwhile: for some 25 ms.
+"""
 # Only while it is disabled: no session can begin then.
 _END_OF_DISABLED: Final = """
 WITH live AS (

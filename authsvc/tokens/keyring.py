@@ -2,9 +2,10 @@
 
 Verifiers keep a snapshot in memory for at most `max_age`, so that a key that was taken out of the
 keyring stops being good within that time. The change log tells when the keyring has changed: from
-then on the snapshot answers nobody, and is read anew. A token that names an unknown key makes them
-look again by itself, before it is denied: the key may be so new that the log has not told of it.
-But not more than once a second, as such tokens cost nothing to forge.
+then on the snapshot answers nobody, not even while the database is away, and is read anew. A token
+that names an unknown key makes them look again by itself, before it is denied: the key may be so
+new that the log has not told of it. But not more than once a second, as such tokens cost nothing to
+forge.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from authsvc.domain.clock import Clock, Deadline
 from authsvc.domain.errors import AuthsvcError, DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
 from authsvc.domain.json_web_keys import JsonWebKey
+from authsvc.domain.repeated_work import RepeatedWork
 from authsvc.domain.signing_keys import (
     SealedSigningKey,
     SigningAlgorithm,
@@ -183,6 +185,8 @@ class Keyring:
         try:
             return await self._read(kid, after, deadline), FreshnessSource.DATABASE
         except DatabaseUnavailable:
+            # Looked for anew: meanwhile the keyring may have changed.
+            stale = self._memory.find_stale(kid) if after is None else None
             if stale is None:
                 raise
             return stale, FreshnessSource.STALE
@@ -190,12 +194,12 @@ class Keyring:
     async def keep_fresh(self, new_deadline: Callable[[], Deadline]) -> None:
         """Read the keyring before it is too old, and whenever it has changed, until cancelled.
 
-        So hardly a call has to wait for it. What fails here is told to those who ask.
+        So hardly a call has to wait for it. What fails here is told to those who ask, too.
         """
+        reading = RepeatedWork("keyring not read")
         while True:
             self._changed.clear()
-            with suppress(DatabaseUnavailable):
-                await self.refresh(new_deadline())
+            await reading.attempt(self.refresh(new_deadline()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._max_age / 2):
                     await self._changed.wait()

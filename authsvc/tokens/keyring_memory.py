@@ -104,9 +104,12 @@ class KeyringMemory:
     def find_stale(self, kid: str | None) -> Snapshot | None:
         """Return the snapshot if it may answer while the database is away, or None.
 
-        A key that is not in it may have come to exist, so that is no answer.
+        A key that is not in it may have come to exist, so that is no answer. Nor is one that was
+        read before a change that this process was told of: the key may be what was taken out.
         """
         snapshot = self._snapshot
-        if snapshot is None or self._monotonic() - snapshot.read_at > self._outage_max_age:
+        if snapshot is None or snapshot.number < self._good_from:
+            return None
+        if self._monotonic() - snapshot.read_at > self._outage_max_age:
             return None
         return snapshot if kid is None or kid in snapshot.keys else None

@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final, NoReturn
 
-import structlog
-
 from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import DatabaseUnavailable
+from authsvc.domain.repeated_work import RepeatedWork
 
 INTERVAL: Final = timedelta(hours=3)
 """How long after one time the next comes. Months are made two ahead, and what has no month is kept
@@ -20,8 +18,6 @@ RETRY_INTERVAL: Final = timedelta(minutes=1)
 
 Upkeep = Callable[[Deadline], Awaitable[None]]
 """Makes room for the months to come, and removes what is past; safe from several processes."""
-
-log = structlog.get_logger()
 
 
 class KeepMaintained:
@@ -35,12 +31,16 @@ class KeepMaintained:
             jitter: Returns a number from 0 to 1 that spreads the times of several processes.
         """
         self._upkeep = upkeep
+        self._works = {name: RepeatedWork("not maintained", what=name) for name in upkeep}
         self._jitter = jitter
 
     async def run_once(self, new_deadline: Callable[[], Deadline]) -> dict[str, bool]:
         """Do all of it, and tell of each part whether it was done."""
         # A failure of one is none of the other.
-        return {name: await _try(name, new_deadline, do) for name, do in self._upkeep.items()}
+        return {
+            name: await self._works[name].attempt(do(new_deadline()))
+            for name, do in self._upkeep.items()
+        }
 
     async def run(self, new_deadline: Callable[[], Deadline]) -> NoReturn:
         """Do all of it now and every few hours, until cancelled."""
@@ -48,16 +48,3 @@ class KeepMaintained:
             done = await self.run_once(new_deadline)
             pause = INTERVAL if all(done.values()) else RETRY_INTERVAL
             await asyncio.sleep(pause.total_seconds() * (1 + self._jitter()))
-
-
-async def _try(name: str, new_deadline: Callable[[], Deadline], do: Upkeep) -> bool:
-    try:
-        await do(new_deadline())
-    except DatabaseUnavailable as error:
-        log.warning("not maintained", what=name, cause=repr(error.__cause__ or error))
-    except Exception:
-        # The next time comes, whatever it was.
-        log.exception("not maintained", what=name)
-    else:
-        return True
-    return False

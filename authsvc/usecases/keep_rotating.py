@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 
 from authsvc.domain.clock import Deadline
-from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.origin import ActorKind, Origin
+from authsvc.domain.repeated_work import RepeatedWork
 from authsvc.usecases.signing_key_rotation import SigningKeyRotation
 
 _INTERVAL_SECONDS: Final = 60.0
@@ -30,6 +30,7 @@ class KeepRotating:
         """Take what changes the keyring, and a source of random numbers from 0 to 1."""
         self._rotation = rotation
         self._jitter = jitter
+        self._work = RepeatedWork("signing keys not looked after")
 
     async def run(self, new_deadline: Callable[[], Deadline]) -> None:
         """Look each minute or so, until cancelled."""
@@ -40,17 +41,12 @@ class KeepRotating:
 
     async def look_once(self, deadline: Deadline) -> None:
         """Do what is due now. What fails is logged."""
-        try:
-            added = await self._rotation.add_next_if_due(_PUBLISHES, deadline)
-            deleted = await self._rotation.delete_retired(_DELETES, deadline)
-        except DatabaseUnavailable as error:
-            log.warning("signing keys not looked after", cause=repr(error.__cause__ or error))
-        except Exception:
-            # Looking goes on, whatever it was.
-            log.exception("signing keys not looked after")
-        else:
-            if added is not None:
-                activate_time = added.activate_time.isoformat()
-                log.info("signing key published", kid=added.kid, activate_time=activate_time)
-            for key in deleted:
-                log.info("retired signing key deleted", kid=key.kid)
+        await self._work.attempt(self._look(deadline))
+
+    async def _look(self, deadline: Deadline) -> None:
+        added = await self._rotation.add_next_if_due(_PUBLISHES, deadline)
+        if added is not None:
+            activate_time = added.activate_time.isoformat()
+            log.info("signing key published", kid=added.kid, activate_time=activate_time)
+        for key in await self._rotation.delete_retired(_DELETES, deadline):
+            log.info("retired signing key deleted", kid=key.kid)

@@ -16,15 +16,18 @@ from orchestrator.auth.v1 import session_management_pb2 as pb
 from orchestrator.auth.v1 import user_management_pb2 as user_pb
 from tests.conftest import ORIGIN, Service
 from tests.integration.support import (
+    WRITERS_LOCK,
     Stubs,
     bearer,
     connected,
     refused,
+    until,
     until_waiting,
     url_of,
 )
 from tests.integration.support_sessions import a_person, login_of, refresh_of
 
+TURN = 0x61757468_0008
 WHAT = pytest.mark.parametrize("what", ["user", "account"])
 
 
@@ -185,28 +188,81 @@ def no_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tidy_sessions, "STEPS_A_ROUND", 0)
 
 
-async def five_sessions(service: Service, stubs: Stubs) -> tuple[User, str]:
-    """Let a person log in five times, and return it with one of the refresh tokens."""
+@pytest.mark.usefixtures("no_tidying")
+async def test_a_change_waits_for_one_step_however_many_servers_end_sessions(
+    shared_service: Service, shared_stubs: Stubs
+) -> None:
+    person, _ = await five_sessions(shared_service, shared_stubs)
+    database = shared_service.parts.database
+    housekeeping = PostgresSessionHousekeeping(database)
+
+    async def end_some() -> bool:
+        return await housekeeping.end_sessions_of_disabled(
+            app.utc_now(), app.time_limit(), waits=False
+        )
+
+    async def ended() -> int:
+        return [end for end, _ in await ends_of(shared_service, person)].count(True)
+
+    async with (
+        connected(url_of(shared_service)) as holder,
+        connected(url_of(shared_service)) as other,
+    ):
+        # Given servers that all find what there is to end, while somebody makes a change
+        await holder.execute(f"SELECT pg_advisory_lock({WRITERS_LOCK})")
+        await holder.execute(
+            "UPDATE authsvc.accounts SET state = 'DISABLED' WHERE account_id = $1",
+            person.account_id,
+        )
+        tidiers = [asyncio.create_task(end_some()) for _ in range(5)]
+        await until_waiting(other, 1)
+
+        async def all_but_one_leave_it() -> bool:
+            return sum(tidier.done() for tidier in tidiers) == 4
+
+        await until(all_but_one_leave_it)
+
+        # When another change asks for its turn
+        change = asyncio.create_task(database.change(ORIGIN, lambda _: ended(), app.time_limit()))
+        await until_waiting(other, 2)
+        await holder.execute(f"SELECT pg_advisory_unlock({WRITERS_LOCK})")
+
+        # Then it comes after one step
+        assert await change == 2
+        assert sorted(await asyncio.gather(*tidiers)) == [False] * 4 + [True]
+
+
+async def five_sessions(
+    service: Service, stubs: Stubs
+) -> tuple[User, list[pb.CreateSessionResponse]]:
+    """Let a person log in five times."""
     person = await another_account(service)
-    granted = [await stubs.sessions.CreateSession(login_of(person)) for _ in range(5)]
-    return person, granted[-1].refresh_token
+    return person, [await stubs.sessions.CreateSession(login_of(person)) for _ in range(5)]
 
 
 @pytest.mark.usefixtures("no_tidying")
 async def test_of_very_many_sessions_the_rest_is_ended_in_the_background(
     shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
 ) -> None:
-    person, token = await five_sessions(shared_service, shared_stubs)
+    person, granted = await five_sessions(shared_service, shared_stubs)
     housekeeping = PostgresSessionHousekeeping(shared_service.parts.database)
 
-    await switch(shared_client, "account", person, on=False)
+    revision = await switch(shared_client, "account", person, on=False)
 
     ends = await ends_of(shared_service, person)
     assert ends.count((True, "ACCOUNT_DISABLED")) == 2
-    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(token)))
-    assert refusal.reason == "SESSION_ENDED"
+    # All are denied at once, those too that have not ended yet.
+    reasons = []
+    for one in granted:
+        refresh = shared_stubs.sessions.RefreshSession(refresh_of(one.refresh_token))
+        assert (await refused(refresh)).reason == "SESSION_ENDED"
+        verdict = await shared_client.check(one.access_token, at_least_revision=revision)
+        assert verdict.denial is not None
+        reasons.append(verdict.denial.reason)
+    assert reasons.count(DenialReason.TOKEN_REVOKED) == 2
+    assert reasons.count(DenialReason.ACCOUNT_DISABLED) == 3
 
-    while await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit()):
+    while await housekeeping.end_sessions_of_disabled(app.utc_now(), app.time_limit(), waits=False):
         pass
 
     assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
@@ -219,8 +275,17 @@ async def test_maintenance_ends_the_rest_too(
     person, _ = await five_sessions(shared_service, shared_stubs)
     await switch(shared_client, "account", person, on=False)
 
-    await app.maintain_once(shared_service.parts)
+    async with (
+        connected(url_of(shared_service)) as at_it,
+        connected(url_of(shared_service)) as other,
+    ):
+        await at_it.execute("SELECT pg_advisory_lock($1)", TURN)
+        maintaining = asyncio.create_task(app.maintain_once(shared_service.parts))
+        # It says that all is done, so it waits for a server that is at it.
+        await until_waiting(other, 1)
+    done = await maintaining
 
+    assert all(done.values())
     assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
 
 
@@ -228,13 +293,13 @@ async def test_maintenance_ends_the_rest_too(
 async def test_an_account_that_is_enabled_again_has_no_session_left_however_many_there_were(
     shared_service: Service, shared_stubs: Stubs, shared_client: AsyncAuthClient
 ) -> None:
-    person, token = await five_sessions(shared_service, shared_stubs)
+    person, (*_, last) = await five_sessions(shared_service, shared_stubs)
 
     await switch(shared_client, "account", person, on=False)
     await switch(shared_client, "account", person, on=True)
 
     assert await ends_of(shared_service, person) == [(True, "ACCOUNT_DISABLED")] * 5
-    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(token)))
+    refusal = await refused(shared_stubs.sessions.RefreshSession(refresh_of(last.refresh_token)))
     assert refusal.reason == "SESSION_ENDED"
     await shared_stubs.sessions.CreateSession(login_of(person))
 

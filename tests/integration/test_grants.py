@@ -127,6 +127,94 @@ async def test_what_a_server_may_not_do(database_url: str, statement: str) -> No
                 await server.execute(statement)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def group(database_url: str, role: str) -> AsyncIterator[str]:
+    """A group that the role is a member of."""
+    name = f"a_group_{secrets.token_hex(4)}"
+    await execute(database_url, f"CREATE ROLE {name}", f"GRANT {name} TO {quoted(role)}")
+    yield name
+    await execute(database_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    ("right", "told"),
+    [
+        ("UPDATE ON authsvc.audit_events", "UPDATE on audit_events"),
+        ("UPDATE (version_num) ON authsvc.alembic_version", "UPDATE on alembic_version"),
+        ("DELETE, TRUNCATE ON authsvc.keys", "DELETE, TRUNCATE on keys"),
+        ("ALL ON SEQUENCE authsvc.a_sequence", "SELECT, UPDATE, USAGE on a_sequence"),
+        (
+            "EXECUTE ON FUNCTION authsvc.append_change(text, text, text)",
+            "EXECUTE on function append_change",
+        ),
+        ("CREATE ON SCHEMA authsvc", "CREATE on the schema"),
+        ("pg_write_all_data", "(DELETE|INSERT).* on .*; .* and rights on [0-9]+ more"),
+    ],
+)
+async def test_a_role_that_has_more_by_way_of_another_one_is_refused(
+    database_url: str, role: str, group: str, right: str, told: str
+) -> None:
+    await execute(database_url, "CREATE SEQUENCE authsvc.a_sequence", f"GRANT {right} TO {group}")
+
+    way = right if right.startswith("pg_") else group
+    with pytest.raises(RoleUnusable, match=rf"{told} \(by way of {way}\)\. Nothing was granted"):
+        await grant(database_url, role)
+
+    async with connected(database_url) as connection:
+        assert not await connection.fetchval(
+            "SELECT has_table_privilege($1, 'authsvc.users', 'SELECT')", role
+        )
+
+
+async def test_what_is_not_inherited_counts_as_well(
+    database_url: str, role: str, group: str
+) -> None:
+    await execute(
+        database_url,
+        f"ALTER ROLE {quoted(role)} NOINHERIT",
+        f"GRANT DELETE ON authsvc.keys TO {group}",
+    )
+
+    with pytest.raises(RoleUnusable, match="DELETE on keys"):
+        await grant(database_url, role)
+
+
+async def test_what_another_role_than_the_owner_granted_is_told(
+    database_url: str, role: str
+) -> None:
+    grantor = f"a_grantor_{secrets.token_hex(4)}"
+    await execute(
+        database_url,
+        f"CREATE ROLE {grantor}",
+        f"GRANT USAGE ON SCHEMA authsvc TO {grantor}",
+        f"GRANT DELETE ON authsvc.keys TO {grantor} WITH GRANT OPTION",
+    )
+    async with connected(database_url) as connection:
+        await connection.execute(f"SET ROLE {grantor}")
+        await connection.execute(f"GRANT DELETE ON authsvc.keys TO {quoted(role)}")
+
+    try:
+        with pytest.raises(RoleUnusable, match=r"DELETE on keys \(granted to it by another role"):
+            await grant(database_url, role)
+    finally:
+        await execute(
+            database_url,
+            f"REVOKE ALL ON authsvc.keys FROM {grantor} CASCADE",
+            f"DROP OWNED BY {grantor}",
+            f"DROP ROLE {grantor}",
+        )
+
+
+async def test_a_member_of_a_group_that_may_do_no_more_is_one_of_servers(
+    database_url: str, role: str, group: str
+) -> None:
+    await execute(database_url, f"GRANT SELECT ON authsvc.keys TO {group}")
+
+    await grant(database_url, role)
+
+    assert await privileges_of(role, database_url) == dict(TABLES)
+
+
 async def test_what_it_may_do_elsewhere_is_told(database_url: str, role: str) -> None:
     await execute(database_url, "CREATE SCHEMA other", "GRANT USAGE ON SCHEMA other TO PUBLIC")
 

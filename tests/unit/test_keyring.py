@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from authsvc.domain.changes import Change, ChangeKind
+from authsvc.domain.clock import Deadline
 from authsvc.domain.errors import DatabaseUnavailable
 from authsvc.domain.freshness import Freshness, FreshnessSource
-from authsvc.domain.signing_keys import SigningAlgorithm
+from authsvc.domain.signing_keys import SealedSigningKey, SigningAlgorithm
 from authsvc.tokens.keyring import Keyring
 from tests.unit.examples import NoHurry
 from tests.unit.forging import NOW, SEALER, Issuer, KeysInMemory, Watch, a_keyring
@@ -24,6 +26,11 @@ NO_HURRY = NoHurry()
 class NoTimeLeft:
     def remaining(self) -> float:
         return 0.0
+
+
+class Short:
+    def remaining(self) -> float:
+        return 0.01
 
 
 @pytest.fixture
@@ -221,10 +228,6 @@ async def test_a_newer_read_says_its_own_time(keyring: Keyring, watch: Watch) ->
 async def test_a_read_that_takes_too_long_is_no_answer(
     keyring: Keyring, store: KeysInMemory
 ) -> None:
-    class Short:
-        def remaining(self) -> float:
-            return 0.01
-
     store.may_answer.clear()
 
     with pytest.raises(DatabaseUnavailable):
@@ -357,6 +360,71 @@ async def test_an_unknown_name_is_not_denied_while_a_change_could_not_be_read(
 
     store.is_away = False
     assert not await _is_known(keyring, "jwk_new")
+
+
+@pytest.fixture
+def serving_stale(store: KeysInMemory, watch: Watch) -> Keyring:
+    """A keyring that may answer from memory for a minute while the database is away."""
+    return a_keyring(store, watch, outage_max_age=timedelta(minutes=1))
+
+
+async def test_a_key_of_before_a_change_is_good_for_nobody_while_the_database_is_away(
+    serving_stale: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    assert await _is_known(serving_stale)
+    serving_stale.on_changes(KEYRING_CHANGED)
+    store.is_away = True
+
+    for _ in range(2):
+        watch.seconds += 10
+        with pytest.raises(DatabaseUnavailable):
+            await _is_known(serving_stale)
+        with pytest.raises(DatabaseUnavailable):
+            await serving_stale.list_published(NO_HURRY)
+
+    store.is_away = False
+    assert await _is_known(serving_stale)
+
+
+async def test_a_change_that_is_told_of_during_a_read_that_fails_counts_for_its_answer(
+    serving_stale: Keyring, store: KeysInMemory, watch: Watch
+) -> None:
+    assert await _is_known(serving_stale)
+    watch.seconds += 10
+    store.may_answer.clear()
+    look_up = serving_stale.find_verification_key("jwk_es256", fresh=False, deadline=Short())
+    looking = asyncio.create_task(look_up)
+    await asyncio.sleep(0)
+
+    serving_stale.on_changes(KEYRING_CHANGED)
+
+    with pytest.raises(DatabaseUnavailable):
+        await looking
+
+
+async def test_reading_goes_on_whatever_one_read_meets(
+    store: KeysInMemory, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = a_keyring(store, watch)
+    failed = asyncio.Event()
+
+    async def refuse(_deadline: Deadline) -> list[SealedSigningKey]:
+        failed.set()
+        raise PermissionError
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(store, "list_signing_keys", refuse)
+        reading = asyncio.create_task(keyring.keep_fresh(NoHurry))
+        await failed.wait()
+    keyring.on_changes(KEYRING_CHANGED)
+    while not store.reads:
+        assert not reading.done()
+        await asyncio.sleep(0)
+
+    assert [line["event"] for line in logs] == ["keyring not read"]
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
 
 
 async def test_it_tells_since_when_a_key_signs(keyring: Keyring, store: KeysInMemory) -> None:
