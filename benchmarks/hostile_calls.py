@@ -20,10 +20,10 @@ from benchmarks.http2 import (
     DATA,
     END_HEADERS,
     END_STREAM,
-    HEAD_BYTES,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_BYTES,
+    MORE_WINDOW,
     PREFACE,
     RESET,
     SETTINGS,
@@ -31,9 +31,10 @@ from benchmarks.http2 import (
     frame,
     header_block,
     message,
+    read_frame,
     setting,
 )
-from benchmarks.http2_sender import MORE_WINDOW, Sender
+from benchmarks.http2_sender import Sender
 from orchestrator.auth.v1 import account_service_pb2, auth_service_pb2, session_service_pb2
 from orchestrator.auth.v1.auth_service_pb2 import (
     BatchValidateCredentialsRequest,
@@ -188,9 +189,9 @@ async def abandoned_streams(attacker: Attacker, amount: int, random: Random) -> 
     async def abandon() -> str:
         async with attacker.connected() as (reader, writer):
             writer.write(opening)
-            while (head := await reader.readexactly(HEAD_BYTES))[3] != HEADERS:
-                await reader.readexactly(int.from_bytes(head[:3], "big"))
-            if head[4] & END_STREAM:
+            while (received := await read_frame(reader)).kind != HEADERS:
+                pass
+            if received.flags & END_STREAM:
                 return "refused"
             if random.random() < 0.5:  # noqa: PLR2004 - half of them
                 writer.write(frame(RESET, (8).to_bytes(4, "big"), stream=1))

@@ -5,8 +5,9 @@ Depends on the standard library.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES: Final = 9
@@ -37,6 +38,44 @@ ERRORS: Final = (
     "HTTP_1_1_REQUIRED",
 )
 """By their codes (§7)."""
+
+_SETTING_BYTES: Final = 6
+
+
+class Frame(NamedTuple):
+    """A frame that has come."""
+
+    kind: int
+    flags: int
+    stream: int
+    payload: bytes
+
+    @property
+    def settings(self) -> dict[int, int]:
+        """The values of a SETTINGS frame."""
+        starts = range(0, len(self.payload), _SETTING_BYTES)
+        return {
+            int.from_bytes(self.payload[at : at + 2], "big"): int.from_bytes(
+                self.payload[at + 2 : at + _SETTING_BYTES], "big"
+            )
+            for at in starts
+        }
+
+    @property
+    def error_code(self) -> int:
+        """Why a GOAWAY frame was sent."""
+        return int.from_bytes(self.payload[4:8], "big")
+
+
+async def read_frame(reader: asyncio.StreamReader) -> Frame:
+    """Read the next frame.
+
+    Raises:
+        IncompleteReadError: The other side has closed the connection.
+    """
+    head = await reader.readexactly(HEAD_BYTES)
+    payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+    return Frame(head[3], head[4], int.from_bytes(head[5:], "big"), payload)
 
 
 def frame(
@@ -89,3 +128,7 @@ def message(data: bytes, *, compressed: bool = False, length: int | None = None)
     """Return a message of gRPC, which may claim another length than it has."""
     size = len(data) if length is None else length
     return bytes([compressed]) + size.to_bytes(4, "big") + data
+
+
+MORE_WINDOW: Final = frame(WINDOW, (LARGEST_WINDOW - FIRST_WINDOW).to_bytes(4, "big"))
+"""Lets the other side send as much as it likes, on the connection as a whole."""

@@ -9,24 +9,23 @@ import asyncio
 from typing import Final
 
 from benchmarks.http2 import (
+    ACK,
     DATA,
     END_HEADERS,
     END_STREAM,
     FIRST_WINDOW,
-    HEAD_BYTES,
     HEADERS,
     INITIAL_WINDOW_SIZE,
-    LARGEST_WINDOW,
     MAX_FRAME_BYTES,
+    MORE_WINDOW,
     PING,
     PREFACE,
     SETTINGS,
     WINDOW,
+    Frame,
     frame,
+    read_frame,
 )
-
-MORE_WINDOW: Final = frame(WINDOW, (LARGEST_WINDOW - FIRST_WINDOW).to_bytes(4, "big"))
-"""Lets the server send as much as it likes, on the connection as a whole."""
 
 _MIB: Final = 1024**2
 
@@ -91,25 +90,22 @@ class Sender:
     async def _read(self) -> None:
         try:
             while True:
-                head = await self._reader.readexactly(HEAD_BYTES)
-                payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
-                self._frame_received(head[3], head[4], int.from_bytes(head[5:], "big"), payload)
+                self._frame_received(await read_frame(self._reader))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
 
-    def _frame_received(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+    def _frame_received(self, received: Frame) -> None:
+        kind, flags, stream, payload = received
         if kind == WINDOW and stream == 0:
             self._connection_room += int.from_bytes(payload, "big")
         elif kind == WINDOW and stream in self._rooms:
             self._rooms[stream] += int.from_bytes(payload, "big")
-        elif kind == SETTINGS and not flags:
-            for at in range(0, len(payload), 6):
-                if int.from_bytes(payload[at : at + 2], "big") == INITIAL_WINDOW_SIZE:
-                    room = int.from_bytes(payload[at + 2 : at + 6], "big")
-                    for each in self._rooms:
-                        self._rooms[each] += room - self._first_room
-                    self._first_room = room
-            self._writer.write(frame(SETTINGS, flags=1))
-        elif kind == PING and not flags:
-            self._writer.write(frame(PING, payload, flags=1))
+        elif kind == SETTINGS and not flags & ACK:
+            room = received.settings.get(INITIAL_WINDOW_SIZE, self._first_room)
+            for each in self._rooms:
+                self._rooms[each] += room - self._first_room
+            self._first_room = room
+            self._writer.write(frame(SETTINGS, flags=ACK))
+        elif kind == PING and not flags & ACK:
+            self._writer.write(frame(PING, payload, flags=ACK))
         self._more.set()

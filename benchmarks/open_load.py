@@ -29,7 +29,7 @@ from benchmarks.http2 import (
     GOAWAY,
     HEAD_BYTES,
     HEADERS,
-    LARGEST_WINDOW,
+    MORE_WINDOW,
     PING,
     PREFACE,
     RESET,
@@ -96,8 +96,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to speak HTTP/2."""
         self._transport = cast("asyncio.WriteTransport", transport)
-        more = (LARGEST_WINDOW - FIRST_WINDOW).to_bytes(4, "big")
-        self._transport.write(PREFACE + frame(SETTINGS) + frame(WINDOW, more))
+        self._transport.write(PREFACE + frame(SETTINGS) + MORE_WINDOW)
 
     @property
     def under_way(self) -> int:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -130,12 +131,8 @@ def _milliseconds(
     return f"{median(found):.0f}" if found else ""
 
 
-def _served(phase: Phase) -> Sequence[float]:
-    return phase.served
-
-
-def _refused(phase: Phase) -> Sequence[float]:
-    return phase.refused
+_served: Final = attrgetter("served")
+_refused: Final = attrgetter("refused")
 
 
 def _targets(measured: Mapping[int, Rounds]) -> Iterator[Target]:

@@ -5,41 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
-from benchmarks.http2 import ACK, HEAD_BYTES, PING, PREFACE, SETTINGS, frame
+from benchmarks.http2 import ACK, PING, PREFACE, SETTINGS, Frame, frame, read_frame
 
 MAX_CONCURRENT_STREAMS: Final = 3
 MAX_HEADER_LIST_SIZE: Final = 6
 
 NO_ERROR: Final = 0
 ENHANCE_YOUR_CALM: Final = 11
-
-_SETTING_BYTES: Final = 6
-
-
-class Frame(NamedTuple):
-    """A frame of a whole connection."""
-
-    kind: int
-    flags: int
-    payload: bytes
-
-    @property
-    def settings(self) -> dict[int, int]:
-        """The values of a SETTINGS frame."""
-        starts = range(0, len(self.payload), _SETTING_BYTES)
-        return {
-            int.from_bytes(self.payload[at : at + 2], "big"): int.from_bytes(
-                self.payload[at + 2 : at + _SETTING_BYTES], "big"
-            )
-            for at in starts
-        }
-
-    @property
-    def error_code(self) -> int:
-        """Why a GOAWAY frame was sent."""
-        return int.from_bytes(self.payload[4:8], "big")
 
 
 class Http2:
@@ -59,11 +33,9 @@ class Http2:
         Raises:
             IncompleteReadError: The server has closed the connection.
         """
-        head = await self._reader.readexactly(HEAD_BYTES)
-        payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
-        received = Frame(head[3], head[4], payload)
+        received = await read_frame(self._reader)
         if received.kind == PING and not received.flags & ACK:
-            self.send(PING, payload, ACK)
+            self.send(PING, received.payload, ACK)
         return received
 
     async def until(self, kind: int) -> Frame:

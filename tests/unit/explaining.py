@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from authsvc.domain.accounts import AccountState
+from authsvc.domain.denials import Denial, DenialReason
 from authsvc.domain.findings import FindingCode
 from authsvc.domain.keys import Key, OwnedKey
 from authsvc.domain.rate_limits import RateLimit
@@ -21,14 +22,17 @@ from authsvc.usecases.explain_token import ExplainToken
 from authsvc.usecases.failure_limit import FailureLimit
 from authsvc.usecases.question import Question
 from authsvc.usecases.rate_limits import OnlyRead, ReadableLimits
-from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, a_system_caller, an_account
+from tests.unit.examples import ACCOUNT_ID, KEY_ID, NOW, SECOND, a_system_caller, an_account
 from tests.unit.forging import RULES, SEALER, Issuer, KeysInMemory, Watch, a_keyring
 from tests.unit.judges import a_judge, some_records
 from tests.unit.stores import KnownKeysInMemory, SessionRecords, UserRecords, a_call
 
 SECRET = "orch_" + "1a2b3c4d5e" * 4
+BARE = SECRET.removeprefix("orch_")
+UPPER = f"orch_{BARE.upper()}"
 UNKNOWN = "orch_" + "abcdef0123" * 4
 ADDRESS = "192.0.2.1"
+NO_USE = "Mending its form alone will not help."
 
 
 def a_key(
@@ -57,6 +61,26 @@ def a_key(
         rate_limit=rate_limit,
     )
     return OwnedKey(key, an_account(ACCOUNT_ID, state=account_state))
+
+
+FAULTY = [
+    (a_key(revoke_time=NOW), [FindingCode.KEY_REVOKED]),
+    (a_key(disabled=True), [FindingCode.KEY_DISABLED]),
+    (a_key(expire_time=NOW), [FindingCode.KEY_EXPIRED]),
+    (a_key(account_state=AccountState.DISABLED), [FindingCode.ACCOUNT_DISABLED]),
+    (a_key(allowed_addresses=("192.0.2.9",)), [FindingCode.ADDRESS_MISSING]),
+    (
+        a_key(disabled=True, expire_time=NOW - SECOND),
+        [FindingCode.KEY_DISABLED, FindingCode.KEY_EXPIRED],
+    ),
+]
+"""Keys with all that is found of each."""
+
+
+def reason_of(explanation: Explanation) -> DenialReason:
+    """Return why the credential is denied."""
+    assert isinstance(explanation.verdict.outcome, Denial)
+    return explanation.verdict.outcome.reason
 
 
 @dataclasses.dataclass

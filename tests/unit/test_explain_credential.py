@@ -7,31 +7,26 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from authsvc.domain.accounts import AccountState
 from authsvc.domain.callers import Caller
 from authsvc.domain.errors import CallerNotPermitted
 from authsvc.domain.findings import FindingCode as Code
 from authsvc.domain.keys import OwnedKey
 from authsvc.domain.scopes import VALIDATE
 from authsvc.usecases.question import Question
-from tests.unit.examples import NOW, SECOND, a_caller, a_system_caller
-from tests.unit.explaining import ADDRESS, SECRET, UNKNOWN, a_key, codes_of, explaining
+from tests.unit.examples import NOW, a_caller, a_system_caller
+from tests.unit.explaining import (
+    ADDRESS,
+    BARE,
+    FAULTY,
+    NO_USE,
+    SECRET,
+    UNKNOWN,
+    UPPER,
+    a_key,
+    codes_of,
+    explaining,
+)
 from tests.unit.stores import a_call
-
-UPPER = "orch_" + SECRET[5:].upper()
-
-BARE = SECRET[5:]
-
-FAULTY = [
-    (a_key(revoke_time=NOW), [Code.KEY_REVOKED]),
-    (a_key(disabled=True), [Code.KEY_DISABLED]),
-    (a_key(expire_time=NOW), [Code.KEY_EXPIRED]),
-    (a_key(account_state=AccountState.DISABLED), [Code.ACCOUNT_DISABLED]),
-    (a_key(allowed_addresses=("192.0.2.9",)), [Code.ADDRESS_MISSING]),
-    (a_key(disabled=True, expire_time=NOW - SECOND), [Code.KEY_DISABLED, Code.KEY_EXPIRED]),
-]
-
-NO_USE = "Mending its form alone will not help."
 
 
 async def test_a_good_key_is_shown_and_nothing_is_found() -> None:

@@ -6,25 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from authsvc.domain.denials import Denial, DenialReason
+from authsvc.domain.denials import DenialReason
 from authsvc.domain.findings import FindingCode as Code
 from authsvc.domain.rate_limits import RateLimit
 from authsvc.rate_limits.in_process import InProcessLimits
-from authsvc.usecases.explain_credential import Explanation
 from tests.unit.examples import KEY_ID
-from tests.unit.explaining import SECRET, a_key, codes_of, explaining
-
-UPPER = "orch_" + SECRET[5:].upper()
-
-BARE = SECRET[5:]
-
-NO_USE = "Mending its form alone will not help."
-
-
-def _reason(explanation: Explanation) -> DenialReason:
-    assert isinstance(explanation.verdict.outcome, Denial)
-    return explanation.verdict.outcome.reason
-
+from tests.unit.explaining import (
+    BARE,
+    NO_USE,
+    SECRET,
+    UPPER,
+    a_key,
+    codes_of,
+    explaining,
+    reason_of,
+)
 
 ONE_A_MINUTE = RateLimit(1, timedelta(minutes=1))
 
@@ -49,7 +45,7 @@ async def test_a_used_up_limit_is_told_with_its_numbers() -> None:
 
     explanation = await explaining(known, limits=used_up())(SECRET)
 
-    assert _reason(explanation) is DenialReason.RATE_LIMITED
+    assert reason_of(explanation) is DenialReason.RATE_LIMITED
     assert explanation.key == known.key
     assert [finding.text for finding in explanation.findings] == [
         "its rate limit is used up: 1 in 60 s; the next request passes in 60 s"

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from authsvc.domain.accounts import AccountState
-from authsvc.domain.denials import Denial, DenialReason
+from authsvc.domain.denials import DenialReason
 from authsvc.domain.findings import FindingCode as Code
 from authsvc.domain.keys import OwnedKey
-from authsvc.usecases.explain_credential import Explanation
-from tests.unit.examples import NOW, SECOND
-from tests.unit.explaining import SECRET, UNKNOWN, a_key, codes_of, explaining
-
-UPPER = "orch_" + SECRET[5:].upper()
-
-BARE = SECRET[5:]
-
-FAULTY = [
-    (a_key(revoke_time=NOW), [Code.KEY_REVOKED]),
-    (a_key(disabled=True), [Code.KEY_DISABLED]),
-    (a_key(expire_time=NOW), [Code.KEY_EXPIRED]),
-    (a_key(account_state=AccountState.DISABLED), [Code.ACCOUNT_DISABLED]),
-    (a_key(allowed_addresses=("192.0.2.9",)), [Code.ADDRESS_MISSING]),
-    (a_key(disabled=True, expire_time=NOW - SECOND), [Code.KEY_DISABLED, Code.KEY_EXPIRED]),
-]
-
-NO_USE = "Mending its form alone will not help."
-
-
-def _reason(explanation: Explanation) -> DenialReason:
-    assert isinstance(explanation.verdict.outcome, Denial)
-    return explanation.verdict.outcome.reason
+from tests.unit.examples import NOW
+from tests.unit.explaining import (
+    BARE,
+    FAULTY,
+    NO_USE,
+    SECRET,
+    UNKNOWN,
+    UPPER,
+    a_key,
+    codes_of,
+    explaining,
+    reason_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +115,7 @@ async def test_what_cannot_be_mended_has_its_advice(value: str, advice: str) -> 
 async def test_an_upper_cased_key_is_to_be_sent_in_lower_case() -> None:
     explanation = await explaining()(UPPER)
 
-    assert _reason(explanation) is DenialReason.KEY_NOT_FOUND
+    assert reason_of(explanation) is DenialReason.KEY_NOT_FOUND
     assert codes_of(explanation) == [
         Code.UPPER_CASE_HEXADECIMAL,
         Code.KEY_UNKNOWN,
